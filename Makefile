@@ -1,0 +1,63 @@
+# Every command of the project. `make` without a target prints this list.
+
+PYTHON  ?= python3
+PROFILE ?= embedded
+JOBS    ?= 2
+
+VENV    := .venv
+RUN     := $(VENV)/bin/python
+READY   := $(VENV)/.ready
+PEERS   := $(VENV)/.ready-bench
+
+.DEFAULT_GOAL := help
+.PHONY: help setup data book test check sync bench bench-setup clean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@echo "Targets:"
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  ##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	  awk -F'\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@echo "Variables: PROFILE=embedded|paper (book), JOBS=$(JOBS) (book), PYTHON=$(PYTHON) (setup)"
+
+setup: $(READY)  ## create .venv with the pinned packages
+
+data: $(READY)  ## compute data/two_phase.npz again (hours)
+	$(RUN) -m helpers.synthesis
+
+book: $(READY)  ## execute the chapters and build the site
+	@$(RUN) -m bookbuild --profile $(PROFILE) --jobs $(JOBS)
+
+test: $(READY)  ## run the tests (offline, without GPU and browser)
+	$(RUN) -m pytest
+
+check: $(READY)  ## format, lint, pairing of the chapters, table of contents
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m pytest -q tests/test_book.py
+
+sync: $(READY)  ## generate book/*.ipynb from book/*.py
+	$(RUN) -m bookbuild.sync
+
+bench: $(PEERS)  ## time the helpers against their peers
+	$(RUN) -m benchmarks
+
+bench-setup: $(PEERS)
+
+clean:  ## delete what was built (keeps .venv, downloads, and what `make data` has computed)
+	if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name two_phase -exec rm -rf {} +; fi
+	rm -rf .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The stamps are written last, so an interrupted installation is taken up again.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; print("Using", sys.executable, sys.version.split()[0]); \
+	  sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed. " \
+	  "Name one with `make setup PYTHON=/path/to/python3.11`.")'
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot create a virtual environment; on \
+	Debian and Ubuntu install the package python3-venv first." >&2; exit 1; }
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[book,dev]"
+	@touch $@
+
+$(PEERS): $(READY)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[book,dev,bench]"
+	@touch $@

@@ -1,0 +1,57 @@
+"""Sphinx extension that keeps every request of the site on the site.
+
+A plain jupyter-book page asks one host for MathJax and another for thebe. Here MathJax comes
+along as one file, without fonts or parts to load later, and thebe is left out.
+"""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx.errors import ExtensionError
+
+MATHJAX = "mathjax.js"
+# Excerpts below search results are fetched, which browsers refuse on pages opened from disk.
+NO_EXCERPTS_FROM_DISK = (
+    'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
+)
+
+
+def configure(app, config):
+    """Point Sphinx at the MathJax of this site and set what _config.yml cannot."""
+    config.mathjax_path = MATHJAX
+    config.html_theme_options["navbar_persistent"] = []  # one search field, in the sidebar
+    address = config.html_theme_options["repository_url"]
+    link = {"repository": f"[repository]({address})"}
+    config.myst_substitutions = {**config.myst_substitutions, **link}
+
+
+def drop_thebe(app, config):
+    """Take out sphinx-thebe, which adds its scripts to every page, whether it is used or not.
+
+    jupyter-book loads it on its own, so what it registered is taken back here.
+    """
+    for event in ("env-before-read-docs", "doctree-resolved"):
+        for listener in list(app.events.listeners.get(event, [])):
+            if listener.handler.__module__ == "sphinx_thebe":
+                app.disconnect(listener.id)
+
+
+def copy_mathjax(app, exception):
+    """Copy MathJax beside the other static files, once the site is written."""
+    if exception or app.builder.format != "html":
+        return
+    package = find_spec("sphinx-mathjax-offline")
+    if package is None:
+        raise ExtensionError("The package sphinx-mathjax-offline is missing; run `make setup`.")
+    mathjax = Path(package.origin).parent / "static" / "mathjax" / "tex-svg-full.js"
+    shutil.copyfile(mathjax, Path(app.outdir) / "_static" / MATHJAX)
+
+
+def setup(app):
+    """Register the extension."""
+    app.connect("config-inited", configure)
+    app.connect("config-inited", drop_thebe)
+    app.connect("build-finished", copy_mathjax)
+    app.add_js_file(None, body=NO_EXCERPTS_FROM_DISK)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

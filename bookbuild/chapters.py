@@ -1,0 +1,201 @@
+"""What the build knows about chapters: where they are, what they depend on, how they are paired.
+
+A project is a folder with ``_toc.yml``, ``book/``, ``helpers/``, ``data/`` and
+``pyproject.toml``. Nothing here executes a chapter.
+"""
+
+import ast
+import hashlib
+import json
+import platform
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import jupytext
+import nbformat
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+class BuildError(Exception):
+    """A reason to stop the build that is told to the user without a traceback."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter: ``name`` is the stem that the .py source and the .ipynb share."""
+
+    name: str
+    source: Path
+
+    @property
+    def notebook(self) -> Path:
+        """The generated notebook beside the source."""
+        return self.source.with_suffix(".ipynb")
+
+
+def toc_entries(root: Path) -> list[str]:
+    """Give the files named in ``_toc.yml``, the root page first, in reading order."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+
+    def walk(node):
+        if isinstance(node, list):
+            for item in node:
+                yield from walk(item)
+        elif isinstance(node, dict):
+            yield from (node[key] for key in ("root", "file") if key in node)
+            yield from walk(
+                [node[key] for key in ("parts", "chapters", "sections") if key in node]
+            )
+
+    return list(walk(toc))
+
+
+def chapters_in_toc(root: Path) -> list[Chapter]:
+    """Give the chapters of ``book/`` in the order of ``_toc.yml``."""
+    entries = [Path(entry) for entry in toc_entries(root)]
+    found = [
+        Chapter(e.stem, root / "book" / f"{e.stem}.py") for e in entries if e.parts[0] == "book"
+    ]
+    for chapter in found:
+        if not chapter.source.is_file():
+            raise BuildError(
+                f"_toc.yml names book/{chapter.name}, but {chapter.source} does not exist. "
+                "Write the chapter or take its line out of _toc.yml."
+            )
+    return found
+
+
+def notebook_of(source: Path) -> nbformat.NotebookNode:
+    """Turn a percent source into the notebook that is committed beside it.
+
+    Cell ids follow the position of the cell instead of chance, so that generating a notebook
+    again gives the same bytes.
+    """
+    notebook = jupytext.read(source, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:02d}"
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def notebook_text(source: Path) -> str:
+    """Give the exact text of the committed notebook of ``source``."""
+    return nbformat.writes(notebook_of(source)) + "\n"
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Give the code cells of a notebook."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    """Give the tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def declared_parameters(source: Path) -> dict:
+    """Read the literals that the cell tagged ``parameters`` assigns.
+
+    Raises
+    ------
+    BuildError
+        More than one such cell, or one that holds anything but ``name = literal``.
+    """
+    cells = [c for c in code_cells(notebook_of(source)) if "parameters" in tags(c)]
+    if not cells:
+        return {}
+    if len(cells) > 1:
+        raise BuildError(f"{source.name} has {len(cells)} cells tagged 'parameters'; keep one.")
+    values = {}
+    for statement in ast.parse(cells[0].source).body:
+        try:
+            (target,) = statement.targets
+            values[target.id] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError) as error:
+            line = ast.unparse(statement).splitlines()[0]
+            raise BuildError(
+                f"{source.name}: the cell tagged 'parameters' holds {line!r}; papermill can only "
+                "replace lines of the form `name = literal`. Move it to another cell."
+            ) from error
+    return values
+
+
+def imported_helpers(root: Path, source: Path) -> list[Path]:
+    """Give the helper modules that ``source`` imports, those that they import, and so on."""
+    package = root / "helpers"
+    waiting, found = [source], {package / "__init__.py"}
+    while waiting:
+        path = waiting.pop()
+        for name in _imports(ast.parse(path.read_text(encoding="utf-8")), path.parent == package):
+            module = package / f"{name}.py"
+            if module.is_file() and module not in found:
+                found.add(module)
+                waiting.append(module)
+    return sorted(path for path in found if path.is_file())
+
+
+def _imports(tree: ast.AST, inside: bool):
+    """Yield names that may be helper modules; ``inside`` says that relative imports count."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name.split(".") for alias in node.names]
+            yield from (parts[1] for parts in modules if parts[0] == "helpers" and len(parts) > 1)
+        elif isinstance(node, ast.ImportFrom):
+            parts = (node.module or "").split(".")
+            if inside and node.level == 1:
+                parts = ["helpers", *filter(None, parts)]
+            if parts[0] == "helpers":
+                yield from parts[1:2] or (alias.name for alias in node.names)
+
+
+def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
+    """Hash everything that a chapter's result depends on.
+
+    That is its source, its parameters, the helpers it imports, every file under ``data/``,
+    ``matplotlibrc``, the pins, the versions that are really installed, and Python's own.
+    A module imported by a computed name escapes, so helpers do not do that.
+    """
+    files = [chapter.source, *imported_helpers(root, chapter.source), root / "matplotlibrc"]
+    data = sorted((root / "data").rglob("[!.]*"))  # hidden ones are still being written
+    files += [path for path in data if path.is_file()]
+    facts = {
+        "parameters": parameters,
+        "files": {p.relative_to(root).as_posix(): digest(p) for p in files if p.is_file()},
+        "versions": versions(root),
+        "python": platform.python_version(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def versions(root: Path) -> list[str]:
+    """Give each pin that can change a page, with the version that is really installed.
+
+    Those are the pins of the library and of the build, not those of the tests.
+    """
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = project.get("dependencies", []) + project.get("optional-dependencies", {}).get(
+        "book", []
+    )
+    return [f"{pin} {_installed(re.split(r'[=<>!~; ]', pin)[0])}" for pin in pins]
+
+
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,106 @@
+"""Turn executed chapters and the site's own pages into a website with jupyter-book."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bookbuild.chapters import BuildError, digest, versions
+
+# Files and folders of the project that the site is made of, and where they go in its source.
+# The pages move to the top, so that their addresses are short.
+PARTS = {"_config.yml": "", "_toc.yml": "", "_ext": "_ext", "_static": "_static", "pages": ""}
+
+
+def build_site(root: Path, notebooks: list[Path], work: Path, target: Path) -> bool:
+    """Build the site in ``work`` and put it at ``target`` once it is complete.
+
+    Returns
+    -------
+    bool
+        False when the site at ``target`` was up to date and nothing was done.
+
+    Raises
+    ------
+    BuildError
+        jupyter-book failed or warned; the old site stays where it was.
+    """
+    source, stamp = work / "source", work / "site.json"
+    assemble(root, notebooks, source)
+    key = site_key(root, source)
+    if _read(stamp) == key and (target / "index.html").is_file():
+        return False
+    stamp.unlink(missing_ok=True)
+    run_jupyter_book(root, source, work)
+    put_in_place(work / "_build" / "html", target)
+    stamp.write_text(json.dumps(key), encoding="utf-8")
+    return True
+
+
+def assemble(root: Path, notebooks: list[Path], source: Path):
+    """Copy what the site is made of; unchanged files keep their time, which Sphinx looks at."""
+    wanted = {Path("book") / notebook.name: notebook for notebook in notebooks}
+    for part, place in PARTS.items():
+        origin = root / part
+        if origin.is_file():
+            wanted[Path(place) / origin.name] = origin
+        for path in sorted(origin.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                wanted[Path(place) / path.relative_to(origin)] = path
+    for relative, path in wanted.items():
+        copy = source / relative
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if not copy.is_file() or digest(copy) != digest(path):
+            shutil.copyfile(path, copy)
+    for path in source.rglob("*"):
+        if path.is_file() and path.relative_to(source) not in wanted:
+            path.unlink()
+
+
+def site_key(root: Path, source: Path) -> str:
+    """Hash the site's source, the docstrings it documents and the tools that build it."""
+    files = [path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files += (root / "helpers").glob("*.py")
+    facts = {path.as_posix(): digest(path) for path in files}
+    facts["versions"] = versions(root)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def run_jupyter_book(root: Path, source: Path, work: Path):
+    """Run jupyter-book with warnings as errors; its messages go to a log file."""
+    log = work / "jupyter-book.log"
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    command += [str(source), "--path-output", str(work), "--warningiserror", "--keep-going"]
+    # The reference page documents the helpers of this folder, wherever others are installed.
+    environment = {**os.environ, "PYTHONUTF8": "1", "NO_COLOR": "1", "PYTHONPATH": str(root)}
+    with log.open("w", encoding="utf-8") as stream:
+        outcome = subprocess.run(
+            command, stdout=stream, stderr=subprocess.STDOUT, cwd=source, env=environment
+        )
+    if outcome.returncode:
+        lines = log.read_text(encoding="utf-8").splitlines()
+        told = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
+        raise BuildError("\n".join([f"jupyter-book failed; all it said is in {log}", *told]))
+
+
+def put_in_place(built: Path, target: Path):
+    """Replace the folder ``target`` by a copy of ``built`` in one step."""
+    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(built, new, ignore=shutil.ignore_patterns(".buildinfo*", ".doctrees"))
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _read(stamp: Path) -> str | None:
+    try:
+        return json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

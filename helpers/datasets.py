@@ -1,0 +1,224 @@
+"""Data of the case studies: embedded with the book, or published and downloaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.io
+
+from helpers._checks import check_volumes
+from helpers._files import atomic_write
+from helpers.downloads import cache_folder, fetch, registry
+from helpers.elastic_fields import PHASE_MODULI
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+EMBEDDED_TWO_PHASE = DATA / "two_phase.npz"
+PAPER_RESULTS = DATA / "paper_results.csv"
+PUBLISHED_TWO_PHASE = "two_phase/dataset.mat"
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoPhaseData:
+    """Case study 1: three sections and the modulus of every two-phase volume.
+
+    Attributes
+    ----------
+    sections : ndarray of uint8, shape (n, 3, h, w)
+        Index-0 sections normal to the axes x, y and z; 0 compliant, 1 stiff.
+    modulus : ndarray of float64, shape (n,)
+        Modulus along x [GPa]; `modulus_kind` says which.
+    volume_fraction : ndarray of float64, shape (n,)
+        Share of the stiff phase in the volume.
+    confined_modulus : ndarray or None
+        C11 [GPa], where the data set holds it beside Young's modulus.
+    filter_widths : ndarray of shape (n, 3) or None
+        Widths of the filters that made the volumes [voxels]; None where not recorded.
+    seed : int or None
+        With the row number, makes volume n again: ``synthesis.two_phase_volume(seed, n)``.
+    notice : str
+        Markdown that says which data this is; chapters show it at their top.
+    """
+
+    sections: np.ndarray
+    modulus: np.ndarray
+    volume_fraction: np.ndarray
+    confined_modulus: np.ndarray | None
+    filter_widths: np.ndarray | None
+    seed: int | None
+    modulus_kind: str
+    notice: str
+
+
+def load_two_phase(source="embedded"):
+    """Data of case study 1.
+
+    Parameters
+    ----------
+    source : str
+        ``"embedded"``: made by `helpers.synthesis`, ships with the book. ``"published"``: the
+        5900 volumes of Cecen et al. (2018), from ``MICROPROP_DATA`` or downloaded once.
+
+    Returns
+    -------
+    TwoPhaseData
+
+    Raises
+    ------
+    ValueError
+        Another `source`, or a damaged file.
+    DownloadError
+        The published data cannot be had; see `helpers.downloads.fetch`.
+
+    Examples
+    --------
+    >>> data = load_two_phase("embedded")
+    >>> data.sections.shape[1:], data.sections.dtype.name
+    ((3, 51, 51), 'uint8')
+    """
+    if source == "embedded":
+        arrays = _read_two_phase(EMBEDDED_TWO_PHASE, "make data")
+        notice = (
+            f"**Data: embedded set**, {len(arrays['modulus'])} synthetic two-phase volumes made "
+            "by this book's own generator and solver. It resembles the published set of the "
+            "paper but is not it: errors are to be compared with each other, and with the "
+            "paper's only in their order."
+        )
+        return _two_phase(arrays, notice)
+    if source == "published":
+        entry = registry()[PUBLISHED_TWO_PHASE]
+        compact = cache_folder() / f"two_phase-{entry['hash'].split(':')[1][:12]}.npz"
+        if not compact.exists():
+            convert_published(fetch(PUBLISHED_TWO_PHASE), compact)
+        arrays = _read_two_phase(compact, f"delete {compact} and try again")
+        label = "test fixture, not the published set" if entry.get("fixture") else "published set"
+        notice = (
+            f"**Data: {label}**, {len(arrays['modulus'])} two-phase volumes ({entry['citation']})."
+        )
+        return _two_phase(arrays, notice)
+    raise ValueError(f"source is {source!r}: expected 'embedded' or 'published'")
+
+
+def paper_results():
+    """Numbers that the paper states, from ``data/paper_results.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``case_study``, ``descriptor``, ``aggregate``, ``model``, ``composition``,
+        ``quantity``, ``value`` (NaN: shown in a figure only), ``unit``, ``n_components``,
+        ``where`` (section or figure of doi:10.1016/j.actamat.2025.121217).
+
+    Examples
+    --------
+    >>> table = paper_results()
+    >>> table[table["n_components"] == 39]["value"].tolist()
+    [25.1]
+    """
+    return pd.read_csv(PAPER_RESULTS, dtype={"case_study": "int"}, keep_default_na=True)
+
+
+def save_two_phase(path, arrays, **meta):
+    """Write a two-phase data set in the book's compact form (sections bit by bit).
+
+    Parameters
+    ----------
+    path : path-like
+        The ``.npz`` to write, replaced only when everything is there.
+    arrays : mapping of str to ndarray
+        ``sections`` (n, 3, h, w) of 0 and 1, ``modulus`` (n,) [GPa], and whatever else has
+        one row a sample.
+    **meta
+        Scalars that are stored beside them, such as the seed.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    sections = arrays["sections"]
+    packed = np.packbits(sections.reshape(*sections.shape[:2], -1), axis=-1)
+    rest = {k: v for k, v in arrays.items() if k != "sections"}
+    shape = np.array(sections.shape[2:])
+    with atomic_write(path) as file:
+        np.savez_compressed(file, sections_packed=packed, section_shape=shape, **rest, **meta)
+
+
+def convert_published(mat_file, path):
+    """Turn the published ``dataset.mat`` into the compact form, once.
+
+    Parameters
+    ----------
+    mat_file : path-like
+        MATLAB file with ``data`` (size^3 n values of 0 and 1, samples last) and ``label``
+        (n moduli [GPa]).
+    path : path-like
+        The ``.npz`` to write.
+
+    Raises
+    ------
+    ValueError
+        Not a MATLAB file of that form.
+    """
+    try:
+        content = scipy.io.loadmat(mat_file, variable_names=["data", "label"])
+        modulus = content["label"].ravel().astype(float)
+        size = round((content["data"].size / len(modulus)) ** (1 / 3))
+        volumes = content["data"].reshape(size, size, size, len(modulus)).transpose(3, 0, 1, 2)
+    except (ValueError, KeyError, TypeError, NotImplementedError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"{mat_file} does not hold cubic volumes `data` and their moduli `label`: {error!r}"
+        ) from error
+    sections = np.stack([volumes[:, 0], volumes[:, :, 0], volumes[:, :, :, 0]], axis=1)
+    arrays = {
+        "sections": check_volumes(sections),
+        "modulus": modulus,
+        "volume_fraction": volumes.mean((1, 2, 3)),
+    }
+    save_two_phase(path, arrays)
+
+
+def _read_two_phase(path, remedy):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        h, w = arrays.pop("section_shape")
+        bits = np.unpackbits(arrays.pop("sections_packed"), axis=-1, count=h * w)
+        arrays["sections"] = bits.reshape(*bits.shape[:2], h, w)
+        arrays["modulus"], arrays["volume_fraction"]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: run `{remedy}`") from None
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} is damaged or not a two-phase data set ({error}): restore it, or {remedy}"
+        ) from error
+    return arrays
+
+
+def _two_phase(arrays, notice):
+    # The phases' own moduli bound both kinds; only the confined one can exceed the stiff phase.
+    confined = arrays["modulus"].max() > 1.001 * max(PHASE_MODULI)
+    return TwoPhaseData(
+        sections=arrays["sections"],
+        modulus=arrays["modulus"],
+        volume_fraction=arrays["volume_fraction"],
+        confined_modulus=arrays.get("confined_modulus"),
+        filter_widths=arrays.get("filter_widths"),
+        seed=int(arrays["seed"]) if "seed" in arrays else None,
+        modulus_kind="confined modulus C11" if confined else "Young's modulus",
+        notice=notice,
+    )
+
+
+def main():
+    """Download the published data of case study 1, or check the local copy of it."""
+    data = load_two_phase("published")
+    print(f"{len(data.modulus)} volumes, {data.modulus_kind} up to {data.modulus.max():.1f} GPa")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Published files: found in a local copy or downloaded once, and verified either way.
+
+Every file stands in ``data/registry.json`` with its address, hash, licence and citation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pooch
+import requests
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCAL_COPY = "MICROPROP_DATA"
+CACHE = "MICROPROP_CACHE"
+REGISTRY = "MICROPROP_REGISTRY"  # tests put fixtures in the place of the published files
+
+
+class DownloadError(OSError):
+    """A published file could not be had, or is not the one that was published."""
+
+
+def registry():
+    """Every published file: name -> its ``url``, ``hash``, ``licence``, ``citation``, ...
+
+    Returns
+    -------
+    dict of str to dict
+        ``hash`` reads ``sha256:...`` or ``git-blob:...``; ``size`` is in bytes or None;
+        ``fixture`` is true for the small files that tests put in place of published ones.
+
+    Examples
+    --------
+    >>> registry()["two_phase/dataset.mat"]["hash"].split(":")[0]
+    'git-blob'
+    """
+    path = Path(os.environ.get(REGISTRY) or ROOT / "data" / "registry.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def cache_folder():
+    """Folder of what was downloaded: ``MICROPROP_CACHE``, or the user's cache."""
+    return Path(os.environ.get(CACHE) or pooch.os_cache("microprop"))
+
+
+def verify(path, expected):
+    """Check a file against the hash in its registry entry.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    expected : str
+        ``sha256:<hex>``, or ``git-blob:<hex>``: the SHA-1 of ``blob <size>``, a zero byte
+        and the content, which is the id that git gives a file.
+
+    Raises
+    ------
+    DownloadError
+        Another hash; the message holds both.
+    """
+    kind, _, wanted = expected.partition(":")
+    hashes = {"sha256": hashlib.sha256, "git-blob": hashlib.sha1}
+    if kind not in hashes:
+        raise ValueError(f"hash {expected!r}: expected sha256:<hex> or git-blob:<hex>")
+    digest = hashes[kind]()
+    size = Path(path).stat().st_size
+    if kind == "git-blob":
+        digest.update(f"blob {size}\0".encode())
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != wanted:
+        raise DownloadError(
+            f"{path} ({size} bytes) has the {kind} hash {digest.hexdigest()} but the registry "
+            f"has {wanted}: the file is damaged, cut short or another version"
+        )
+
+
+def fetch(name):
+    """Path of a published file, from the local copy or downloaded, verified.
+
+    Parameters
+    ----------
+    name : str
+        Key of `registry`, as ``"two_phase/dataset.mat"``.
+
+    Returns
+    -------
+    Path
+        In the folder that ``MICROPROP_DATA`` names where that holds the file, else in the
+        cache.
+
+    Raises
+    ------
+    KeyError
+        The registry has no such file.
+    DownloadError
+        No network, a server that refuses, a transfer cut short, a wrong hash. Nothing is
+        left in the cache then.
+    """
+    entries = registry()
+    if name not in entries:
+        raise KeyError(f"{name!r} is not in the registry: expected one of {sorted(entries)}")
+    entry = entries[name]
+    local = os.environ.get(LOCAL_COPY)
+    if local and (Path(local) / name).exists():
+        verify(Path(local) / name, entry["hash"])
+        return Path(local) / name
+    # The hash in the name: another version of the file never passes for this one.
+    target = cache_folder() / entry["hash"].split(":")[1][:12] / Path(name).name
+    if not target.exists():
+        _download(name, entry, target)
+    return target
+
+
+def _download(name, entry, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    os.close(handle)
+    part = Path(part)
+    try:
+        pooch.HTTPDownloader(progressbar=True, timeout=60)(entry["url"], str(part), None)
+        verify(part, entry["hash"])
+        part.replace(target)
+    except (requests.RequestException, DownloadError) as error:
+        size = f"{entry['size'] / 1e6:.0f} MB" if entry.get("size") else "size unknown"
+        raise DownloadError(
+            f"could not download {name} ({size}) from {entry['url']}: {error}. Try again, or "
+            f"put the file at {name} in a folder and name the folder in {LOCAL_COPY}"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

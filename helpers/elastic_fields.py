@@ -1,0 +1,342 @@
+"""Elastic fields of periodic two-phase volumes by an FFT-preconditioned solver in torch.
+
+The displacement field that minimises the elastic energy is found by conjugate gradients,
+preconditioned with the Green operator of a homogeneous reference medium (one forward and one
+inverse FFT of three components per iteration). Strains are taken at voxel centres from the
+eight surrounding nodes, which is the rotated finite-difference scheme of Willot (2015),
+doi:10.1016/j.crme.2014.12.005; the minimisation over displacements follows the view of
+Leute et al. (2022), doi:10.1016/j.jcp.2021.110931.
+
+Components stand in the order xx, yy, zz, yz, xz, xy with engineering shear strains.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+import torch
+
+from helpers._checks import check_volumes
+
+PHASE_MODULI, POISSON = (2.4, 120.0), 0.3  # Cecen et al. 2018 [GPa]: contrast of 50
+# u_x, u_y, u_z by d_x, d_y, d_z: which strain component each displacement derivative feeds
+_STRAIN_OF = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+
+
+class LoadCase(NamedTuple):
+    """Solution of one load case for every volume of a batch."""
+
+    strain: torch.Tensor
+    stress: torch.Tensor
+    error_bound: torch.Tensor
+    iterations: torch.Tensor
+
+    @property
+    def energy(self):
+        """Mean of strain times stress (n,) [GPa], twice the elastic energy per volume."""
+        return _dot(self.strain, self.stress) / self.strain[0, 0].numel()
+
+
+def default_device(device=None):
+    """`device`, or the CUDA device where there is one, else the CPU."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def isotropic_stiffness(moduli=PHASE_MODULI, poisson=POISSON):
+    """Stiffness of two isotropic phases.
+
+    Parameters
+    ----------
+    moduli : pair of float
+        Young's moduli [GPa].
+    poisson : float or pair of float
+        Poisson's ratio of both phases, or of each.
+
+    Returns
+    -------
+    torch.Tensor of float64, shape (2, 6, 6)
+        Stiffness [GPa] of phases 0 and 1.
+
+    Examples
+    --------
+    >>> [round(float(c), 2) for c in isotropic_stiffness()[1, 0, :2]]
+    [161.54, 69.23]
+    """
+    young = torch.tensor(moduli, dtype=torch.float64)
+    nu = torch.tensor(poisson, dtype=torch.float64).expand(2)
+    lame, shear = young * nu / ((1 + nu) * (1 - 2 * nu)), young / (2 * (1 + nu))
+    diagonal = torch.tensor([2, 2, 2, 1, 1, 1], dtype=torch.float64)
+    stiffness = torch.diag_embed(diagonal * shear[:, None])
+    stiffness[:, :3, :3] += lame[:, None, None]
+    return stiffness
+
+
+def _neighbours(a, dim, *, sum_, forward):
+    """Sum or difference of each value and its periodic neighbour along `dim`."""
+    out = torch.empty_like(a)
+    n = a.shape[dim]
+    op = torch.add if sum_ else torch.sub
+    low, high = a.narrow(dim, 0, n - 1), a.narrow(dim, 1, n - 1)
+    first, last = a.narrow(dim, 0, 1), a.narrow(dim, n - 1, 1)
+    if forward:  # out[x] = a[x + 1] +- a[x]
+        op(high, low, out=out.narrow(dim, 0, n - 1))
+        op(first, last, out=out.narrow(dim, n - 1, 1))
+    else:  # the adjoint: out[x] = a[x - 1] +- a[x]
+        op(low, high, out=out.narrow(dim, 1, n - 1))
+        op(last, first, out=out.narrow(dim, 0, 1))
+    return out
+
+
+def _strain(u):
+    """Strain (B, 6, X, Y, Z) at voxel centres of nodal displacements (B, 3, X, Y, Z)."""
+
+    def mean(a, dim):
+        return _neighbours(a, dim, sum_=True, forward=True)
+
+    def slope(a, dim):
+        return _neighbours(a, dim, sum_=False, forward=True)
+
+    u = u * 0.25
+    along_z = mean(u, -1)
+    gx = slope(mean(along_z, -2), -3)
+    gy = mean(slope(along_z, -2), -3)
+    gz = mean(mean(slope(u, -1), -2), -3)
+    strain = u.new_empty(u.shape[0], 6, *u.shape[2:])
+    for i, g in enumerate((gx, gy, gz)):
+        strain[:, i] = g[:, i]
+    torch.add(gy[:, 2], gz[:, 1], out=strain[:, 3])
+    torch.add(gx[:, 2], gz[:, 0], out=strain[:, 4])
+    torch.add(gx[:, 1], gy[:, 0], out=strain[:, 5])
+    return strain
+
+
+def _nodal_forces(stress):
+    """Adjoint of `_strain`: nodal forces (B, 3, X, Y, Z) of stresses (B, 6, X, Y, Z)."""
+
+    def mean(a, dim):
+        return _neighbours(a, dim, sum_=True, forward=False)
+
+    def slope(a, dim):
+        return _neighbours(a, dim, sum_=False, forward=False)
+
+    tx, ty, tz = (stress[:, row] for row in _STRAIN_OF)
+    yz = mean(slope(tx, -3), -2).add_(slope(mean(ty, -3), -2))
+    z = slope(mean(mean(tz, -3), -2), -1)
+    return z.add_(mean(yz, -1)).mul_(0.25)
+
+
+def _fft(a):
+    if a.device.type != "cpu":
+        return torch.fft.rfftn(a, dim=(-3, -2, -1))
+    # On the CPU scipy's pocketfft takes half the time of torch's MKL at 51 = 3 * 17 a side.
+    threads = torch.get_num_threads()
+    return torch.from_numpy(scipy.fft.rfftn(a.numpy(), axes=(-3, -2, -1), workers=threads))
+
+
+def _inverse_fft(f, shape):
+    if f.device.type != "cpu":
+        return torch.fft.irfftn(f, s=shape, dim=(-3, -2, -1))
+    threads = torch.get_num_threads()
+    a = scipy.fft.irfftn(f.numpy(), shape, (-3, -2, -1), overwrite_x=True, workers=threads)
+    return torch.from_numpy(a)
+
+
+@functools.lru_cache(maxsize=4)
+def _wave_vectors(shape, dtype, device):
+    """Unit wave vectors of the rotated scheme, and 1 / k^2, on the half grid of a real FFT."""
+    half = [torch.pi * torch.fft.fftfreq(n, dtype=torch.float64) for n in shape]
+    half[2] = torch.pi * torch.fft.rfftfreq(shape[2], dtype=torch.float64)
+    sine = torch.meshgrid(*[h.sin() for h in half], indexing="ij")
+    cosine = torch.meshgrid(*[h.cos() for h in half], indexing="ij")
+    k = torch.stack([2 * sine[i] * cosine[i - 1] * cosine[i - 2] for i in range(3)])
+    k2 = (k**2).sum(0)
+    # k = 0: the mean and, on even grids, the modes that strain no voxel centre
+    moves = k2 > 1e-12
+    k2 = torch.where(moves, k2, 1.0)
+    inverse = torch.where(moves, 1 / k2, 0.0)
+    return (k / k2.sqrt()).to(device, dtype), inverse.to(device, dtype)
+
+
+class _Medium:
+    """Isotropic stiffness in every voxel, and the Green operator of a compliant reference."""
+
+    def __init__(self, volumes, moduli, poisson, dtype, device):
+        stiffness = isotropic_stiffness(moduli, poisson)
+        lame, shear = stiffness[:, 0, 1], stiffness[:, 3, 3]
+        phase = torch.as_tensor(volumes, device=device).long()
+        self.lame = lame.to(device, dtype)[phase]
+        self.two_shear = 2 * shear.to(device, dtype)[phase]
+        self.n_voxels = phase[0].numel()
+        # No voxel is softer than the reference, so that the preconditioned residual bounds
+        # the energy error from above: the stopping rule is a guarantee, not a habit.
+        lame0, shear0 = float(lame.min()), float(shear.min())
+        self.reference = torch.diag(torch.tensor([2, 2, 2, 1, 1, 1]).double() * shear0)
+        self.reference[:3, :3] += lame0
+        self.direction, self.compliance = _wave_vectors(tuple(phase.shape[1:]), dtype, device)
+        self.shear0, self.coupling = shear0, (lame0 + shear0) / (lame0 + 2 * shear0)
+
+    def stress_of(self, strain):
+        """Stress (B, 6, ...) of a strain (B, 6, ...)."""
+        pressure = strain[:, :3].sum(1).mul_(self.lame)
+        stress = strain * self.two_shear[:, None]
+        stress[:, 3:].mul_(0.5)
+        stress[:, :3].add_(pressure[:, None])
+        return stress
+
+    def green(self, forces):
+        """Displacements (B, 3, ...) that nodal forces cause in the reference medium."""
+        f = _fft(forces)
+        along = (f * self.direction).sum(1, keepdim=True).mul_(self.coupling)
+        f.sub_(along * self.direction).mul_(self.compliance / self.shear0)
+        return _inverse_fft(f, forces.shape[-3:])
+
+    def rows(self, chosen):
+        """The same medium for some of the volumes."""
+        part = copy.copy(self)
+        part.lame, part.two_shear = self.lame[chosen], self.two_shear[chosen]
+        return part
+
+
+def _dot(a, b):
+    # A matrix product would be faster, but loses three digits in float32 over 10^6 terms.
+    return (a * b).flatten(1).sum(1).double()
+
+
+def _conjugate_gradients(medium, mean, free, tolerance, max_iterations):
+    """Solve one load case per row of `mean`; a row leaves the batch once it has converged.
+
+    The unknowns are the periodic displacements u and those mean strains that are `free`
+    (their mean stress is zero); the energy is stationary in both.
+    """
+    size = mean.shape[0]
+    inverse = torch.zeros(6, 6, dtype=torch.float64)
+    if free:
+        block = np.ix_(free, free)
+        inverse[block] = torch.linalg.inv(medium.reference[block]) / medium.n_voxels
+    inverse = inverse.to(mean)
+    shape = (size, 3, *medium.lame.shape[1:])
+    strain = mean[:, :, None, None, None].expand(size, 6, *shape[2:]).contiguous()
+    stress = medium.stress_of(strain)
+    out = LoadCase(
+        strain,
+        stress,
+        torch.full((size,), torch.inf, dtype=torch.float64),
+        torch.full((size,), max_iterations),
+    )
+    energy = _dot(strain, stress)
+    r_u, r_m = _nodal_forces(stress).neg_(), -stress.sum((-3, -2, -1))
+    u, m = torch.zeros_like(r_u), mean.clone()
+    z_u, z_m = medium.green(r_u), r_m @ inverse
+    p_u, p_m = z_u, z_m
+    rz = _dot(r_u, z_u) + _dot(r_m, z_m)
+    row = torch.arange(size, device=mean.device)
+    for iteration in range(max_iterations + 1):
+        bound = rz / energy.clamp_min(torch.finfo(torch.float64).tiny)
+        done = (bound <= tolerance) | ~torch.isfinite(bound)
+        if iteration == max_iterations:
+            done[:] = True
+        if done.any():
+            rows = row[done]
+            final = _strain(u[done]).add_(m[done][:, :, None, None, None])
+            out.strain[rows], out.stress[rows] = final, medium.rows(done).stress_of(final)
+            out.error_bound[rows], out.iterations[rows] = bound[done], iteration
+            left = ~done
+            if not left.any():
+                break
+            medium = medium.rows(left)
+            u, m, r_u, r_m, p_u, p_m = (x[left] for x in (u, m, r_u, r_m, p_u, p_m))
+            rz, energy, row = rz[left], energy[left], row[left]
+        strain = _strain(p_u).add_(p_m[:, :, None, None, None])
+        stress = medium.stress_of(strain)
+        a_u, a_m = _nodal_forces(stress), stress.sum((-3, -2, -1))
+        a_m[:, [i for i in range(6) if i not in free]] = 0
+        step = rz / (_dot(p_u, a_u) + _dot(p_m, a_m))
+        energy = energy - step * rz
+        s = step.to(mean)[:, None]
+        u.addcmul_(s[..., None, None, None], p_u)
+        r_u.addcmul_(s[..., None, None, None], a_u, value=-1)
+        m, r_m = m + s * p_m, r_m - s * a_m
+        z_u, z_m = medium.green(r_u), r_m @ inverse
+        rz_new = _dot(r_u, z_u) + _dot(r_m, z_m)
+        b = (rz_new / rz).to(mean)[:, None]
+        p_u, p_m, rz = torch.addcmul(z_u, b[..., None, None, None], p_u), z_m + b * p_m, rz_new
+    return out
+
+
+def _check_material(moduli, poisson, tolerance):
+    low, high = np.min(moduli), np.max(moduli)
+    if np.shape(moduli) != (2,) or not (0 < low <= high < np.inf):
+        raise ValueError(f"moduli are {moduli}: expected two positive values in GPa")
+    if not np.all((np.asarray(poisson) >= 0) & (np.asarray(poisson) < 0.5)):
+        raise ValueError(f"poisson is {poisson}: expected values from 0 to below 0.5")
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
+
+
+def solve_load_case(
+    volumes,
+    mean_strain,
+    free=(),
+    *,
+    moduli=PHASE_MODULI,
+    poisson=POISSON,
+    tolerance=1e-4,
+    max_iterations=1000,
+    dtype=torch.float32,
+    device=None,
+):
+    """Strain and stress fields of periodic volumes under one mean load, as one batch.
+
+    Parameters
+    ----------
+    volumes : array_like of 0 and 1, shape (n, X, Y, Z)
+        Phase of every voxel: 0 takes ``moduli[0]``, 1 takes ``moduli[1]``.
+    mean_strain : array_like of float, shape (6,) or (n, 6)
+        Prescribed mean strain, order xx yy zz yz xz xy, engineering shear. Components in
+        `free` are only a starting value.
+    free : sequence of int
+        Components whose mean *stress* is held at zero instead of the mean strain.
+    moduli : pair of float
+        Young's moduli of phases 0 and 1 [GPa].
+    poisson : float or pair of float
+        Poisson's ratio of both phases, or of each, in [0, 0.5).
+    tolerance : float
+        Bound on the relative error that iterating leaves in the elastic energy, and so in a
+        modulus. Guaranteed in exact arithmetic; float32 adds about 1e-6.
+    max_iterations : int
+        Conjugate-gradient steps after which a volume counts as failed.
+    dtype : torch.dtype
+        torch.float32 or torch.float64.
+    device : str or torch.device or None
+        None: the CUDA device where there is one, else the CPU.
+
+    Returns
+    -------
+    LoadCase
+        ``strain`` and ``stress`` [GPa], tensors (n, 6, X, Y, Z); ``error_bound`` (n,), the
+        bound reached, above `tolerance` for a volume that failed; ``iterations`` (n,).
+
+    Raises
+    ------
+    ValueError
+        Volumes that are not binary, not 3-D or empty; phase properties out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> laminate = np.zeros((1, 4, 1, 1), dtype=np.uint8)
+    >>> laminate[:, :2] = 1
+    >>> case = solve_load_case(laminate, [1, 0, 0, 0, 0, 0], dtype=torch.float64)
+    >>> bool(np.ptp(case.stress[0, 0].numpy()) < 1e-6)  # uniform across the layers
+    True
+    """
+    volumes = check_volumes(volumes)
+    _check_material(moduli, poisson, tolerance)
+    device = default_device(device)
+    mean = torch.as_tensor(mean_strain, dtype=dtype, device=device).expand(len(volumes), 6)
+    medium = _Medium(volumes, moduli, poisson, dtype, device)
+    return _conjugate_gradients(medium, mean, list(free), tolerance, max_iterations)

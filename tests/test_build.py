@@ -1,0 +1,345 @@
+"""The runner, on tiny projects of its own: what runs when, and what a failure leaves behind."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+import bookbuild.__main__ as build
+from bookbuild import site
+from bookbuild.chapters import ROOT, BuildError, imported_helpers, notebook_text, toc_entries
+from bookbuild.sync import sync
+from bookbuild.worker import MissingAltText, check_alt_texts
+
+GOOD = """\
+    # %% [markdown]
+    # # A chapter
+
+    # %% tags=["parameters"]
+    data = "embedded"
+
+    # %%
+    from helpers import tiny
+    print(data, tiny.VALUE)
+    """
+OTHER = """\
+    # %% [markdown]
+    # # Another
+
+    # %%
+    from pathlib import Path
+    print(Path.cwd().name)
+    """
+
+
+def write(path: Path, text: str):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Give a project of two chapters, of which the first imports a helper."""
+    write(tmp_path / "_toc.yml", "root: index\nchapters:\n- file: book/10_a\n- file: book/20_b\n")
+    write(tmp_path / "pyproject.toml", '[project]\nname = "tiny"\ndependencies = ["numpy==0"]\n')
+    write(tmp_path / "helpers/__init__.py", "")
+    write(tmp_path / "helpers/tiny.py", "from ._deep import VALUE\n")
+    write(tmp_path / "helpers/_deep.py", "VALUE = 1\n")
+    write(tmp_path / "helpers/unused.py", "VALUE = 1\n")
+    write(tmp_path / "data/numbers.csv", "1\n")
+    write(tmp_path / "book/10_a.py", GOOD)
+    write(tmp_path / "book/20_b.py", OTHER)
+    return tmp_path
+
+
+def run(project: Path, **options) -> dict[str, bool]:
+    """Execute the chapters; tell for each whether it really ran."""
+    runs = build.build(project, options.pop("profile", "embedded"), 2, site=False, **options)
+    return {run.chapter.name: not run.cached for run in runs}
+
+
+def planned(project: Path) -> set[str]:
+    """Tell which chapters would run, without running them."""
+    folder = project / "_build" / "executed" / "embedded"
+    profile, chapters = build.PROFILES["embedded"], build.chapters_in_toc(project)
+    runs = build.plan(project, chapters, profile, folder)
+    return {run.chapter.name for run in runs if not run.is_finished()}
+
+
+def output(project: Path, name: str, profile: str = "embedded") -> str:
+    path = project / "_build" / "executed" / profile / f"{name}.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    return "".join(out.get("text", "") for cell in cells for out in cell.get("outputs", []))
+
+
+@pytest.fixture
+def pretend_executed(project):
+    """Leave what a complete run leaves, without the seconds that starting kernels takes."""
+    folder = project / "_build" / "executed" / "embedded"
+    profile, chapters = build.PROFILES["embedded"], build.chapters_in_toc(project)
+    for run in build.plan(project, chapters, profile, folder):
+        unfinished = folder / "unfinished.ipynb"
+        unfinished.write_text(notebook_text(run.chapter.source), encoding="utf-8")
+        run.finish(unfinished, 1.5)
+    return project
+
+
+def test_second_run_does_nothing_and_a_profile_sets_declared_parameters(project):
+    assert run(project) == {"10_a": True, "20_b": True}
+    assert output(project, "10_a") == "embedded 1\n"
+    assert output(project, "20_b") == "book\n"
+    assert run(project) == {"10_a": False, "20_b": False}
+    assert run(project, profile="paper", names=["10_a"]) == {"10_a": True}
+    assert output(project, "10_a", "paper") == "published 1\n"
+    assert planned(project) == set(), "profiles keep their results apart"
+    text = (project / "_build/executed/embedded/10_a.ipynb").read_text(encoding="utf-8")
+    assert str(project) not in text, "what is published must not name folders of this machine"
+
+
+@pytest.mark.parametrize(
+    "path, rerun",
+    [
+        ("book/20_b.py", {"20_b"}),
+        ("helpers/tiny.py", {"10_a"}),
+        ("helpers/_deep.py", {"10_a"}),
+        ("helpers/unused.py", set()),
+        ("helpers/__init__.py", {"10_a", "20_b"}),
+        ("data/numbers.csv", {"10_a", "20_b"}),
+        ("data/deep/new.csv", {"10_a", "20_b"}),
+        ("matplotlibrc", {"10_a", "20_b"}),
+    ],
+)
+def test_a_change_reruns_what_depends_on_it(pretend_executed, path, rerun):
+    assert planned(pretend_executed) == set()
+    changed = pretend_executed / path
+    old = changed.read_text(encoding="utf-8") if changed.is_file() else ""
+    write(changed, old + "\n# changed\n")
+    assert planned(pretend_executed) == rerun
+
+
+def test_a_changed_pin_reruns_all_but_a_test_tool_does_not(pretend_executed):
+    pyproject = pretend_executed / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    extra = '[project.optional-dependencies]\ndev = ["pytest==0"]\n'
+    pyproject.write_text(text + extra, encoding="utf-8")
+    assert planned(pretend_executed) == set()
+    pyproject.write_text(text.replace("numpy==0", "numpy==1"), encoding="utf-8")
+    assert planned(pretend_executed) == {"10_a", "20_b"}
+
+
+@pytest.mark.parametrize("damage", ["truncated notebook", "broken stamp", "no stamp"])
+def test_a_damaged_result_does_not_count(pretend_executed, damage):
+    executed = pretend_executed / "_build" / "executed" / "embedded" / "10_a.ipynb"
+    if damage == "truncated notebook":
+        executed.write_bytes(executed.read_bytes()[:-20])
+    elif damage == "broken stamp":
+        executed.with_suffix(".json").write_text('{"key": ', encoding="utf-8")
+    else:
+        executed.with_suffix(".json").unlink()
+    assert planned(pretend_executed) == {"10_a"}
+
+
+def test_failure_names_chapter_and_cell_and_keeps_the_notebook(project, capsys):
+    write(project / "book/20_b.py", OTHER + "\n    # %%\n    number = 0\n    1 / number\n")
+    status = build.main(["--root", str(project), "--no-site"])
+    message = capsys.readouterr().err
+    assert status == 1
+    assert "book/20_b.py failed: code cell 2 of 2 (line 9), which begins `number = 0`" in message
+    assert "ZeroDivisionError: division by zero" in message
+    kept = project / "_build" / "failed" / "20_b.ipynb"
+    assert str(kept) in message
+    assert "ZeroDivisionError" in kept.read_text(encoding="utf-8")
+    assert "20_b" in planned(project)
+    assert list((project / "_build/executed/embedded").glob(".*")) == []
+
+
+def test_a_kernel_that_dies_is_a_failure(project):
+    write(project / "book/20_b.py", OTHER + "\n    # %%\n    import os\n    os._exit(9)\n")
+    with pytest.raises(BuildError, match=r"20_b.py failed.*(?s:.*)(died|Dead)"):
+        run(project, names=["20_b"])
+    assert "20_b" in planned(project)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_finished_and_no_process(project, ending):
+    waiting = "\n    # %%\n    Path('../started').touch()\n    import time\n    time.sleep(600)\n"
+    write(project / "book/20_b.py", OTHER + waiting)
+    command = [sys.executable, "-m", "bookbuild", "--root", str(project), "--no-site"]
+    with subprocess.Popen(
+        [*command, "20_b"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
+    ) as process:
+        try:
+            wait_for((project / "started").is_file)
+            children = psutil.Process(process.pid).children(recursive=True)
+            assert len(children) >= 2, "a worker and its kernel"
+            process.send_signal(ending)
+            message = process.communicate(timeout=60)[1].decode()
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "will be executed again" in message
+    wait_for(lambda: not any(child.is_running() for child in children))
+    assert planned(project) == {"10_a", "20_b"}
+    folder = project / "_build" / "executed" / "embedded"
+    assert [path.name for path in folder.iterdir()] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_worker_that_is_ended_by_others_has_not_finished(project):
+    waiting = "\n    # %%\n    Path('../started').touch()\n    import time\n    time.sleep(600)\n"
+    write(project / "book/20_b.py", OTHER + waiting)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, project, names=["20_b"])
+        wait_for((project / "started").is_file)
+        (worker,) = psutil.Process().children()
+        worker.terminate()
+        with pytest.raises(BuildError, match=r"20_b.py failed"):
+            running.result(timeout=180)
+    assert planned(project) == {"10_a", "20_b"}
+
+
+def heed_interrupts():
+    """Undo that a job in the background of a script ignores Ctrl-C, as its children do."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for(condition, seconds: float = 180):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+def test_first_failure_ends_the_other_chapter(project):
+    write(project / "book/10_a.py", OTHER + "\n    # %%\n    import time\n    time.sleep(600)\n")
+    write(project / "book/20_b.py", OTHER + "\n    # %%\n    raise ValueError('early')\n")
+    start = time.monotonic()
+    with pytest.raises(BuildError, match="ValueError: early"):
+        run(project)
+    assert time.monotonic() - start < 300
+    assert planned(project) == {"10_a", "20_b"}
+
+
+def test_foreign_kernelspec_is_not_used(project, monkeypatch):
+    foreign = project / "foreign"
+    spec = {"argv": ["/nonexistent/python"], "display_name": "x", "language": "python"}
+    write(foreign / "kernels/python3/kernel.json", json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(foreign))
+    write(
+        project / "book/20_b.py", OTHER + "\n    # %%\n    import sys\n    print(sys.executable)\n"
+    )
+    run(project, names=["20_b"])
+    assert sys.executable in output(project, "20_b")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--profile", "papr"], "Unknown profile 'papr'; choose one of embedded, paper"),
+        (["--jobs", "0"], "--jobs is 0"),
+        (["30_c"], "No chapter '30_c' in _toc.yml; there are 10_a, 20_b"),
+    ],
+)
+def test_wrong_arguments_are_explained(project, capsys, arguments, message):
+    assert build.main(["--root", str(project), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_chapter_that_does_not_exist_is_explained(project):
+    (project / "book/20_b.py").unlink()
+    with pytest.raises(BuildError, match=r"_toc.yml names book/20_b, but .* does not exist"):
+        run(project)
+
+
+@pytest.mark.parametrize("cell", ["data = open('x')", "print(1)", "a = b = 1"])
+def test_parameters_must_be_literals(project, cell):
+    write(project / "book/20_b.py", f'# %% tags=["parameters"]\n{cell}\n')
+    with pytest.raises(BuildError, match=r"20_b.py: the cell tagged 'parameters' holds"):
+        run(project)
+
+
+def test_fixture_results_never_reach_the_site(project, monkeypatch):
+    monkeypatch.setenv("MICROPROP_REGISTRY", "somewhere")
+    with pytest.raises(BuildError, match="MICROPROP_REGISTRY is set"):
+        build.build(project, "embedded", 2)
+    run(project, names=["20_b"])
+    assert output(project, "20_b", "embedded-fixtures") == "book\n"
+    assert planned(project) == {"10_a", "20_b"}
+
+
+def test_image_without_alt_text_is_refused():
+    image = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
+    cell = nbformat.v4.new_code_cell("plots.x()", outputs=[image])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    with pytest.raises(MissingAltText, match="no alt text"):
+        check_alt_texts(notebook)
+    cell.metadata["mystnb"] = {"image": {"alt": "A line."}}
+    check_alt_texts(notebook)
+
+
+def test_closure_of_imports_follows_every_form(tmp_path):
+    write(tmp_path / "helpers/__init__.py", "")
+    for name in "abcdefg":
+        write(tmp_path / f"helpers/{name}.py", "")
+    write(tmp_path / "helpers/a.py", "from . import b\nfrom .c import x\nimport numpy\n")
+    write(tmp_path / "helpers/c.py", "def f():\n    from helpers.d import y\n")
+    write(
+        tmp_path / "chapter.py", "import helpers.a\nfrom helpers import e as f\nfrom x import g\n"
+    )
+    names = [path.stem for path in imported_helpers(tmp_path, tmp_path / "chapter.py")]
+    assert names == ["__init__", "a", "b", "c", "d", "e"]
+
+
+def test_toc_entries_follow_reading_order(tmp_path):
+    text = """\
+        root: index
+        parts:
+        - chapters:
+          - file: one
+            sections:
+            - file: two
+        - chapters:
+          - file: three
+        """
+    write(tmp_path / "_toc.yml", text)
+    assert toc_entries(tmp_path) == ["index", "one", "two", "three"]
+
+
+def test_sync_writes_only_what_changed(project):
+    assert [path.name for path in sync(project)] == ["10_a.ipynb", "20_b.ipynb"]
+    assert sync(project) == []
+    write(project / "book/20_b.py", OTHER + "\n    # %%\n    1\n")
+    assert [path.name for path in sync(project)] == ["20_b.ipynb"]
+
+
+@pytest.mark.slow
+def test_site_warnings_fail_and_leave_the_old_site(tmp_path):
+    root, target = tmp_path / "project", tmp_path / "html"
+    for name in ("_config.yml", "pyproject.toml"):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    for name in ("_ext", "_static"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    write(root / "_toc.yml", "format: jb-book\nroot: index\n")
+    write(root / "pages/references.bib", "")
+    write(root / "pages/index.md", "# Welcome\n\n$a^2$\n")
+    assert site.build_site(root, [], tmp_path / "work", target)
+    assert not site.build_site(root, [], tmp_path / "work", target), "nothing changed"
+    write(root / "pages/index.md", "# Welcome\n\n[](nowhere.md)\n")
+    with pytest.raises(BuildError, match="nowhere"):
+        site.build_site(root, [], tmp_path / "work", target)
+    assert "a^2" in (target / "index.html").read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["html", "project", "work"]

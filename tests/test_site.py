@@ -1,0 +1,176 @@
+"""The built site in a browser, with every way out of it blocked.
+
+Run after ``make book``: ``python -m pytest -m browser``. The pages are opened both from disk and
+from a local server, because readers do both and browsers treat the two differently.
+MICROPROP_SITE names another folder to look at, MICROPROP_CHROMIUM another browser.
+"""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bookbuild.chapters import ROOT, toc_entries
+
+pytestmark = pytest.mark.browser
+
+SITE = Path(os.environ.get("MICROPROP_SITE", ROOT / "_build" / "html"))
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+PAGES = [f"{entry}.html" for entry in toc_entries(ROOT)] + ["search.html", "genindex.html"]
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"]
+QUIET += ["--disable-background-networking", "--disable-sync"]
+
+
+class SilentHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a line in the terminal for each."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module", params=["disk", "server"])
+def address(request):
+    """Give the address of the site's folder, ending in a slash."""
+    if not (SITE / "index.html").is_file():
+        pytest.fail(f"There is no site at {SITE}; run `make book` first.")
+    if request.param == "disk":
+        yield SITE.resolve().as_uri() + "/"
+        return
+    handler = functools.partial(SilentHandler, directory=SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start Chromium, the one that MICROPROP_CHROMIUM names or the first on the path."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("MICROPROP_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.fail("No Chromium: install it, or set MICROPROP_CHROMIUM to its path.")
+    with playwright.sync_playwright() as tools:
+        chromium = tools.chromium.launch(executable_path=path, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+class Watched:
+    """A browser page that notes what goes wrong and lets no request leave the site."""
+
+    def __init__(self, browser, address: str):
+        self.address, self.troubles = address, []
+        self.page = browser.new_page(viewport={"width": 1280, "height": 900})
+        self.page.route("**/*", self._only_inside)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"script error: {error}"))
+        self.page.on("requestfailed", lambda r: self.troubles.append(f"request failed: {r.url}"))
+        self.page.on("response", self._response)
+
+    def _only_inside(self, route):
+        url = urlsplit(route.request.url)
+        inside = route.request.url.startswith(self.address) or url.scheme in ("data", "blob")
+        if not inside:
+            self.troubles.append(f"request that leaves the site: {route.request.url}")
+        route.continue_() if inside else route.abort()
+
+    def _console(self, message):
+        if message.type == "error":
+            self.troubles.append(f"console error: {message.text}")
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.troubles.append(f"status {response.status}: {response.url}")
+
+    def open(self, path: str):
+        """Open a page and wait until formulas are set and nothing is loading."""
+        self.page.goto(self.address + path, wait_until="load")
+        if self.page.locator(".math").count():
+            self._wait_for_mathjax()
+        self.page.wait_for_load_state("networkidle")
+
+    def _wait_for_mathjax(self):
+        for _ in range(100):
+            if self.page.evaluate("() => Boolean(window.MathJax?.startup?.promise)"):
+                self.page.evaluate("() => MathJax.startup.promise.then(() => true)")
+                return
+            self.page.wait_for_timeout(100)
+        self.troubles.append("MathJax has not started after 10 s")
+
+
+@pytest.fixture
+def watched(browser, address):
+    """Give a fresh watched page."""
+    watched = Watched(browser, address)
+    yield watched
+    watched.page.close()
+
+
+# Open what is collapsed, so that every figure can be looked at.
+OPEN_ALL = """() => {
+  document.querySelectorAll('details').forEach(d => d.open = true);
+  document.querySelectorAll('img').forEach(i => i.loading = 'eager');
+}"""
+BROKEN_FIGURES = """() => [...document.querySelectorAll('article img')]
+  .map(i => [i, i.getBoundingClientRect()])
+  .filter(([i, box]) => !i.complete || !i.naturalWidth || !box.width || !box.height
+                        || !i.checkVisibility() || !(i.alt || '').trim()
+                        || i.alt.trim() === i.getAttribute('src'))
+  .map(([i]) => `figure ${i.getAttribute('src')} with alt text "${i.alt}"`)"""
+# Sphinx writes \\( and \\[ for MathJax to find; what still holds them was not rendered. A formula
+# that MathJax cannot read leaves an mjx-merror or a red mtext behind.
+BROKEN_FORMULAS = r"""() => [...document.querySelectorAll('article .math')]
+  .filter(m => !m.querySelector('mjx-container') || /\\[(\[]/.test(m.textContent)
+               || m.querySelector('mjx-merror, [data-mml-node="merror"], [mathcolor="red"]')
+               || !m.querySelector('mjx-container').getBoundingClientRect().width)
+  .map(m => `formula ${m.textContent.slice(0, 60)}`)"""
+LOOSE_TEX = r"""() => [...document.querySelectorAll('article p, article td, article li')]
+  .filter(e => !e.closest('pre, code, .math, .cell_input')
+               && /\$[^$\s][^$]*\$|\\[(\[]|\\(frac|sum|alpha|mathrm)/.test(
+                    [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.data).join('')))
+  .map(e => `TeX shown as text: ${e.textContent.slice(0, 60)}`)"""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_whole_without_a_network(watched, address, path):
+    watched.open(path)
+    watched.page.evaluate(OPEN_ALL)
+    watched.page.wait_for_function(
+        "() => [...document.querySelectorAll('article img')].every(i => i.complete)"
+    )
+    for check in (BROKEN_FIGURES, BROKEN_FORMULAS, LOOSE_TEX):
+        watched.troubles += watched.page.evaluate(check)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    name = path.replace("/", "-").replace(".html", "")
+    watched.page.screenshot(
+        path=SCREENSHOTS / f"{urlsplit(address).scheme}-{name}.png", full_page=True
+    )
+    assert not watched.troubles, "\n".join([path, *watched.troubles])
+
+
+def test_search_finds_a_word_of_the_book(watched):
+    watched.open("search.html?q=autocorrelation")
+    watched.page.wait_for_selector("#search-results li a", timeout=15_000)
+    results = watched.page.locator("#search-results li a").all_inner_texts()
+    watched.page.wait_for_load_state("networkidle")
+    assert any("Two-point statistics" in text for text in results), results
+    assert not watched.troubles, "\n".join(watched.troubles)
+
+
+def test_links_inside_the_site_lead_somewhere(watched):
+    links = set()
+    for path in PAGES:
+        watched.open(path)
+        links |= set(watched.page.evaluate("() => [...document.links].map(a => a.href)"))
+    inside = {
+        link.split("#")[0].split("?")[0] for link in links if link.startswith(watched.address)
+    }
+    paths = {link.removeprefix(watched.address) or "index.html" for link in inside}
+    missing = sorted(path for path in paths if not (SITE / path).exists())
+    assert not missing, missing
