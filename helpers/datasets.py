@@ -14,12 +14,13 @@ import scipy.io
 from helpers._checks import check_volumes
 from helpers._files import atomic_write
 from helpers.downloads import cache_folder, fetch, registry
-from helpers.elastic_fields import PHASE_MODULI
+from helpers.elasticity import PHASE_MODULI
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 EMBEDDED_TWO_PHASE = DATA / "two_phase.npz"
 PAPER_RESULTS = DATA / "paper_results.csv"
 PUBLISHED_TWO_PHASE = "two_phase/dataset.mat"
+_NO_MAT_FILE = (scipy.io.matlab.MatReadError, NotImplementedError, TypeError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +170,7 @@ def convert_published(mat_file, path):
         modulus = content["label"].ravel().astype(float)
         size = round((content["data"].size / len(modulus)) ** (1 / 3))
         volumes = content["data"].reshape(size, size, size, len(modulus)).transpose(3, 0, 1, 2)
-    except (ValueError, KeyError, TypeError, NotImplementedError, ZeroDivisionError) as error:
+    except (ArithmeticError, LookupError, ValueError, *_NO_MAT_FILE) as error:
         raise ValueError(
             f"{mat_file} does not hold cubic volumes `data` and their moduli `label`: {error!r}"
         ) from error

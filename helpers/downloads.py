@@ -11,8 +11,8 @@ import os
 import tempfile
 from pathlib import Path
 
-import pooch
 import requests
+from platformdirs import user_cache_path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_COPY = "MICROPROP_DATA"
@@ -44,7 +44,7 @@ def registry():
 
 def cache_folder():
     """Folder of what was downloaded: ``MICROPROP_CACHE``, or the user's cache."""
-    return Path(os.environ.get(CACHE) or pooch.os_cache("microprop"))
+    return Path(os.environ.get(CACHE) or user_cache_path("microprop"))
 
 
 def verify(path, expected):
@@ -119,6 +119,8 @@ def fetch(name):
 
 
 def _download(name, entry, target):
+    import pooch  # here, for it warns in notebooks that have no ipywidgets
+
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     os.close(handle)

@@ -21,8 +21,8 @@ import scipy.fft
 import torch
 
 from helpers._checks import check_volumes
+from helpers.elasticity import PHASE_MODULI, POISSON, check_phases, isotropic_stiffness
 
-PHASE_MODULI, POISSON = (2.4, 120.0), 0.3  # Cecen et al. 2018 [GPa]: contrast of 50
 # u_x, u_y, u_z by d_x, d_y, d_z: which strain component each displacement derivative feeds
 _STRAIN_OF = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 
@@ -44,35 +44,6 @@ class LoadCase(NamedTuple):
 def default_device(device=None):
     """`device`, or the CUDA device where there is one, else the CPU."""
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def isotropic_stiffness(moduli=PHASE_MODULI, poisson=POISSON):
-    """Stiffness of two isotropic phases.
-
-    Parameters
-    ----------
-    moduli : pair of float
-        Young's moduli [GPa].
-    poisson : float or pair of float
-        Poisson's ratio of both phases, or of each.
-
-    Returns
-    -------
-    torch.Tensor of float64, shape (2, 6, 6)
-        Stiffness [GPa] of phases 0 and 1.
-
-    Examples
-    --------
-    >>> [round(float(c), 2) for c in isotropic_stiffness()[1, 0, :2]]
-    [161.54, 69.23]
-    """
-    young = torch.tensor(moduli, dtype=torch.float64)
-    nu = torch.tensor(poisson, dtype=torch.float64).expand(2)
-    lame, shear = young * nu / ((1 + nu) * (1 - 2 * nu)), young / (2 * (1 + nu))
-    diagonal = torch.tensor([2, 2, 2, 1, 1, 1], dtype=torch.float64)
-    stiffness = torch.diag_embed(diagonal * shear[:, None])
-    stiffness[:, :3, :3] += lame[:, None, None]
-    return stiffness
 
 
 def _neighbours(a, dim, *, sum_, forward):
@@ -267,16 +238,6 @@ def _conjugate_gradients(medium, mean, free, tolerance, max_iterations):
     return out
 
 
-def _check_material(moduli, poisson, tolerance):
-    low, high = np.min(moduli), np.max(moduli)
-    if np.shape(moduli) != (2,) or not (0 < low <= high < np.inf):
-        raise ValueError(f"moduli are {moduli}: expected two positive values in GPa")
-    if not np.all((np.asarray(poisson) >= 0) & (np.asarray(poisson) < 0.5)):
-        raise ValueError(f"poisson is {poisson}: expected values from 0 to below 0.5")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
-
-
 def solve_load_case(
     volumes,
     mean_strain,
@@ -335,7 +296,9 @@ def solve_load_case(
     True
     """
     volumes = check_volumes(volumes)
-    _check_material(moduli, poisson, tolerance)
+    check_phases(moduli, poisson)
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
     device = default_device(device)
     mean = torch.as_tensor(mean_strain, dtype=dtype, device=device).expand(len(volumes), 6)
     medium = _Medium(volumes, moduli, poisson, dtype, device)

@@ -14,57 +14,11 @@ import numpy as np
 import torch
 
 from helpers._checks import check_volumes
-from helpers.elastic_fields import (
-    PHASE_MODULI,
-    POISSON,
-    default_device,
-    isotropic_stiffness,
-    solve_load_case,
-)
+from helpers.elastic_fields import default_device, solve_load_case
+from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
 
 # On a CPU one volume at a time is fastest; a GPU wants many.
 VOXELS_AT_ONCE = {"cpu": 51**3, "cuda": 256 * 51**3}
-
-
-def voigt_reuss_stiffness(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
-    """Bounds on the effective stiffness that hold for every arrangement of the phases.
-
-    Parameters
-    ----------
-    volume_fraction : array_like of float, shape (n,)
-        Share of phase 1, 0 to 1.
-    moduli, poisson
-        As in `helpers.elastic_fields.solve_load_case` [GPa].
-
-    Returns
-    -------
-    voigt, reuss : ndarray of float64, shape (n, 6, 6)
-        Upper and lower bound [GPa]: mean of the stiffnesses, and inverse of the mean of the
-        compliances (Hill 1952, doi:10.1088/0370-1298/65/5/307).
-
-    Examples
-    --------
-    >>> voigt, reuss = voigt_reuss_stiffness([0.5])
-    >>> [float(young_from_stiffness(c)[0].round(2)) for c in (voigt, reuss)]
-    [61.2, 4.71]
-    """
-    soft, stiff = (c.numpy() for c in isotropic_stiffness(moduli, poisson))
-    f = np.asarray(volume_fraction, dtype=float)[:, None, None]
-    voigt = (1 - f) * soft + f * stiff
-    reuss = np.linalg.inv((1 - f) * np.linalg.inv(soft) + f * np.linalg.inv(stiff))
-    return voigt, reuss
-
-
-def young_from_stiffness(stiffness, axis=0):
-    """Young's modulus (n,) [GPa] along `axis` of stiffnesses (n, 6, 6) [GPa].
-
-    Examples
-    --------
-    >>> voigt, _ = voigt_reuss_stiffness([1.0])
-    >>> float(young_from_stiffness(voigt)[0].round(6))
-    120.0
-    """
-    return 1 / np.linalg.inv(stiffness)[:, axis, axis]
 
 
 def effective_stiffness(volumes, *, batch_size=None, **options):

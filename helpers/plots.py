@@ -204,39 +204,39 @@ def plot_volumes(volumes, titles=None):
         axis.set(xlabel="x [voxels]", ylabel="y [voxels]", zlabel="z [voxels]")
         axis.set_title("" if titles is None else titles[i])
         axis.view_init(elev=25, azim=-135)
-        axis.set_box_aspect((1, 1, 1))
+        axis.set_box_aspect((1, 1, 1), zoom=0.85)
     plt.close(figure)
     return figure
 
 
-def plot_fields(volume, fields, label):
-    """A section of a volume beside the same section of fields computed on it.
+def plot_fields(section, fields):
+    """A section of a volume beside fields computed on it, each with its own colour bar.
 
     Parameters
     ----------
-    volume : ndarray of 0 and 1, shape (n, n)
-        The phases.
+    section : ndarray of 0 and 1, shape (n, n)
+        Phases, x first.
     fields : mapping of str to ndarray, shape (n, n)
-        Panel title -> values, all in one unit; they share one colour scale that leaves out
-        the highest and lowest half per cent.
-    label : str
-        Name and unit of the values.
+        Name with unit -> values. The colours leave out the lowest and highest half per cent.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> len(plot_fields(np.eye(3), {"stress [MPa]": np.eye(3)}).axes)  # with the colour bar
+    3
     """
-    figure, axes = plt.subplots(
-        1, 1 + len(fields), figsize=(2.6 * (1 + len(fields)), 2.8), layout="constrained"
-    )
-    section_axes(axes[0], volume.T, "phases (yellow: stiff)")
-    low, high = np.percentile(np.stack(list(fields.values())), [0.5, 99.5])
-    for axis, (title, field) in zip(axes[1:], fields.items(), strict=True):
-        image = axis.imshow(field.T, cmap="viridis", vmin=low, vmax=high)
-        axis.set_title(title)
-    for axis in axes:
-        axis.set(xlabel="x [voxels]", ylabel="y [voxels]")
-    figure.colorbar(image, ax=axes[1:], label=label, extend="both")
+    k = 1 + len(fields)
+    figure, axes = plt.subplots(1, k, figsize=(3.0 * k, 2.9), layout="constrained")
+    section_axes(axes[0], section.T, "phases (yellow: stiff)")
+    for ax, (name, field) in zip(axes[1:], fields.items(), strict=True):
+        low, high = np.percentile(field, [0.5, 99.5])
+        image = ax.imshow(field.T, vmin=low, vmax=high)
+        figure.colorbar(image, ax=ax, label=name, shrink=0.8, extend="both")
+    for ax in axes:
+        ax.set(xlabel="x [voxels]", ylabel="y [voxels]")
     plt.close(figure)
     return figure
 

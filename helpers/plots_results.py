@@ -26,12 +26,14 @@ def plot_mape_bars(table):
             index="descriptor", columns="aggregate", values="test_mape"
         )
         wide = wide.loc[table["descriptor"].unique()]
-        wide.plot.bar(ax=axis, rot=0, legend=model == models[0], xlabel="", width=0.7)
+        wide.plot.bar(ax=axis, rot=0, legend=False, xlabel="", width=0.7)
         for bars in axis.containers:
             axis.bar_label(bars, fmt="%.1f", padding=2)
         axis.set_title(model)
         axis.set_ylabel("MAPE of the test part [%]")
         axis.margins(y=0.15)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=2, title="sections")
     plt.close(figure)
     return figure
 
@@ -63,7 +65,8 @@ def plot_parity(results, quantity="Young's modulus", unit="GPa"):
         axis.set(title=title, aspect="equal", xlim=ends)
         axis.set_xlabel(f"{quantity} [{unit}]")
         axis.set_ylabel(f"predicted {quantity} [{unit}]")
-        axis.legend(loc="upper left", markerscale=2)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3, markerscale=2)
     plt.close(figure)
     return figure
 

@@ -164,7 +164,7 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=No
     recipe = {"seed": seed, "filter_widths": FILTER_WIDTHS, "volume_fractions": VOLUME_FRACTIONS}
     # A shard counts only for the code that made it.
     here = Path(__file__).parent
-    for name in ("synthesis.py", "homogenization.py", "elastic_fields.py"):
+    for name in ("synthesis.py", "homogenization.py", "elastic_fields.py", "elasticity.py"):
         recipe[name] = hashlib.sha256((here / name).read_bytes()).hexdigest()
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(shards or ROOT / "_build" / "two_phase") / key

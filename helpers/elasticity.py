@@ -1,0 +1,90 @@
+"""Elastic constants of the two phases, and bounds that hold for every arrangement of them.
+
+Components stand in the order xx, yy, zz, yz, xz, xy with engineering shear strains.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+PHASE_MODULI, POISSON = (2.4, 120.0), 0.3  # [GPa], as Cecen et al. 2018: a contrast of 50
+
+
+def check_phases(moduli, poisson):
+    """Refuse phase properties that are not elastic constants, naming the value."""
+    low, high = np.min(moduli), np.max(moduli)
+    if np.shape(moduli) != (2,) or not (0 < low <= high < np.inf):
+        raise ValueError(f"moduli are {moduli}: expected two positive values in GPa")
+    if not np.all((np.asarray(poisson) >= 0) & (np.asarray(poisson) < 0.5)):
+        raise ValueError(f"poisson is {poisson}: expected values from 0 to below 0.5")
+
+
+def isotropic_stiffness(moduli=PHASE_MODULI, poisson=POISSON):
+    """Stiffness of two isotropic phases.
+
+    Parameters
+    ----------
+    moduli : pair of float
+        Young's moduli [GPa].
+    poisson : float or pair of float
+        Poisson's ratio of both phases, or of each.
+
+    Returns
+    -------
+    torch.Tensor of float64, shape (2, 6, 6)
+        Stiffness [GPa] of phases 0 and 1.
+
+    Examples
+    --------
+    >>> [round(float(c), 2) for c in isotropic_stiffness()[1, 0, :2]]
+    [161.54, 69.23]
+    """
+    young = torch.tensor(moduli, dtype=torch.float64)
+    nu = torch.tensor(poisson, dtype=torch.float64).expand(2)
+    lame, shear = young * nu / ((1 + nu) * (1 - 2 * nu)), young / (2 * (1 + nu))
+    diagonal = torch.tensor([2, 2, 2, 1, 1, 1], dtype=torch.float64)
+    stiffness = torch.diag_embed(diagonal * shear[:, None])
+    stiffness[:, :3, :3] += lame[:, None, None]
+    return stiffness
+
+
+def voigt_reuss_stiffness(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
+    """Bounds on the effective stiffness that hold for every arrangement of the phases.
+
+    Parameters
+    ----------
+    volume_fraction : array_like of float, shape (n,)
+        Share of phase 1, 0 to 1.
+    moduli, poisson
+        As in `helpers.elastic_fields.solve_load_case` [GPa].
+
+    Returns
+    -------
+    voigt, reuss : ndarray of float64, shape (n, 6, 6)
+        Upper and lower bound [GPa]: mean of the stiffnesses, and inverse of the mean of the
+        compliances (Hill 1952, doi:10.1088/0370-1298/65/5/307).
+
+    Examples
+    --------
+    >>> voigt, reuss = voigt_reuss_stiffness([0.5])
+    >>> [float(young_from_stiffness(c)[0].round(2)) for c in (voigt, reuss)]
+    [61.2, 4.71]
+    """
+    soft, stiff = (c.numpy() for c in isotropic_stiffness(moduli, poisson))
+    f = np.asarray(volume_fraction, dtype=float)[:, None, None]
+    voigt = (1 - f) * soft + f * stiff
+    reuss = np.linalg.inv((1 - f) * np.linalg.inv(soft) + f * np.linalg.inv(stiff))
+    return voigt, reuss
+
+
+def young_from_stiffness(stiffness, axis=0):
+    """Young's modulus (n,) [GPa] along `axis` of stiffnesses (n, 6, 6) [GPa].
+
+    Examples
+    --------
+    >>> voigt, _ = voigt_reuss_stiffness([1.0])
+    >>> float(young_from_stiffness(voigt)[0].round(6))
+    120.0
+    """
+    return 1 / np.linalg.inv(stiffness)[:, axis, axis]
