@@ -166,6 +166,13 @@ shares = {
 plots_results.plot_scree(shares)
 
 # %% [markdown]
+# How closely the first component follows the volume fraction:
+
+# %%
+correlation = np.corrcoef(two_point.tuning[:, 0], study.volume_fraction)[0, 1]
+correlation
+
+# %% [markdown]
 # ## What we saw
 
 # %% tags=["hide-input"]
@@ -173,7 +180,6 @@ errors = table.set_index(["aggregate", "model"])["test_mape"]
 paper = paper_results().query("case_study == 1 and descriptor == 'two-point statistics'")
 paper_pr = paper.query("quantity == 'test_mape' and model == 'pr' and aggregate == 'concat'")
 paper_share = paper.query("quantity == 'first_component_variance'")["value"].item()
-correlation = np.corrcoef(two_point.tuning[:, 0], study.volume_fraction)[0, 1]
 gain = errors["mean"] - errors["concat"]
 caveat = "The data sets differ, so only the order of magnitude can be compared."
 caveat = caveat if data == "embedded" else "Both numbers are of the published data."
