@@ -18,8 +18,9 @@ from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from helpers.datasets import load_two_phase
+from helpers.datasets import load_two_phase, paper_results
 from helpers.plots import plot_lag_profiles, plot_maps, plot_sections_and_maps
+from helpers.synthesis import two_phase_volume
 from helpers.two_point import TwoPointStatistics, two_point_statistics
 
 # %% tags=["parameters"]
@@ -99,66 +100,57 @@ assert np.allclose(two_point_statistics(tiny), by_hand)
 # %% [markdown]
 # ## Reading a map
 #
-# We now take sections of the data set that are about half stiff, and pick three by the width
-# of their autocorrelation: the finest in both directions, the coarsest in both, and the one whose
-# two widths differ most. The width is the first lag at which the map has fallen half-way from its
-# value at zero lag to its mean.
+# Three sections made for this page by the generator of the embedded data
+# ({doc}`91_two_phase_data`), about half stiff, show what a map tells. Their noise was smoothed by
+# Gaussian filters of known width: narrow, wide, and wide in one direction only.
 
 # %%
-sections = two_phase.sections.reshape(-1, *two_phase.sections.shape[-2:])
-fractions = sections.mean(axis=(1, 2))
-half_stiff = sections[np.argsort(abs(fractions - 0.5), kind="stable")[:300]]
-half_stiff_maps = two_point_statistics(half_stiff)
+recipes = {"fine": (1, (1.5, 1.5)), "coarse": (9, (5, 5)), "elongated": (53, (1.2, 9))}
+half = {"seed": 0, "volume_fractions": (0.5, 0.5)}
+made = [two_phase_volume(index=i, filter_widths=w, **half) for i, w in recipes.values()]
+examples = np.stack([sample.volume[0] for sample in made])  # normal to x: rows y, columns z
+maps = two_point_statistics(examples)
+centre = maps.shape[-1] // 2
+titles = [
+    f"{name}\nfilters {sample.filter_widths[1]:.1f} by {sample.filter_widths[2]:.1f} pixels"
+    for name, sample in zip(recipes, made, strict=True)
+]
 
-
-def half_width(profiles):
-    """First lag below half-way from the first value to the map's mean, else the last lag."""
-    low = profiles < (profiles[:, :1] + half_stiff_maps.mean(axis=(1, 2))[:, None]) / 2
-    return np.where(low.any(axis=1), low.argmax(axis=1), low.shape[1] - 1)
-
-
-centre = sections.shape[-1] // 2
-row_width = half_width(half_stiff_maps[:, centre:, centre])
-column_width = half_width(half_stiff_maps[:, centre, centre:])
-picks = {
-    "fine": np.maximum(row_width, column_width).argmin(),
-    "coarse": np.minimum(row_width, column_width).argmax(),
-    "elongated": abs(np.log(row_width / column_width)).argmax(),
-}
-
-# %% mystnb={"figure": {"caption": "Three sections (top) and the autocorrelation of their stiff phase (bottom). The probability is highest at zero lag, in the centre. The width of the peak follows the size of the features, and its shape follows theirs.", "name": "fig-two-point-maps"}, "image": {"alt": "Three two-phase sections with fine, coarse and elongated features above their autocorrelation maps: a narrow, a broad and a stretched central peak."}} tags=["hide-input"]
-chosen = list(picks.values())
-plot_sections_and_maps(half_stiff[chosen], half_stiff_maps[chosen], list(picks))
+# %% mystnb={"figure": {"caption": "Three sections (top) and the autocorrelation of their stiff phase (bottom). The probability is highest at zero lag, in the centre. The width of the peak follows the size of the features, and its shape follows theirs.", "name": "fig-two-point-maps"}, "image": {"alt": "Three two-phase sections with fine, coarse and horizontally elongated features above their autocorrelation maps: a narrow, a broad and a horizontally stretched central peak."}} tags=["hide-input"]
+plot_sections_and_maps(examples, maps, titles)
 
 # %% [markdown]
 # Four things can be read off such a map.
 #
 # - **Its centre** is the area fraction $f$.
 # - **Far from the centre** the two points no longer know of each other. If the image is much
-#   larger than its features, the probability tends to $f^2$. A coarse section offers no lag
-#   that is far enough: its curve passes $f^2$ and does not settle.
+#   larger than its features, the probability tends to $f^2$. A section with only a few
+#   features offers no lag that is far enough: its curve overshoots and does not settle.
 # - **The width of the peak** is the size of the features. Its slope at zero lag measures how
 #   much interface there is {cite}`torquato2002`.
 # - **The shape of the peak** is the shape of the features: elongated ones give an elongated peak.
 #
 # {numref}`fig-two-point-profiles` shows the same three maps along the two axes.
 
-# %% mystnb={"figure": {"caption": "Autocorrelations of the same three sections along the vertical and the horizontal axis. Solid grey line: area fraction f. Dotted line: its square, the value for two points that do not know of each other.", "name": "fig-two-point-profiles"}, "image": {"alt": "Three line plots of probability against lag. Each starts at the area fraction f and falls towards f squared, quickly for the fine section and slowly for the coarse one; for the elongated section the two directions differ."}} tags=["hide-input"]
-plot_lag_profiles(half_stiff_maps[chosen], list(picks))
+# %% mystnb={"figure": {"caption": "Autocorrelations of the same three sections along the vertical and the horizontal axis. Solid grey line: area fraction f. Dotted line: its square, the value for two points that do not know of each other.", "name": "fig-two-point-profiles"}, "image": {"alt": "Three line plots of probability against lag. Each starts at the area fraction f and falls to about f squared, within a few pixels for the fine section and more slowly for the coarse one. For the elongated section the curve along the rows falls more slowly than the other."}} tags=["hide-input"]
+plot_lag_profiles(maps, list(recipes))
 
 # %% [markdown]
 # Two facts hold exactly in a periodic section: the value at zero lag is the area fraction $f$,
-# and the *mean of the whole map is $f^2$*, because each pixel of the phase is paired with every
-# other one once. So most of what differs between the maps of a data set with all area fractions
-# is the area fraction itself. We shall meet this again in the first principal component.
+# and the *mean of the whole map is $f^2$*, because over all lags each pixel of the phase is paired
+# with every pixel of the phase, itself included, exactly once. The mean of a map carries the area
+# fraction and nothing else. We shall meet it again in the first principal component. Here are
+# 500 sections of the data set:
 
 # %%
+sections = two_phase.sections.reshape(-1, *two_phase.sections.shape[-2:])
+fractions = sections.mean(axis=(1, 2))
 all_maps = two_point_statistics(sections[:500])
 assert np.allclose(all_maps[:, centre, centre], fractions[:500])
 assert np.allclose(all_maps.mean(axis=(1, 2)), fractions[:500] ** 2)
 
 # %% [markdown]
-# ## One map says it all
+# ## One map gives the other three
 #
 # Two phases have four two-point statistics. They are not independent: a vector that starts
 # anywhere and ends anywhere does so with probability 1, and one that starts in $A$ and ends
@@ -166,7 +158,7 @@ assert np.allclose(all_maps.mean(axis=(1, 2)), fractions[:500] ** 2)
 # determines the other three {cite}`niezgoda2013`.
 
 # %%
-stiff = half_stiff[picks["fine"]]
+stiff = examples[0]
 compliant = 1 - stiff
 f = stiff.mean()
 auto = two_point_statistics(stiff)
@@ -186,11 +178,20 @@ plot_maps(
 )
 
 # %% [markdown]
-# Case study 1 of the paper takes the autocorrelation of the stiff phase. Case study 2 takes the
-# cross-correlation, for a good reason: it stays the same when the phases swap names, and in
-# micrographs from many sources the precipitates are sometimes the dark phase and sometimes the
-# bright one {cite}`whitman2025`.
+# It does not give the section itself. Whether the stiff phase connects from side to side, which
+# matters at a contrast of 50, is not in it: swap the phases, and the map gains a constant only.
 #
+# Case study 1 of the paper takes the autocorrelation of the stiff phase. Case study 2 takes the
+# cross-correlation, because in micrographs from many sources the precipitates are sometimes the
+# dark phase and sometimes the bright one {cite}`whitman2025`. Swapping the names of the phases
+# leaves a periodic cross-correlation as it is, and turns one that is not periodic by 180 degrees:
+# $S^{BA}(r) = S^{AB}(-r)$.
+
+# %%
+one_way = two_point_statistics(stiff, compliant, periodic=False)
+assert np.allclose(two_point_statistics(compliant, stiff, periodic=False), one_way[::-1, ::-1])
+
+# %% [markdown]
 # Every autocorrelation also repeats itself, $S(r) = S(-r)$: the vector may be thrown the other
 # way round.
 
@@ -211,18 +212,26 @@ inside = two_point_statistics(stiff, periodic=False)
 around = two_point_statistics(stiff)
 assert inside.shape == (2 * centre + 1, 2 * centre + 1)
 
-# %% mystnb={"figure": {"caption": "The fine section continued periodically, with its own pixels only, and the difference. The two agree at small lags and part towards the edge of the map, where fewer pairs are left.", "name": "fig-two-point-edges"}, "image": {"alt": "Two similar autocorrelation maps, periodic and not periodic, and their difference, which is zero at the centre and grows towards the corners."}} tags=["hide-input"]
-plot_maps(
-    [around, inside, inside - around],
-    ["periodic", "not periodic", "difference"],
+# %% mystnb={"figure": {"caption": "Autocorrelation of the fine section, continued periodically and with its own pixels only, on one scale.", "name": "fig-two-point-edges"}, "image": {"alt": "Two similar autocorrelation maps with a narrow central peak, periodic on the left and not periodic on the right; the right one varies more towards its corners."}} tags=["hide-input"]
+plot_sections_and_maps([stiff, stiff], [around, inside], ["periodic", "not periodic"])
+
+# %% tags=["hide-input"]
+gap = abs(inside - around)
+near = gap[centre - 5 : centre + 6, centre - 5 : centre + 6].max()
+display(
+    Markdown(
+        f"At zero lag the two are equal. Up to a lag of 5 pixels they differ by at most {near:.3f}, "
+        f"anywhere in the map by at most {gap.max():.3f}."
+    )
 )
 
 # %% [markdown]
 # Real micrographs carry scale bars and labels. A **mask** says which pixels are valid; a pair
-# counts if both its pixels are. Here we stamp the same bright label onto each of the sections
-# from above and compare with the clean ones.
+# counts if both its pixels are. Here we stamp the same bright label onto each of the 300 sections
+# of the data set that are closest to half stiff, and compare with the clean ones.
 
 # %%
+half_stiff = sections[np.argsort(abs(fractions - 0.5), kind="stable")[:300]]
 stamped = half_stiff.copy()
 stamped[:, :10, :20] = 1
 valid = np.ones(stiff.shape, bool)
@@ -237,9 +246,11 @@ label_bias, mask_bias = (with_label - clean).mean(), (masked - clean).mean()
 # %% tags=["hide-input"]
 display(
     Markdown(
-        f"Averaged over the sections and lags, the probabilities are off by {label_bias:+.3f} with "
-        f"the label taken for the stiff phase and by {mask_bias:+.3f} with the label masked. The "
-        "mask cannot bring back what the label hides, but it stops the label from being counted."
+        f"On average the label shifts the probabilities by {label_bias:+.3f}, and with the mask the "
+        f"shift is {mask_bias:+.3f}: masking removes the bias. A single map still differs from the "
+        f"clean one by {abs(masked - clean).mean():.3f} on average (with the label counted: "
+        f"{abs(with_label - clean).mean():.3f}). The pixels under the label are lost, and the "
+        "features of these sections are as large as the label."
     )
 )
 
@@ -255,7 +266,8 @@ pipeline = make_pipeline(TwoPointStatistics(), PCA(5, svd_solver="full"))
 first_sections = two_phase.sections[:1500, 0]
 scores = pipeline.fit_transform(first_sections)
 explained = pipeline[-1].explained_variance_ratio_
-link = np.corrcoef(scores[:, 0], first_sections.mean(axis=(1, 2)))[0, 1]
+area = first_sections.mean(axis=(1, 2))
+link, link_square = (abs(np.corrcoef(scores[:, 0], a)[0, 1]) for a in (area, area**2))
 
 # %% tags=["hide-input"]
 display(
@@ -263,7 +275,8 @@ display(
         f"{len(first_sections)} sections give {pipeline[0].transform(first_sections[:1]).shape[1]} "
         f"values each. The first five principal components hold "
         f"{', '.join(f'{100 * share:.1f}' for share in explained)} % of the variance. The first "
-        f"one correlates with the area fraction: |r| = {abs(link):.3f}."
+        f"one is the mean of the map, the square of the area fraction: |r| = {link_square:.6f} with "
+        f"that square, and so {link:.3f} with the area fraction itself."
     )
 )
 
@@ -286,14 +299,14 @@ assert np.allclose(np.reshape(shifts, auto.shape), auto)
 
 many = np.resize(sections, (n_timed, *sections.shape[1:]))
 start = time.perf_counter()
-two_point_statistics(many)
+two_point_statistics(many, workers=1)
 batch_seconds = (time.perf_counter() - start) / len(many)
 
 # %% tags=["hide-input"]
 display(
     Markdown(
         f"Shifted copies: {1e3 * loop_seconds:.0f} ms a section. The helper: "
-        f"{1e3 * batch_seconds:.3f} ms a section, {loop_seconds / batch_seconds:.0f} times as fast."
+        f"{1e3 * batch_seconds:.3f} ms a section, {loop_seconds / batch_seconds:.0f} times as fast on one thread."
     )
 )
 
@@ -324,20 +337,20 @@ assert np.allclose(two_point_statistics(1 - stiff), auto + 1 - 2 * f)  # a const
 # ## What we saw
 
 # %% tags=["hide-input"]
-widths = {name: (row_width[i], column_width[i]) for name, i in picks.items()}
+paper = paper_results().query("case_study == 1 and quantity == 'first_component_variance'")
+stated = paper.query("descriptor == 'two-point statistics'")["value"].item()
 display(
     Markdown(f"""
 - Two-point statistics count pairs of pixels. By Fourier transform a section takes
-  {1e3 * batch_seconds:.3f} ms, and the result equals that of the loops.
-- The map holds the area fraction (centre), the feature size (width: {widths["fine"][0]} and
-  {widths["fine"][1]} pixels in the fine section, {widths["coarse"][0]} and
-  {widths["coarse"][1]} in the coarse one) and the feature shape ({widths["elongated"][0]} by
-  {widths["elongated"][1]} in the elongated one).
+  {1e3 * batch_seconds:.3f} ms on one thread, and the result equals that of the loops.
+- The map holds the area fraction (centre) and the size and shape of the features (width and
+  shape of the peak). It does not hold the section: connectivity is not in it.
 - For two phases one periodic autocorrelation determines all four maps, and half of it
   determines the other half: of {auto.size} values {auto.size // 2 + 1} are distinct.
-- The first principal component holds {100 * explained[0]:.0f} % of the variance and follows the
-  area fraction (|r| = {abs(link):.3f}). What is left for the arrangement of the phases is the
-  rest. Section 4 of the paper makes the same point {{cite}}`whitman2025`; the next chapters
-  test what it costs a regression.
+- The first principal component of single sections holds {100 * explained[0]:.0f} % of the variance
+  and is the square of the area fraction. The paper states {stated:.0f} % for its two-point
+  statistics, and does not say whether of single or of three concatenated sections
+  {{cite}}`whitman2025`; {{doc}}`40_case_study_1` shows both.
+- {two_phase.notice}
 """)
 )

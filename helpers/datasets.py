@@ -85,9 +85,9 @@ def load_two_phase(source="embedded"):
         arrays = _read_two_phase(EMBEDDED_TWO_PHASE, "make data")
         notice = (
             f"**Data: embedded set**, {len(arrays['modulus'])} synthetic two-phase volumes made "
-            "by this book's own generator and solver. It resembles the published set of the "
-            "paper but is not it: errors are to be compared with each other, and with the "
-            "paper's only in their order."
+            "by this book's own generator and solver, not the published set of the paper. Errors "
+            "may be compared with each other; the paper's stand beside them for orientation, for "
+            "they are of other volumes."
         )
         return _two_phase(arrays, notice)
     if source == "published":

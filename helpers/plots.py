@@ -145,7 +145,7 @@ def plot_lag_profiles(maps, titles):
     return figure
 
 
-def plot_sections(sections, titles, columns=3):
+def plot_sections(sections, titles, axes):
     """Two-phase sections in a grid.
 
     Parameters
@@ -153,8 +153,9 @@ def plot_sections(sections, titles, columns=3):
     sections : array_like, shape (k, h, w)
         Phases 0 and 1.
     titles : sequence of k str
-    columns : int
-        Sections a row.
+    axes : sequence of str
+        Names of the axes down and across, ``"yz"`` for rows along y and columns along z; one
+        for every column of the grid.
 
     Returns
     -------
@@ -162,15 +163,18 @@ def plot_sections(sections, titles, columns=3):
 
     Examples
     --------
-    >>> len(plot_sections(np.zeros((2, 5, 5)), ["a", "b"], columns=2).axes)
+    >>> len(plot_sections(np.zeros((2, 5, 5)), ["a", "b"], axes=["yz", "xz"]).axes)
     2
     """
+    columns = len(axes)
     rows = -(-len(sections) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(2.3 * columns, 2.4 * rows), squeeze=False, layout="constrained"
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(2.4 * columns, 2.7 * rows), squeeze=False, layout="constrained"
     )
-    for ax, section, title in zip(axes.flat, sections, titles, strict=True):
+    for i, (ax, section, title) in enumerate(zip(grid.flat, sections, titles, strict=True)):
         section_axes(ax, section, title)
+        down, across = axes[i % columns]
+        ax.set(xlabel=f"{across} [voxels]", ylabel=f"{down} [voxels]")
     plt.close(figure)
     return figure
 

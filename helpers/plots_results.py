@@ -59,7 +59,7 @@ def plot_parity(results, quantity="Young's modulus", unit="GPa"):
         axis.plot(
             result.y_fit, result.y_fit_pred, ".", ms=2, alpha=0.4, label="train + validation"
         )
-        axis.plot(result.y_test, result.y_pred, "x", ms=4, label="test")
+        axis.plot(result.y_test, result.y_pred, "x", ms=3, mew=0.7, label="test")
         ends = [0, 1.02 * max(result.y_fit.max(), result.y_test.max())]
         axis.plot(ends, ends, color="0.3", lw=1, label="prediction = truth")
         axis.set(title=title, aspect="equal", xlim=ends)

@@ -1,0 +1,87 @@
+"""The chapters in profile paper, on a small file of the published form."""
+
+import hashlib
+import json
+import shutil
+
+import nbformat
+import numpy as np
+import pytest
+import scipy.io
+
+from bookbuild.__main__ import build
+from bookbuild.chapters import ROOT, BuildError
+from helpers.datasets import PUBLISHED_TWO_PHASE
+from helpers.synthesis import two_phase_volume
+
+# The chapters on case study 1 whose cell `parameters` takes the published data.
+CHAPTERS = ["10_two_point_statistics", "40_case_study_1"]
+N_VOLUMES = 150  # enough for 50 components of the training part
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of what a build reads, so that nothing of it lands in this one."""
+    root = tmp_path / "project"
+    for folder in ("book", "helpers", "data"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("_toc.yml", "pyproject.toml", "matplotlibrc"):
+        shutil.copy(ROOT / name, root / name)
+    return root
+
+
+@pytest.fixture
+def fixture_data(tmp_path, monkeypatch):
+    """A local copy of the published file in its form: volumes with made-up moduli."""
+    volumes = np.stack([two_phase_volume(2, i).volume for i in range(N_VOLUMES)])
+    noise = np.random.default_rng(0).uniform(0.8, 1.2, N_VOLUMES)
+    moduli = (2.4 + 90 * volumes.mean((1, 2, 3)) ** 2) * noise
+    path = tmp_path / "data" / PUBLISHED_TWO_PHASE
+    path.parent.mkdir(parents=True)
+    flat = volumes.transpose(1, 2, 3, 0).reshape(-1, N_VOLUMES)
+    scipy.io.savemat(path, {"data": flat, "label": moduli})
+    content = path.read_bytes()
+    entry = {
+        "url": "http://127.0.0.1:1/never-asked",
+        "hash": "git-blob:"
+        + hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest(),
+        "size": len(content),
+        "citation": "made by this test",
+        "fixture": True,
+    }
+    registry = tmp_path / "registry.json"
+    registry.write_text(json.dumps({PUBLISHED_TWO_PHASE: entry}), encoding="utf-8")
+    monkeypatch.setenv("MICROPROP_REGISTRY", str(registry))
+    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.slow
+def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fixture_data):
+    for run in build(project, "paper", 2, names=CHAPTERS, site=False):
+        text = run.executed.read_text(encoding="utf-8")
+        assert "**Data: test fixture, not the published set**" in text
+        assert "embedded set" not in text
+        shown = [
+            output
+            for cell in nbformat.reads(text, 4).cells
+            if cell.cell_type == "code"
+            for output in cell.outputs
+            if "image/png" in output.get("data", {})
+        ]
+        assert len(shown) >= 4
+
+
+def test_results_of_fixtures_never_reach_the_site(project, fixture_data):
+    with pytest.raises(BuildError, match="never reach the site"):
+        build(project, "paper", 1)
+
+
+@pytest.mark.slow
+def test_without_the_published_data_the_chapter_says_what_is_missing(
+    project, fixture_data, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "empty"))
+    with pytest.raises(BuildError, match=r"(?s)10_two_point_statistics.*code cell 3 .*"
+                       r"could not download two_phase/dataset\.mat.*MICROPROP_DATA"):  # fmt: skip
+        build(project, "paper", 1, names=CHAPTERS[:1], site=False)
