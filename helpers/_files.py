@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import tempfile
+import threading
 from pathlib import Path
+
+NO_SPACE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextlib.contextmanager
@@ -20,18 +23,21 @@ def atomic_write(path):
     """
     path = Path(path)
     temporary = None
+    writing = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}-", delete=False
-        ) as file:
-            temporary = Path(file.name)
+        # mkstemp, and so tempfile, would give the file to this user alone
+        temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+        with temporary.open("xb") as file:
+            writing = True
             yield file
+            writing = False
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
+        if writing and error.errno not in NO_SPACE:
+            raise  # of the caller's own, about another file
         raise OSError(
             error.errno,
             f"could not write {path} ({error.strerror}); the old file, if any, is unchanged. "
@@ -40,9 +46,3 @@ def atomic_write(path):
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

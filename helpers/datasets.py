@@ -193,6 +193,8 @@ def _read_two_phase(path, remedy):
         arrays["modulus"], arrays["volume_fraction"]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: run `{remedy}`") from None
+    except PermissionError:
+        raise
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"{path} is damaged or not a two-phase data set ({error}): restore it, or {remedy}"

@@ -5,9 +5,11 @@ Every file stands in ``data/registry.json`` with its address, hash, licence and 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,7 +41,10 @@ def registry():
     'git-blob'
     """
     path = Path(os.environ.get(REGISTRY) or ROOT / "data" / "registry.json")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DownloadError(f"{path}, the registry ({REGISTRY} may name it): {error}") from error
 
 
 def cache_folder():
@@ -92,8 +97,8 @@ def fetch(name):
     Returns
     -------
     Path
-        In the folder that ``MICROPROP_DATA`` names where that holds the file, else in the
-        cache.
+        In the folder that ``MICROPROP_DATA`` names where that holds the file; else in the
+        cache, downloaded if it is not there yet.
 
     Raises
     ------
@@ -108,6 +113,8 @@ def fetch(name):
         raise KeyError(f"{name!r} is not in the registry: expected one of {sorted(entries)}")
     entry = entries[name]
     local = os.environ.get(LOCAL_COPY)
+    if local and not Path(local).is_dir():
+        raise DownloadError(f"{LOCAL_COPY} is {local!r}, which is no folder: mend it or unset it")
     if local and (Path(local) / name).exists():
         verify(Path(local) / name, entry["hash"])
         return Path(local) / name
@@ -121,19 +128,27 @@ def fetch(name):
 def _download(name, entry, target):
     import pooch  # here, for it warns in notebooks that have no ipywidgets
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    os.close(handle)
-    part = Path(part)
+    part = None
+    print(f"downloading {name} from {entry['url']}", flush=True)
     try:
-        pooch.HTTPDownloader(progressbar=True, timeout=60)(entry["url"], str(part), None)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+        os.close(handle)
+        # A bar is for a terminal; in a notebook or a log it would be noise on stderr.
+        fetcher = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=60)
+        fetcher(entry["url"], part, None)
         verify(part, entry["hash"])
-        part.replace(target)
-    except (requests.RequestException, DownloadError) as error:
+        Path(part).replace(target)
+    except (OSError, requests.RequestException) as error:
         size = f"{entry['size'] / 1e6:.0f} MB" if entry.get("size") else "size unknown"
         raise DownloadError(
-            f"could not download {name} ({size}) from {entry['url']}: {error}. Try again, or "
-            f"put the file at {name} in a folder and name the folder in {LOCAL_COPY}"
+            f"could not download {name} ({size}) from {entry['url']} to {target.parent}: {error}. "
+            f"Try again, name another folder with space in {CACHE}, or put the file at {name} in "
+            f"a folder and name that in {LOCAL_COPY}"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            Path(part).unlink(missing_ok=True)
+        if not target.exists():
+            with contextlib.suppress(OSError):  # another download may use it
+                target.parent.rmdir()

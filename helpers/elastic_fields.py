@@ -65,12 +65,7 @@ def _neighbours(a, dim, *, sum_, forward):
 def _strain(u):
     """Strain (B, 6, X, Y, Z) at voxel centres of nodal displacements (B, 3, X, Y, Z)."""
 
-    def mean(a, dim):
-        return _neighbours(a, dim, sum_=True, forward=True)
-
-    def slope(a, dim):
-        return _neighbours(a, dim, sum_=False, forward=True)
-
+    mean, slope = (functools.partial(_neighbours, sum_=s, forward=True) for s in (True, False))
     u = u * 0.25
     along_z = mean(u, -1)
     gx = slope(mean(along_z, -2), -3)
@@ -88,12 +83,7 @@ def _strain(u):
 def _nodal_forces(stress):
     """Adjoint of `_strain`: nodal forces (B, 3, X, Y, Z) of stresses (B, 6, X, Y, Z)."""
 
-    def mean(a, dim):
-        return _neighbours(a, dim, sum_=True, forward=False)
-
-    def slope(a, dim):
-        return _neighbours(a, dim, sum_=False, forward=False)
-
+    mean, slope = (functools.partial(_neighbours, sum_=s, forward=False) for s in (True, False))
     tx, ty, tz = (stress[:, row] for row in _STRAIN_OF)
     yz = mean(slope(tx, -3), -2).add_(slope(mean(ty, -3), -2))
     z = slope(mean(mean(tz, -3), -2), -1)
@@ -177,34 +167,39 @@ def _dot(a, b):
     return (a * b).flatten(1).sum(1).double()
 
 
+def _mean_preconditioner(medium, free):
+    """What the reference medium answers to mean stresses of the free components, (6, 6)."""
+    inverse = torch.zeros(6, 6, dtype=torch.float64)
+    if free:
+        block = np.ix_(free, free)
+        inverse[block] = torch.linalg.inv(medium.reference[block]) / medium.n_voxels
+    return inverse
+
+
+def _uniform_start(medium, mean, max_iterations):
+    """The load case with uniform strain, before any step."""
+    shape = (len(mean), 6, *medium.lame.shape[1:])
+    strain = mean[:, :, None, None, None].expand(shape).contiguous()
+    bound = torch.full((len(mean),), torch.inf, dtype=torch.float64, device=mean.device)
+    iterations = torch.full((len(mean),), max_iterations, device=mean.device)
+    return LoadCase(strain, medium.stress_of(strain), bound, iterations)
+
+
 def _conjugate_gradients(medium, mean, free, tolerance, max_iterations):
     """Solve one load case per row of `mean`; a row leaves the batch once it has converged.
 
     The unknowns are the periodic displacements u and those mean strains that are `free`
     (their mean stress is zero); the energy is stationary in both.
     """
-    size = mean.shape[0]
-    inverse = torch.zeros(6, 6, dtype=torch.float64)
-    if free:
-        block = np.ix_(free, free)
-        inverse[block] = torch.linalg.inv(medium.reference[block]) / medium.n_voxels
-    inverse = inverse.to(mean)
-    shape = (size, 3, *medium.lame.shape[1:])
-    strain = mean[:, :, None, None, None].expand(size, 6, *shape[2:]).contiguous()
-    stress = medium.stress_of(strain)
-    out = LoadCase(
-        strain,
-        stress,
-        torch.full((size,), torch.inf, dtype=torch.float64),
-        torch.full((size,), max_iterations),
-    )
-    energy = _dot(strain, stress)
-    r_u, r_m = _nodal_forces(stress).neg_(), -stress.sum((-3, -2, -1))
+    inverse = _mean_preconditioner(medium, free).to(mean)
+    out = _uniform_start(medium, mean, max_iterations)
+    energy = _dot(out.strain, out.stress)
+    r_u, r_m = _nodal_forces(out.stress).neg_(), -out.stress.sum((-3, -2, -1))
     u, m = torch.zeros_like(r_u), mean.clone()
     z_u, z_m = medium.green(r_u), r_m @ inverse
     p_u, p_m = z_u, z_m
     rz = _dot(r_u, z_u) + _dot(r_m, z_m)
-    row = torch.arange(size, device=mean.device)
+    row = torch.arange(len(mean), device=mean.device)
     for iteration in range(max_iterations + 1):
         bound = rz / energy.clamp_min(torch.finfo(torch.float64).tiny)
         done = (bound <= tolerance) | ~torch.isfinite(bound)
@@ -284,7 +279,8 @@ def solve_load_case(
     Raises
     ------
     ValueError
-        Volumes that are not binary, not 3-D or empty; phase properties out of range.
+        Volumes that are not binary, not 3-D or empty; phase properties out of range; another
+        `dtype`.
 
     Examples
     --------
@@ -299,6 +295,8 @@ def solve_load_case(
     check_phases(moduli, poisson)
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype is {dtype}: expected torch.float32 or torch.float64")
     device = default_device(device)
     mean = torch.as_tensor(mean_strain, dtype=dtype, device=device).expand(len(volumes), 6)
     medium = _Medium(volumes, moduli, poisson, dtype, device)

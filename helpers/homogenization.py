@@ -18,7 +18,7 @@ from helpers.elastic_fields import default_device, solve_load_case
 from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
 
 # On a CPU one volume at a time is fastest; a GPU wants many.
-VOXELS_AT_ONCE = {"cpu": 51**3, "cuda": 256 * 51**3}
+VOXELS_AT_ONCE = {"cpu": 51**3, "gpu": 256 * 51**3}
 
 
 def effective_stiffness(volumes, *, batch_size=None, **options):
@@ -135,7 +135,10 @@ def _axis_modulus(volumes, axis, free, bound, batch_size, options):
 def _solve_checked(solve, bound_of, volumes, batch_size, options):
     """Solve in batches; what fails or leaves its bounds is solved again in double precision."""
     volumes = check_volumes(volumes)
-    at_once = VOXELS_AT_ONCE[default_device(options.get("device")).type]
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}: expected at least 1, or None")
+    cpu = default_device(options.get("device")).type == "cpu"
+    at_once = VOXELS_AT_ONCE["cpu" if cpu else "gpu"]
     size = batch_size or max(1, at_once // volumes[0].size)
     results = []
     for start in range(0, len(volumes), size):

@@ -13,13 +13,13 @@ PHASE_COLOURS = ("#00306f", "#fee838")  # the two ends of cividis
 PHASE_NAMES = ("compliant (0)", "stiff (1)")
 
 
-def section_axes(ax, section, title=""):
+def _section_axes(ax, section, title=""):
     """Draw one two-phase section (h, w), values 0 and 1, into ax."""
     ax.imshow(section, cmap=ListedColormap(PHASE_COLOURS), vmin=0, vmax=1, interpolation="nearest")
     ax.set(xlabel="column [pixels]", ylabel="row [pixels]", title=title)
 
 
-def map_axes(ax, correlation_map, title="", vmin=0.0, vmax=None):
+def _map_axes(ax, correlation_map, title="", vmin=0.0, vmax=None):
     """Draw one map of two-point statistics (n, m) into ax, axes in lags; return the image."""
     h, w = correlation_map.shape
     # Zero lag stands at index size // 2; pixels are centred on their lag.
@@ -63,8 +63,8 @@ def plot_sections_and_maps(sections, maps, titles):
         2, k, figsize=(2.6 * k + 0.9, 5.6), squeeze=False, layout="constrained"
     )
     for column, (section, values, title) in enumerate(zip(sections, maps, titles, strict=True)):
-        section_axes(axes[0, column], section, title)
-        image = map_axes(axes[1, column], values, vmax=maps.max())
+        _section_axes(axes[0, column], section, title)
+        image = _map_axes(axes[1, column], values, vmax=maps.max())
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")
     figure.colorbar(image, ax=axes[1], label="probability")
@@ -97,7 +97,7 @@ def plot_maps(maps, titles, label="probability"):
     k = len(maps)
     figure, axes = plt.subplots(1, k, figsize=(3.2 * k, 2.9), squeeze=False, layout="constrained")
     for ax, values, title in zip(axes.flat, maps, titles, strict=True):
-        image = map_axes(ax, values, title, vmin=None)
+        image = _map_axes(ax, values, title, vmin=None)
         figure.colorbar(image, ax=ax, label=label, shrink=0.8)
     for ax in axes.flat[1:]:
         ax.set_ylabel("")
@@ -172,7 +172,7 @@ def plot_sections(sections, titles, axes):
         rows, columns, figsize=(2.4 * columns, 2.7 * rows), squeeze=False, layout="constrained"
     )
     for i, (ax, section, title) in enumerate(zip(grid.flat, sections, titles, strict=True)):
-        section_axes(ax, section, title)
+        _section_axes(ax, section, title)
         down, across = axes[i % columns]
         ax.set(xlabel=f"{across} [voxels]", ylabel=f"{down} [voxels]")
     plt.close(figure)
@@ -193,6 +193,11 @@ def plot_volumes(volumes, titles=None):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> len(plot_volumes([np.zeros((3, 3, 3), int)]).axes)
+    1
     """
     colours_of_phases = np.array([to_rgb(c) for c in PHASE_COLOURS])
     figure = plt.figure(figsize=(2.6 * len(volumes), 2.9), layout="constrained")
@@ -234,7 +239,7 @@ def plot_fields(section, fields):
     """
     k = 1 + len(fields)
     figure, axes = plt.subplots(1, k, figsize=(3.0 * k, 2.9), layout="constrained")
-    section_axes(axes[0], section.T, "phases (yellow: stiff)")
+    _section_axes(axes[0], section.T, "phases (yellow: stiff)")
     for ax, (name, field) in zip(axes[1:], fields.items(), strict=True):
         low, high = np.percentile(field, [0.5, 99.5])
         image = ax.imshow(field.T, vmin=low, vmax=high)
@@ -260,6 +265,12 @@ def plot_modulus(volume_fraction, modulus, bounds, label):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> figure = plot_modulus(np.array([0.5]), np.array([30.0]), {}, "Young's modulus")
+    >>> figure.axes[0].get_ylabel()
+    "Young's modulus [GPa]"
     """
     figure, axis = plt.subplots(layout="constrained")
     axis.plot(volume_fraction, modulus, ".", ms=2, alpha=0.5, label="volumes")

@@ -16,6 +16,13 @@ def plot_mape_bars(table):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"descriptor": ["d"], "model": ["LR"], "aggregate": ["concat"]})
+    >>> len(plot_mape_bars(table.assign(test_mape=7.0)).axes)
+    1
     """
     models = list(table["model"].unique())
     figure, axes = plt.subplots(
@@ -51,6 +58,14 @@ def plot_parity(results, quantity="Young's modulus", unit="GPa"):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from helpers.regression import holdout
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> result = holdout(X, 5 + X[:, 0], "lr", max_components=3)
+    >>> len(plot_parity({"LR": result}).axes)
+    1
     """
     figure, axes = plt.subplots(
         1, len(results), squeeze=False, figsize=(3.4 * len(results), 3.6), layout="constrained"
@@ -82,6 +97,14 @@ def plot_validation_curves(results):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from helpers.regression import holdout
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> result = holdout(X, 5 + X[:, 0], "lr", max_components=3)
+    >>> len(plot_validation_curves({"LR": result}).axes[0].lines)  # the curve and its minimum
+    2
     """
     figure, axis = plt.subplots(layout="constrained")
     for name, result in results.items():
@@ -112,6 +135,11 @@ def plot_components(scores, colour, label):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> len(plot_components(np.eye(3), np.arange(3), "volume fraction").axes)  # with colour bar
+    2
     """
     figure, axis = plt.subplots(figsize=(5.2, 4), layout="constrained")
     points = axis.scatter(scores[:, 0], scores[:, 1], c=colour, s=4, cmap="viridis", linewidths=0)
@@ -134,6 +162,11 @@ def plot_scree(shares, n_components=30):
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> len(plot_scree({"one": [0.9, 0.1]}).axes)
+    2
     """
     figure, (each, summed) = plt.subplots(
         1, 2, sharex=True, figsize=(6.8, 3.2), layout="constrained"

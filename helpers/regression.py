@@ -139,6 +139,12 @@ def holdout_scores(X, max_components=50):
         )
     rest, test = train_test_split(np.arange(len(X)), test_size=0.1, random_state=11)
     train, val = train_test_split(rest, test_size=0.2, random_state=32)
+    limit = min(len(train), X.shape[1])
+    if not 1 <= max_components <= limit:
+        raise ValueError(
+            f"max_components is {max_components}: expected 1 to {limit}, the smaller of "
+            f"{len(train)} training samples and {X.shape[1]} features"
+        )
     tuning, final = (fit_pca(X[rows], max_components) for rows in (train, rest))
     return HoldoutScores(
         train, val, test, tuning.transform(X), final.transform(X), tuning.explained_variance_ratio_
@@ -185,11 +191,13 @@ def holdout(X, y, model="lr", max_components=50):
         raise ValueError(f"model is {model!r}: expected one of {sorted(MODELS)}")
     scores = X if isinstance(X, HoldoutScores) else holdout_scores(X, max_components)
     y = np.asarray(y, dtype=float)
-    if y.shape != (len(scores.tuning),) or not np.isfinite(y).all():
+    if y.shape != (len(scores.tuning),):
         raise ValueError(
-            f"y has shape {y.shape} and {np.isnan(y).sum()} NaN: expected {len(scores.tuning)} "
-            "finite values, one for every row of X"
+            f"y has shape {y.shape}: expected {len(scores.tuning)} values, one for each row of X"
         )
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        raise ValueError(f"y holds {y[bad[0]]} in row {bad[0]} ({len(bad)} in all): drop the rows")
     mape(y, y)  # zeros anywhere are refused before the long part
     train, val, test = scores.train, scores.val, scores.test
     coefficients = _fit_nested(_design(scores.tuning[train], model), y[train], model)

@@ -9,7 +9,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing.connection
 import os
+import signal
+import threading
+import zipfile
+import zlib
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +31,7 @@ from helpers.homogenization import confined_modulus, youngs_modulus
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
-SHARD = 50
+SHARD = 20
 # Wide filters make the first component of the autocorrelations carry about as much of the
 # variance as in the paper (Fig. 5b: 75 %); with 0.6 to 4.8 voxels it would carry 98 %.
 FILTER_WIDTHS = (5.0, 30.0)
@@ -160,6 +165,8 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=No
     ------
     OSError
         The file or a shard cannot be written; finished shards stay.
+    ValueError
+        Fewer than one sample or process.
     """
     recipe = {"seed": seed, "filter_widths": FILTER_WIDTHS, "volume_fractions": VOLUME_FRACTIONS}
     # A shard counts only for the code that made it.
@@ -168,27 +175,50 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=No
         recipe[name] = hashlib.sha256((here / name).read_bytes()).hexdigest()
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(shards or ROOT / "_build" / "two_phase") / key
+    if n_samples < 1 or (jobs is not None and jobs < 1):
+        raise ValueError(f"n_samples is {n_samples}, jobs is {jobs}: expected at least 1 of each")
+    with atomic_write(Path(path).with_name(".can-be-written")):
+        pass  # a folder that cannot be written is told now, not when all is computed
+    Path(path).with_name(".can-be-written").unlink()
     blocks = [range(n_samples)[i : i + SHARD] for i in range(0, n_samples, SHARD)]
     files = [folder / f"{b[0]:06d}-{b[-1]:06d}.npz" for b in blocks]
-    todo = [(b, f) for b, f in zip(blocks, files, strict=True) if not f.exists()]
-    with (
-        ProcessPoolExecutor(
-            jobs or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool,
-        tqdm(
-            total=len(files), initial=len(files) - len(todo), unit="shard", desc="volumes"
-        ) as bar,
-    ):
+    todo = [(b, f) for b, f in zip(blocks, files, strict=True) if _read_shard(f) is None]
+    bar = tqdm(total=len(files), initial=len(files) - len(todo), unit="shard", desc="volumes")
+    with bar, ProcessPoolExecutor(jobs or os.cpu_count(), initializer=_start_worker) as pool:
         futures = [pool.submit(_make_shard, b, seed, f) for b, f in todo]
         try:
             for future in as_completed(futures):
                 future.result()
                 bar.update()
         except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # a shard is written whole or not at all
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    parts = [dict(np.load(f, allow_pickle=False)) for f in files]
+    parts = [_read_shard(f) for f in files]
     save_two_phase(path, {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}, seed=seed)
+
+
+def _start_worker():
+    """One thread, no say in Ctrl-C, and an end when the parent is gone."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def follow():
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _read_shard(path):
+    """Arrays of a finished shard; None where it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _make_shard(indices, seed, path):
@@ -203,8 +233,9 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "two_phase.npz")
     parser.add_argument("--n-samples", type=int, default=N_SAMPLES)
     parser.add_argument("--jobs", type=int, help="processes; default: one for every core")
+    parser.add_argument("--shards", type=Path, help="folder of finished shards")
     options = parser.parse_args(arguments)
-    make_two_phase(options.out, options.n_samples, jobs=options.jobs)
+    make_two_phase(options.out, options.n_samples, jobs=options.jobs, shards=options.shards)
     print(f"wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -167,6 +167,37 @@ def test_a_stopped_download_leaves_nothing(published, tmp_path, monkeypatch):
     assert files_below(tmp_path / "cache") == []
 
 
+def test_a_full_disk_is_told_with_the_folder(published, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(downloads.tempfile, "mkstemp", full)
+    with pytest.raises(DownloadError, match=r"(?s)No space left.*MICROPROP_CACHE"):
+        fetch(PUBLISHED_TWO_PHASE)
+    assert list((tmp_path / "cache").iterdir()) == []  # not even an empty folder
+
+
+def test_a_local_copy_that_is_not_there_is_told(published, tmp_path, monkeypatch):
+    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(DownloadError, match=r"MICROPROP_DATA is '.*nowhere', which is no folder"):
+        fetch(PUBLISHED_TWO_PHASE)
+    assert published.asked == 0
+
+
+def test_a_missing_registry_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("MICROPROP_REGISTRY", str(tmp_path / "none.json"))
+    with pytest.raises(DownloadError, match=r"none\.json, the registry \(MICROPROP_REGISTRY"):
+        registry()
+
+
+def test_downloading_writes_nothing_to_stderr(published, capfd):
+    """What a chapter writes there fails the build of the site."""
+    fetch(PUBLISHED_TWO_PHASE)
+    told = capfd.readouterr()
+    assert told.err == ""
+    assert "downloading two_phase/dataset.mat" in told.out
+
+
 def test_no_server_is_a_clear_error(published, tmp_path):
     published.shutdown()
     published.server_close()
@@ -261,7 +292,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(_files.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(_files.Path, "open", refuse)
     with (
         pytest.raises(PermissionError, match=r"could not write .*x\.npz \(Permission denied"),
         atomic_write(tmp_path / "x.npz"),
@@ -280,6 +311,13 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         break_off()
+
+    def fail_to_read():
+        with atomic_write(path):
+            (tmp_path / "another file").read_bytes()
+
+    with pytest.raises(FileNotFoundError, match="another file"):  # not blamed on what is written
+        fail_to_read()
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
     with atomic_write(path) as file:

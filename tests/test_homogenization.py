@@ -246,6 +246,8 @@ def test_bad_volumes_are_named(function, volumes, message):
         ({"moduli": (1.0, 2.0, 3.0)}, "expected two positive"),
         ({"poisson": 0.5}, "poisson is 0.5"),
         ({"tolerance": 0}, "tolerance is 0"),
+        ({"dtype": torch.float16}, "dtype is torch.float16"),
+        ({"batch_size": -1}, "batch_size is -1"),
     ],
 )
 def test_bad_options_are_named(options, message):

@@ -81,6 +81,7 @@ def test_results_of_fixtures_never_reach_the_site(project, fixture_data):
 def test_without_the_published_data_the_chapter_says_what_is_missing(
     project, fixture_data, monkeypatch, tmp_path
 ):
+    (tmp_path / "empty").mkdir()
     monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "empty"))
     with pytest.raises(BuildError, match=r"(?s)10_two_point_statistics.*code cell 3 .*"
                        r"could not download two_phase/dataset\.mat.*MICROPROP_DATA"):  # fmt: skip

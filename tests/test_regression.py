@@ -25,7 +25,9 @@ def problem():
 
 @pytest.mark.parametrize("module", [reduction, regression, plots, plots_results])
 def test_examples_in_docstrings(module):
-    assert doctest.testmod(module).failed == 0
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_aggregates():
@@ -100,6 +102,11 @@ def test_polynomial_with_more_columns_than_samples(problem):
     np.testing.assert_allclose(design @ coefficients, y[:40], rtol=1e-6)
 
 
+def test_components_are_limited_by_the_data(problem):
+    with pytest.raises(ValueError, match="n_components is 61: expected 1 to 60"):
+        fit_pca(problem[0], 61)
+
+
 def test_large_matrices_get_the_same_components():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(700, 600)) * 0.97 ** np.arange(600)
@@ -119,11 +126,14 @@ def test_mape_is_in_percent_and_refuses_zeros():
     "change, message",
     [
         (lambda X, y: (X, y, "svm", 5), "model is 'svm'"),
-        (lambda X, y: (X, y, "lr", 61), "n_components is 61: expected 1 to 60"),
-        (lambda X, y: (X, y, "lr", 0), "n_components is 0"),
-        (lambda X, y: (X[:20], y[:20], "lr", 15), "n_components is 15: expected 1 to 14"),
+        (lambda X, y: (X, y, "lr", 61), "max_components is 61: expected 1 to 60"),
+        (lambda X, y: (X, y, "lr", 0), "max_components is 0"),
+        (lambda X, y: (X[:20], y[:20], "lr", 15), "max_components is 15: expected 1 to 14"),
         (lambda X, y: (X, y[:-1], "lr", 5), r"y has shape \(399,\)"),
-        (lambda X, y: (X, np.where(np.arange(400) == 3, np.nan, y), "lr", 5), "1 NaN"),
+        (
+            lambda X, y: (X, np.where(np.arange(400) == 3, np.nan, y), "lr", 5),
+            "y holds nan in row 3",
+        ),
         (lambda X, y: (X, np.where(np.arange(400) == 3, 0, y), "lr", 5), "0 at position 3"),
         (
             lambda X, y: (np.where(np.eye(400, 60), np.inf, X), y, "lr", 5),

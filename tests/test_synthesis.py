@@ -1,8 +1,14 @@
 import doctest
 import errno
 import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 
 from helpers import synthesis
@@ -125,20 +131,45 @@ def test_first_component_carries_as_much_as_in_the_paper(embedded):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    """Data sets of small volumes in shards of two."""
+    """Data sets of small volumes in shards of two, made by threads that see the patches."""
     monkeypatch.setattr(synthesis, "SHARD", 2)
     monkeypatch.setattr(
         synthesis, "simulate", lambda rows, seed: SMALL(rows, seed, size=6, filter_widths=(1, 3))
     )
-    # threads see the patches above, and interrupt as processes do
-    from concurrent.futures import ThreadPoolExecutor
-
     monkeypatch.setattr(
         synthesis, "ProcessPoolExecutor", lambda jobs, **_: ThreadPoolExecutor(jobs)
     )
 
 
 SMALL = synthesis.simulate
+COMMAND = [sys.executable, "-m", "helpers.synthesis", "--n-samples", "44", "--jobs", "2"]
+
+
+def equal(one, two):
+    with np.load(one) as a, np.load(two) as b:
+        return set(a) == set(b) and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_killed_making_ends_at_once_and_leaves_no_process(tmp_path, sign):
+    """The real processes: 51^3 volumes, ended in the middle of a shard."""
+    parent = subprocess.Popen(
+        [*COMMAND, "--out", str(tmp_path / "x.npz"), "--shards", str(tmp_path / "shards")],
+        stderr=subprocess.DEVNULL,
+    )
+    process = psutil.Process(parent.pid)
+    while len(process.children()) < 2:
+        assert parent.poll() is None
+        time.sleep(0.1)
+    time.sleep(3)
+    workers = process.children()
+    parent.send_signal(sign)
+    assert parent.wait(timeout=10) != 0
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert alive == []
+    assert not (tmp_path / "x.npz").exists()
 
 
 def test_interrupted_making_goes_on_where_it_stopped(tmp_path, monkeypatch, small_shards):
@@ -163,10 +194,28 @@ def test_interrupted_making_goes_on_where_it_stopped(tmp_path, monkeypatch, smal
     monkeypatch.setattr(synthesis, "_make_shard", counted)
     make_two_phase(tmp_path / "parts.npz", 7, shards=tmp_path / "b", jobs=1)
     assert sorted(done) == [[0, 1], [2, 3], [4, 5], [6]]  # each shard once
-    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "parts.npz") as parts:
-        assert set(whole) == set(parts)
-        for name in whole:
-            np.testing.assert_array_equal(whole[name], parts[name])
+    assert equal(tmp_path / "whole.npz", tmp_path / "parts.npz")
+
+
+def test_a_damaged_shard_is_made_again(tmp_path, small_shards):
+    make_two_phase(tmp_path / "whole.npz", 5, shards=tmp_path / "a", jobs=1)
+    shard = sorted((tmp_path / "a").rglob("*.npz"))[1]
+    shard.write_bytes(shard.read_bytes()[:100])
+    make_two_phase(tmp_path / "again.npz", 5, shards=tmp_path / "a", jobs=1)
+    assert equal(tmp_path / "whole.npz", tmp_path / "again.npz")
+
+
+@pytest.mark.parametrize("numbers", [{"n_samples": 0}, {"n_samples": 3, "jobs": 0}])
+def test_nothing_to_do_is_an_error(tmp_path, numbers):
+    with pytest.raises(ValueError, match="expected at least 1"):
+        make_two_phase(tmp_path / "x.npz", **numbers)
+
+
+def test_a_folder_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(synthesis, "simulate", lambda *_: pytest.fail("long work began"))
+    with pytest.raises(OSError, match=r"could not write .*can-be-written"):
+        make_two_phase(tmp_path / "file" / "x.npz", 2, shards=tmp_path / "s", jobs=1)
 
 
 def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch, small_shards):
