@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from bookbuild.chapters import ROOT, BuildError, chapters_in_toc
+from bookbuild.chapters import REGISTRY, ROOT, BuildError, chapters_in_toc
+from bookbuild.lock import locked
 from bookbuild.runner import Run, Runner, plan
 from bookbuild.site import build_site
 
@@ -21,7 +22,6 @@ PROFILES = {
     "embedded": {"data": "embedded", "weights": "embedded"},
     "paper": {"data": "published", "weights": "pretrained"},
 }
-REGISTRY = "MICROPROP_REGISTRY"
 
 
 class Report:
@@ -43,7 +43,8 @@ class Report:
         """A cell is done; a log gets every tenth, a terminal all."""
         self.progress[name] = f"{name}: cell {done} of {total}"
         if self.live:
-            print("\r\033[K", " | ".join(self.progress.values()), sep="", end="", flush=True)
+            text = "\r\033[K" + " | ".join(self.progress.values())
+            print(text, end="", file=self.stream, flush=True)
         elif done % 10 == 0:
             self.line(self.progress[name])
 
@@ -77,7 +78,8 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
     Raises
     ------
     BuildError
-        An unknown profile or chapter, a chapter that fails, a site that cannot be built.
+        An unknown profile or chapter, a chapter that fails, a site that cannot be built,
+        another build at work in the same folder.
     """
     if profile not in PROFILES:
         raise BuildError(f"Unknown profile {profile!r}; choose one of {', '.join(PROFILES)}.")
@@ -91,16 +93,17 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
         )
     output, report = root / "_build", Report()
     folder = output / "executed" / (f"{profile}-fixtures" if fixtures else profile)
-    runs = plan(root, _choose(chapters_in_toc(root), names), PROFILES[profile], folder)
-    Runner(root, output, jobs, report).execute([run for run in runs if not run.is_finished()])
-    if site:
-        start, target = time.monotonic(), site_folder(root, profile)
-        report.line("site: building")
-        notebooks = [run.executed for run in runs]
-        if build_site(root, notebooks, output / "site" / profile, target):
-            report.line(f"site: done in {time.monotonic() - start:.0f} s")
-        else:
-            report.line("site: up to date")
+    with locked(output):
+        runs = plan(root, _choose(chapters_in_toc(root), names), PROFILES[profile], folder)
+        Runner(root, output, jobs, report).execute([run for run in runs if not run.is_finished()])
+        if site:
+            start, target = time.monotonic(), site_folder(root, profile)
+            report.line("site: building")
+            notebooks = [run.executed for run in runs]
+            if build_site(root, notebooks, output / "site" / profile, target):
+                report.line(f"site: done in {time.monotonic() - start:.0f} s")
+            else:
+                report.line("site: up to date")
     return runs
 
 
@@ -118,6 +121,14 @@ def _choose(chapters, names):
     return [chapter for chapter in chapters if not names or chapter.name in names]
 
 
+def _heed_signals():
+    """Make being ended, and a terminal that is closed, like Ctrl-C: no worker survives."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # which nohup asks for
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(*_):
     raise KeyboardInterrupt
 
@@ -132,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     options = parser.parse_args(arguments)
     root, site = options.root.resolve(), not (options.no_site or options.chapters)
-    signal.signal(signal.SIGTERM, _interrupt)  # being ended is like Ctrl-C: no worker survives
+    _heed_signals()
     try:
         runs = build(root, options.profile, options.jobs, names=options.chapters, site=site)
     except BuildError as error:

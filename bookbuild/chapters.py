@@ -7,6 +7,7 @@ A project is a folder with ``_toc.yml``, ``book/``, ``helpers/``, ``data/`` and
 import ast
 import hashlib
 import json
+import os
 import platform
 import re
 import tomllib
@@ -20,6 +21,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
 
 
 class BuildError(Exception):
@@ -33,15 +35,24 @@ class Chapter:
     name: str
     source: Path
 
-    @property
-    def notebook(self) -> Path:
-        """The generated notebook beside the source."""
-        return self.source.with_suffix(".ipynb")
-
 
 def toc_entries(root: Path) -> list[str]:
-    """Give the files named in ``_toc.yml``, the root page first, in reading order."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    """Give the files named in ``_toc.yml``, the root page first, in reading order.
+
+    Raises
+    ------
+    BuildError
+        There is no such file, it is not YAML, or an entry of it is not text.
+    """
+    path = root / "_toc.yml"
+    try:
+        toc = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BuildError(f"{path}, the table of contents, cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where, what = (f", line {mark.line + 1}", error.problem) if mark else ("", error)
+        raise BuildError(f"{path}{where} is not valid YAML: {what}") from error
 
     def walk(node):
         if isinstance(node, list):
@@ -53,7 +64,11 @@ def toc_entries(root: Path) -> list[str]:
                 [node[key] for key in ("parts", "chapters", "sections") if key in node]
             )
 
-    return list(walk(toc))
+    entries = list(walk(toc))
+    for entry in entries:
+        if not isinstance(entry, str):
+            raise BuildError(f"{path} names the file {entry!r}; a path as text was expected.")
+    return entries
 
 
 def chapters_in_toc(root: Path) -> list[Chapter]:
@@ -108,15 +123,17 @@ def declared_parameters(source: Path) -> dict:
     Raises
     ------
     BuildError
-        More than one such cell, or one that holds anything but ``name = literal``.
+        More than one such cell, one that holds anything but ``name = literal``, or a syntax
+        error anywhere in the chapter.
     """
+    _parse(source)
     cells = [c for c in code_cells(notebook_of(source)) if "parameters" in tags(c)]
     if not cells:
         return {}
     if len(cells) > 1:
         raise BuildError(f"{source.name} has {len(cells)} cells tagged 'parameters'; keep one.")
     values = {}
-    for statement in ast.parse(cells[0].source).body:
+    for statement in _parse(source, cells[0].source).body:
         try:
             (target,) = statement.targets
             values[target.id] = ast.literal_eval(statement.value)
@@ -135,12 +152,23 @@ def imported_helpers(root: Path, source: Path) -> list[Path]:
     waiting, found = [source], {package / "__init__.py"}
     while waiting:
         path = waiting.pop()
-        for name in _imports(ast.parse(path.read_text(encoding="utf-8")), path.parent == package):
+        for name in _imports(_parse(path), path.parent == package):
             module = package / f"{name}.py"
             if module.is_file() and module not in found:
                 found.add(module)
                 waiting.append(module)
     return sorted(path for path in found if path.is_file())
+
+
+def _parse(path: Path, cell: str | None = None) -> ast.Module:
+    """Parse a module, or one ``cell`` of it; an error tells where."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8") if cell is None else cell)
+    except (SyntaxError, ValueError) as error:  # ValueError: zero bytes, or not UTF-8
+        part = "" if cell is None else " of the cell tagged 'parameters'"
+        where = f", line {error.lineno}{part}" if isinstance(error, SyntaxError) else part
+        message = error.msg if isinstance(error, SyntaxError) else error
+        raise BuildError(f"{path}{where} cannot be parsed: {message}") from error
 
 
 def _imports(tree: ast.AST, inside: bool):
@@ -161,14 +189,18 @@ def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
     """Hash everything that a chapter's result depends on.
 
     That is its source, its parameters, the helpers it imports, every file under ``data/``,
-    ``matplotlibrc``, the pins, the versions that are really installed, and Python's own.
+    ``matplotlibrc``, the registry of downloads in use, the pins, the versions that are really
+    installed, Python's own, and the worker, which checks and tidies what it executed.
     A module imported by a computed name escapes, so helpers do not do that.
     """
     files = [chapter.source, *imported_helpers(root, chapter.source), root / "matplotlibrc"]
     data = sorted((root / "data").rglob("[!.]*"))  # hidden ones are still being written
     files += [path for path in data if path.is_file()]
+    registry = Path(os.environ.get(REGISTRY) or root / "data" / "registry.json")
     facts = {
         "parameters": parameters,
+        "registry": digest(registry) if registry.is_file() else None,
+        "worker": digest(Path(__file__).with_name("worker.py")),
         "files": {p.relative_to(root).as_posix(): digest(p) for p in files if p.is_file()},
         "versions": versions(root),
         "python": platform.python_version(),

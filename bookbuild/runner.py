@@ -1,5 +1,6 @@
 """Execute chapters side by side, and only those whose inputs changed."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import psutil
 
 from bookbuild.chapters import (
     KERNELSPEC,
+    REGISTRY,
     BuildError,
     Chapter,
     chapter_key,
@@ -22,6 +24,7 @@ from bookbuild.chapters import (
 )
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+PATH_VARIABLES = ("MICROPROP_DATA", "MICROPROP_CACHE", REGISTRY)
 
 
 @dataclass
@@ -92,6 +95,8 @@ class Runner:
         """Execute all ``runs``; the first failure and Ctrl-C end the others."""
         if not runs:
             return
+        # Where matplotlib has no font cache yet, building it warns in whatever chapter comes first.
+        importlib.import_module("matplotlib.font_manager")
         jobs = min(self.jobs, len(runs))
         environment = self._environment(max(1, _cores() // jobs))
         with ThreadPoolExecutor(jobs) as pool:
@@ -141,6 +146,7 @@ class Runner:
                     return "not started"
                 worker = subprocess.Popen(
                     [sys.executable, "-m", "bookbuild.worker", str(orders)],
+                    stdin=subprocess.PIPE,  # nothing is written: its end is that of this process
                     stdout=subprocess.PIPE,
                     stderr=stderr,
                     text=True,
@@ -150,12 +156,13 @@ class Runner:
                 )
                 self.workers.add(worker)
             self.report.started(name)
-            for line in worker.stdout:
-                message = json.loads(line)
-                failure = message.get("failed", failure)
-                if "cell" in message:
-                    self.report.cell(name, message["cell"], message["of"])
-            status = worker.wait()
+            with worker:
+                for line in worker.stdout:
+                    message = json.loads(line)
+                    failure = message.get("failed", failure)
+                    if "cell" in message:
+                        self.report.cell(name, message["cell"], message["of"])
+                status = worker.wait()
         with self.lock:
             self.workers.discard(worker)
         if status == 0:
@@ -199,12 +206,15 @@ class Runner:
         spec = {**KERNELSPEC, "argv": argv, "env": {"PYTHONPATH": str(self.root)}}
         kernel.write_text(json.dumps(spec), encoding="utf-8")
         style = self.root / "matplotlibrc"
+        named = {name: os.environ[name] for name in PATH_VARIABLES if os.environ.get(name)}
         return {
             **os.environ,
             **dict.fromkeys(THREAD_VARIABLES, str(threads)),
             "JUPYTER_PATH": str(self.build / "jupyter"),  # before kernels registered elsewhere
             "IPYTHONDIR": str(self.build / "ipython"),  # no start-up file of the user
             "PYTHONUTF8": "1",
+            # A kernel runs in the chapter's folder, where a relative path leads elsewhere.
+            **{name: str(Path(path).absolute()) for name, path in named.items()},
             **({"MATPLOTLIBRC": str(style)} if style.is_file() else {}),
         }
 

@@ -2,15 +2,20 @@
 
 The parent talks to it through one JSON file of orders and reads one JSON message a line from
 its standard output: ``{"cell": i, "of": n}`` while it runs, then ``{"failed": text}`` on error.
+It holds the other end of standard input, which closes when the parent ends in whatever way.
 """
 
 import json
+import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 from papermill.exceptions import PapermillExecutionError
 
 from bookbuild.chapters import code_cells, notebook_of, tags
@@ -20,24 +25,51 @@ IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 
 def main(orders_path: str) -> int:
     """Execute the chapter that the orders name; the exit status says whether all went well."""
+    say = take_over_output()
     # A terminate signal becomes an exception, so that papermill shuts its kernel down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    threading.Thread(target=end_with_parent, daemon=True).start()
     orders = json.loads(Path(orders_path).read_text(encoding="utf-8"))
     source, output = Path(orders["source"]), Path(orders["output"])
     notebook = notebook_of(source)
     try:
-        execute(notebook, output, orders["parameters"], source.parent)
+        execute(notebook, output, orders["parameters"], source.parent, say)
         executed = nbformat.read(output, as_version=4)
         check_alt_texts(executed)
     except Exception as error:
-        _say(failed=describe(error, notebook, source))
+        say(failed=describe(error, notebook, source))
         return 1
     nbformat.write(tidy(executed), output)
     return 0
 
 
-def execute(notebook, output: Path, parameters: dict, folder: Path):
-    """Run the notebook with papermill and tell after each code cell how far it is.
+def take_over_output():
+    """Give the function that sends a message; all else that is printed goes to the log.
+
+    The kernel, and what it starts, inherit file descriptor 1: had it stayed the channel of
+    messages, ``os.system("echo hi")`` in a chapter would send one that the parent cannot read.
+    """
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return lambda **message: print(json.dumps(message), file=messages, flush=True)
+
+
+def end_with_parent():
+    """Wait until the parent is gone, then end this process and its kernel.
+
+    A parent that ends in order ends its workers itself; one that is killed cannot.
+    """
+    os.read(0, 1)  # not sys.stdin, whose lock would be held when this process ends
+    if os.name == "posix":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(143)
+
+
+def execute(notebook, output: Path, parameters: dict, folder: Path, say):
+    """Run the notebook with papermill and ``say`` after each code cell how far it is.
 
     Raises
     ------
@@ -50,7 +82,7 @@ def execute(notebook, output: Path, parameters: dict, folder: Path):
     def count(cell, execute_reply, **_):
         nonlocal done
         done += bool(execute_reply) and execute_reply["content"]["status"] == "ok"
-        _say(cell=done, of=total)
+        say(cell=done, of=total)
 
     unexecuted = output.with_suffix(".input.ipynb")
     nbformat.write(notebook, unexecuted)
@@ -112,10 +144,6 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         for noted in ("papermill", "execution"):
             part.metadata.pop(noted, None)
     return notebook
-
-
-def _say(**message):
-    print(json.dumps(message), flush=True)
 
 
 if __name__ == "__main__":

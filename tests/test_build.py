@@ -1,6 +1,7 @@
 """The runner, on tiny projects of its own: what runs when, and what a failure leaves behind."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import bookbuild.__main__ as build
 from bookbuild import site
 from bookbuild.chapters import ROOT, BuildError, imported_helpers, notebook_text, toc_entries
+from bookbuild.lock import locked
 from bookbuild.sync import sync
 from bookbuild.worker import MissingAltText, check_alt_texts
 
@@ -31,6 +33,12 @@ GOOD = """\
     from helpers import tiny
     print(data, tiny.VALUE)
     """
+WAITING = """
+    # %%
+    Path('../started').touch()
+    import time
+    time.sleep(600)
+"""
 OTHER = """\
     # %% [markdown]
     # # Another
@@ -136,6 +144,38 @@ def test_a_changed_pin_reruns_all_but_a_test_tool_does_not(pretend_executed):
     assert planned(pretend_executed) == {"10_a", "20_b"}
 
 
+def test_another_registry_of_downloads_reruns_all(pretend_executed, monkeypatch):
+    registry = pretend_executed / "registry.json"
+    monkeypatch.setenv("MICROPROP_REGISTRY", str(registry))
+    assert planned(pretend_executed) == set(), "no such file: the helpers will complain"
+    keys = set()
+    for text in ("{}", '{"a": 1}'):
+        write(registry, text)
+        assert planned(pretend_executed) == {"10_a", "20_b"}
+        folder = pretend_executed / "_build" / "executed" / "embedded"
+        chapters = build.chapters_in_toc(pretend_executed)
+        keys.update(run.key for run in build.plan(pretend_executed, chapters, {}, folder))
+    assert len(keys) == 4
+
+
+def test_what_is_printed_past_jupyter_is_no_message_and_paths_are_absolute(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("MICROPROP_CACHE", "cache")
+    printing = """
+    # %%
+    import os, sys
+    os.system("echo hi")
+    print("past", file=sys.__stdout__, flush=True)
+    print(os.environ["MICROPROP_CACHE"])
+    """
+    write(project / "book/20_b.py", OTHER + printing)
+    assert run(project, names=["20_b"]) == {"20_b": True}
+    assert f"{project / 'cache'}\n" in output(project, "20_b")
+    log = (project / "_build/logs/20_b.log").read_text(encoding="utf-8")
+    assert "hi\n" in log
+    assert "past\n" in log
+
+
 @pytest.mark.parametrize("damage", ["truncated notebook", "broken stamp", "no stamp"])
 def test_a_damaged_result_does_not_count(pretend_executed, damage):
     executed = pretend_executed / "_build" / "executed" / "embedded" / "10_a.ipynb"
@@ -170,10 +210,65 @@ def test_a_kernel_that_dies_is_a_failure(project):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_an_interrupted_run_leaves_nothing_finished_and_no_process(project, ending):
-    waiting = "\n    # %%\n    Path('../started').touch()\n    import time\n    time.sleep(600)\n"
-    write(project / "book/20_b.py", OTHER + waiting)
+    status, message = end_a_running_build(project, getattr(signal, ending))
+    assert status == 130
+    assert "will be executed again" in message
+    assert planned(project) == {"10_a", "20_b"}
+    folder = project / "_build" / "executed" / "embedded"
+    assert [path.name for path in folder.iterdir()] == []
+    assert not (project / "_build" / "build.pid").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_killed_run_leaves_no_process_and_the_next_clears_up(project):
+    status, _ = end_a_running_build(project, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    folder = project / "_build" / "executed" / "embedded"
+    leftovers = {path.name for path in folder.iterdir()}
+    assert ".20_b.unfinished.json" in leftovers
+    assert (project / "_build" / "build.pid").is_file()
+    assert run(project, names=["10_a"]) == {"10_a": True}
+    assert {path.name for path in folder.iterdir()} == {"10_a.ipynb", "10_a.json"}
+    assert not (project / "_build" / "build.pid").exists()
+
+
+def test_two_builds_at_once_are_refused(project, capsys):
+    lock = project / "_build" / "build.pid"
+    write(lock, str(os.getpid()))
+    assert build.main(["--root", str(project), "--no-site"]) == 1
+    message = f"Another build (process {os.getpid()}) is at work in _build; wait for it or end it."
+    assert message in capsys.readouterr().err
+    assert lock.is_file()
+
+
+@pytest.mark.parametrize("content", ["", "not a number", "own number, older than this process"])
+def test_a_lock_whose_owner_is_gone_is_taken_over(tmp_path, content):
+    lock = tmp_path / "build.pid"
+    write(lock, str(os.getpid()) if "own" in content else content)
+    os.utime(lock, (1e9, 1e9))
+    with locked(tmp_path):
+        assert lock.read_text(encoding="utf-8") == str(os.getpid())
+    assert not lock.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_worker_that_is_ended_by_others_has_not_finished(project):
+    write(project / "book/20_b.py", OTHER + WAITING)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, project, names=["20_b"])
+        wait_for((project / "started").is_file)
+        (worker,) = psutil.Process().children()
+        worker.terminate()
+        with pytest.raises(BuildError, match=r"20_b.py failed"):
+            running.result(timeout=180)
+    assert planned(project) == {"10_a", "20_b"}
+
+
+def end_a_running_build(project: Path, ending: int) -> tuple[int, str]:
+    """Send a signal to a build that executes 20_b, and wait until all it started is gone."""
+    write(project / "book/20_b.py", OTHER + WAITING)
     command = [sys.executable, "-m", "bookbuild", "--root", str(project), "--no-site"]
     with subprocess.Popen(
         [*command, "20_b"],
@@ -189,26 +284,16 @@ def test_an_interrupted_run_leaves_nothing_finished_and_no_process(project, endi
             message = process.communicate(timeout=60)[1].decode()
         finally:
             process.kill()
-    assert process.returncode == 130
-    assert "will be executed again" in message
-    wait_for(lambda: not any(child.is_running() for child in children))
-    assert planned(project) == {"10_a", "20_b"}
-    folder = project / "_build" / "executed" / "embedded"
-    assert [path.name for path in folder.iterdir()] == []
+    wait_for(lambda: not any(is_alive(child) for child in children), 60)
+    return process.returncode, message
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_worker_that_is_ended_by_others_has_not_finished(project):
-    waiting = "\n    # %%\n    Path('../started').touch()\n    import time\n    time.sleep(600)\n"
-    write(project / "book/20_b.py", OTHER + waiting)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, project, names=["20_b"])
-        wait_for((project / "started").is_file)
-        (worker,) = psutil.Process().children()
-        worker.terminate()
-        with pytest.raises(BuildError, match=r"20_b.py failed"):
-            running.result(timeout=180)
-    assert planned(project) == {"10_a", "20_b"}
+def is_alive(process: psutil.Process) -> bool:
+    """Tell whether it still does something; who has ended may wait for its new parent."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def heed_interrupts():
@@ -261,6 +346,32 @@ def test_wrong_arguments_are_explained(project, capsys, arguments, message):
 def test_a_chapter_that_does_not_exist_is_explained(project):
     (project / "book/20_b.py").unlink()
     with pytest.raises(BuildError, match=r"_toc.yml names book/20_b, but .* does not exist"):
+        run(project)
+
+
+@pytest.mark.parametrize(
+    "path, text, message",
+    [
+        ("book/20_b.py", "1\n2 +\n", r"20_b\.py, line 2 cannot be parsed: invalid syntax"),
+        ("helpers/_deep.py", "def f(:\n", r"_deep\.py, line 1 cannot be parsed: invalid syntax"),
+        (
+            "book/20_b.py",
+            '# %%\nif 1:\n    pass\n    # %% tags=["parameters"]\n    x = 1\n',
+            r"20_b\.py, line \d of the cell tagged 'parameters' cannot be parsed: unexpected",
+        ),
+        ("_toc.yml", "root: index\nchapters: [\n", r"_toc\.yml, line 3 is not valid YAML"),
+        ("_toc.yml", "root: index\nchapters:\n- file: 3\n", r"_toc\.yml names the file 3"),
+    ],
+)
+def test_what_cannot_be_parsed_is_named_with_its_line(project, path, text, message):
+    (project / path).write_text(text, encoding="utf-8")
+    with pytest.raises(BuildError, match=message):
+        run(project)
+
+
+def test_a_table_of_contents_that_is_missing_is_explained(project):
+    (project / "_toc.yml").unlink()
+    with pytest.raises(BuildError, match=r"_toc\.yml, the table of contents, cannot be read"):
         run(project)
 
 
@@ -325,21 +436,91 @@ def test_sync_writes_only_what_changed(project):
     assert [path.name for path in sync(project)] == ["20_b.ipynb"]
 
 
-@pytest.mark.slow
-def test_site_warnings_fail_and_leave_the_old_site(tmp_path):
-    root, target = tmp_path / "project", tmp_path / "html"
+@pytest.fixture
+def pretend_site(project, monkeypatch):
+    """Give a function that builds the project's site, without the seconds that Sphinx takes."""
+
+    def pretend(root, source, work):
+        write(work / "_build/html/index.html", "index")
+        write(work / "_build/html/deep/page.html", "page")
+
+    monkeypatch.setattr(site, "run_jupyter_book", pretend)
+    return lambda: site.build_site(project, [], project / "work", project / "html")
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda page: page.write_text("cut")])
+def test_a_site_with_a_file_lost_or_cut_is_built_again(pretend_site, project, damage):
+    page = project / "html/deep/page.html"
+    assert pretend_site()
+    assert not pretend_site(), "nothing changed"
+    damage(page)
+    assert pretend_site()
+    assert page.read_text(encoding="utf-8") == "page"
+    assert not pretend_site()
+
+
+def test_a_site_that_cannot_be_moved_leaves_the_old_one(pretend_site, project, monkeypatch):
+    assert pretend_site()
+    write(project / "pages/new.md", "# New")
+    monkeypatch.setattr(site.shutil, "copytree", lambda *_, **__: None)  # nothing to rename
+    with pytest.raises(BuildError, match=r"could not be moved to .*html"):
+        pretend_site()
+    assert (project / "html/deep/page.html").is_file()
+    assert not list(project.glob(".html*"))
+
+
+def test_colours_are_taken_out_of_what_jupyter_book_says(tmp_path, monkeypatch):
+    def failing(*_, stdout, **__):
+        stdout.write("\x1b[31;01mpage.md:1: WARNING: \x1b[39;49;00mbad\n")
+        return subprocess.CompletedProcess([], 1)
+
+    monkeypatch.setattr(site.subprocess, "run", failing)
+    with pytest.raises(BuildError, match=r"\npage\.md:1: WARNING: bad$"):
+        site.run_jupyter_book(tmp_path, tmp_path, tmp_path)
+
+
+@pytest.fixture
+def small_site(tmp_path):
+    """Give the folder of a real site of two pages, and a function that builds it."""
+    root = tmp_path / "project"
     for name in ("_config.yml", "pyproject.toml"):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     for name in ("_ext", "_static"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    write(root / "_toc.yml", "format: jb-book\nroot: index\n")
+    write(root / "_toc.yml", "format: jb-book\nroot: index\nchapters:\n- file: other\n")
     write(root / "pages/references.bib", "")
     write(root / "pages/index.md", "# Welcome\n\n$a^2$\n")
-    assert site.build_site(root, [], tmp_path / "work", target)
-    assert not site.build_site(root, [], tmp_path / "work", target), "nothing changed"
+    write(root / "pages/other.md", "# First title\n")
+    return root, lambda: site.build_site(root, [], tmp_path / "work", tmp_path / "html")
+
+
+@pytest.mark.slow
+def test_site_warnings_fail_and_leave_the_old_site(tmp_path, small_site):
+    root, built = small_site
+    assert built()
+    assert not built(), "nothing changed"
     write(root / "pages/index.md", "# Welcome\n\n[](nowhere.md)\n")
-    with pytest.raises(BuildError, match="nowhere"):
-        site.build_site(root, [], tmp_path / "work", target)
-    assert "a^2" in (target / "index.html").read_text(encoding="utf-8")
+    for _ in range(2):  # the second time, Sphinx would not read the page again and be content
+        with pytest.raises(BuildError, match="nowhere"):
+            built()
+    assert "a^2" in (tmp_path / "html/index.html").read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["html", "project", "work"]
+
+
+@pytest.mark.slow
+def test_site_follows_titles_and_pages_that_go(tmp_path, small_site):
+    root, built = small_site
+    index = tmp_path / "html/index.html"
+    assert built()
+    assert "First title" in index.read_text(encoding="utf-8")
+    write(root / "pages/other.md", "# Second title\n")
+    assert built()
+    text = index.read_text(encoding="utf-8")
+    assert "Second title" in text
+    assert "First title" not in text
+    (root / "pages/other.md").unlink()
+    write(root / "_toc.yml", "format: jb-book\nroot: index\n")
+    assert built()
+    assert not (tmp_path / "html/other.html").exists()
+    assert "Second title" not in index.read_text(encoding="utf-8")
