@@ -95,7 +95,7 @@ class Runner:
         """Execute all ``runs``; the first failure and Ctrl-C end the others."""
         if not runs:
             return
-        # Where matplotlib has no font cache yet, building it warns in whatever chapter comes first.
+        # A font cache that is still missing is built now: a chapter would warn of it.
         importlib.import_module("matplotlib.font_manager")
         jobs = min(self.jobs, len(runs))
         environment = self._environment(max(1, _cores() // jobs))
