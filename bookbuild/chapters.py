@@ -189,11 +189,15 @@ def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
     """Hash everything that a chapter's result depends on.
 
     That is its source, its parameters, the helpers it imports, every file under ``data/``,
-    ``matplotlibrc``, the registry of downloads in use, the pins, the versions that are really
+    ``book/matplotlibrc``, the registry of downloads in use, the pins, the versions that are really
     installed, Python's own, and the worker, which checks and tidies what it executed.
     A module imported by a computed name escapes, so helpers do not do that.
     """
-    files = [chapter.source, *imported_helpers(root, chapter.source), root / "matplotlibrc"]
+    files = [
+        chapter.source,
+        *imported_helpers(root, chapter.source),
+        chapter.source.with_name("matplotlibrc"),
+    ]
     data = sorted((root / "data").rglob("[!.]*"))  # hidden ones are still being written
     files += [path for path in data if path.is_file()]
     registry = Path(os.environ.get(REGISTRY) or root / "data" / "registry.json")

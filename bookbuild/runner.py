@@ -205,7 +205,6 @@ class Runner:
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = {**KERNELSPEC, "argv": argv, "env": {"PYTHONPATH": str(self.root)}}
         kernel.write_text(json.dumps(spec), encoding="utf-8")
-        style = self.root / "matplotlibrc"
         named = {name: os.environ[name] for name in PATH_VARIABLES if os.environ.get(name)}
         return {
             **os.environ,
@@ -215,7 +214,6 @@ class Runner:
             "PYTHONUTF8": "1",
             # A kernel runs in the chapter's folder, where a relative path leads elsewhere.
             **{name: str(Path(path).absolute()) for name, path in named.items()},
-            **({"MATPLOTLIBRC": str(style)} if style.is_file() else {}),
         }
 
 
