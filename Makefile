@@ -21,7 +21,7 @@ help:  ## list the targets
 
 setup: $(READY)  ## create .venv with the pinned packages
 
-data: $(READY)  ## compute data/two_phase.npz again (half an hour on 2 cores)
+data: $(READY)  ## compute data/two_phase.npz again (under an hour on 2 cores)
 	$(RUN) -m helpers.synthesis
 
 book: $(READY)  ## execute the chapters and build the site
