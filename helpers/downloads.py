@@ -126,19 +126,9 @@ def fetch(name):
 
 
 def _download(name, entry, target):
-    import pooch  # here, for it warns in notebooks that have no ipywidgets
-
-    part = None
     print(f"downloading {name} from {entry['url']}", flush=True)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-        os.close(handle)
-        # A bar is for a terminal; in a notebook or a log it would be noise on stderr.
-        fetcher = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=60)
-        fetcher(entry["url"], part, None)
-        verify(part, entry["hash"])
-        Path(part).replace(target)
+        download(entry["url"], target, entry["hash"])
     except (OSError, requests.RequestException) as error:
         size = f"{entry['size'] / 1e6:.0f} MB" if entry.get("size") else "size unknown"
         raise DownloadError(
@@ -146,6 +136,38 @@ def _download(name, entry, target):
             f"Try again, name another folder with space in {CACHE}, or put the file at {name} in "
             f"a folder and name that in {LOCAL_COPY}"
         ) from error
+
+
+def download(url, target, expected):
+    """Download one file; nothing is left at `target` unless it is whole and verified.
+
+    Parameters
+    ----------
+    url : str
+        Its address.
+    target : Path
+        Where it goes.
+    expected : str or None
+        Hash as in `verify`. None: the publisher states none, so nothing is compared.
+
+    Raises
+    ------
+    OSError, requests.RequestException
+        No network, a server that refuses, a transfer cut short, a full disk, a wrong hash.
+    """
+    import pooch  # here, for it warns in notebooks that have no ipywidgets
+
+    part = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+        os.close(handle)
+        # A bar is for a terminal; in a notebook or a log it would be noise on stderr.
+        fetcher = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=60)
+        fetcher(url, part, None)
+        if expected is not None:
+            verify(part, expected)
+        Path(part).replace(target)
     finally:
         if part is not None:
             Path(part).unlink(missing_ok=True)

@@ -8,14 +8,22 @@ import nbformat
 import numpy as np
 import pytest
 import scipy.io
+import tifffile
+from test_encoders import SMALL, save, tiny_clip, tiny_dinov2
 
 from bookbuild.__main__ import build
 from bookbuild.chapters import ROOT, BuildError
 from helpers.datasets import PUBLISHED_TWO_PHASE
+from helpers.micrographs import gamma_prime_micrograph
 from helpers.synthesis import two_phase_volume
 
-# The chapters on case study 1 whose cell `parameters` takes the published data.
-CHAPTERS = ["10_two_point_statistics", "40_case_study_1"]
+# The chapters whose cell `parameters` takes the published data or weights.
+CHAPTERS = [
+    "10_two_point_statistics",
+    "20_preprocessing",
+    "30_features",
+    "40_case_study_1",
+]
 N_VOLUMES = 150  # enough for 50 components of the training part
 
 
@@ -28,6 +36,18 @@ def project(tmp_path):
     for name in ("_toc.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     return root
+
+
+def small_encoder(name, folder):
+    """Save a small network in the published form; give what its entry says otherwise."""
+    if name == "clip-b16":
+        model = tiny_clip(image_size=224)
+        save(model, folder)
+        config = {"model_type": "clip_vision_model", **SMALL, "patch_size": 16, "image_size": 224}
+    else:
+        save(tiny_dinov2(), folder)
+        config = {"model_type": "dinov2", **SMALL, "patch_size": 14}
+    return {"config": config, "n_features": 32, "fixture": True}
 
 
 @pytest.fixture
@@ -49,8 +69,18 @@ def fixture_data(tmp_path, monkeypatch):
         "citation": "made by this test",
         "fixture": True,
     }
+    entries = json.loads((ROOT / "data" / "registry.json").read_text(encoding="utf-8"))
+    entries[PUBLISHED_TWO_PHASE] = entry
+    for name in ("dinov2-s14", "clip-b16"):
+        entries[f"encoders/{name}"] |= small_encoder(name, tmp_path / "data" / "encoders" / name)
+    name = "micrographs/spot3_0d_3.tif"
+    image = gamma_prime_micrograph(0, shape=(512, 512)).image
+    (tmp_path / "data" / "micrographs").mkdir()
+    tifffile.imwrite(tmp_path / "data" / name, image)
+    digest = hashlib.sha256((tmp_path / "data" / name).read_bytes()).hexdigest()
+    entries[name] |= {"hash": f"sha256:{digest}", "fixture": True}
     registry = tmp_path / "registry.json"
-    registry.write_text(json.dumps({PUBLISHED_TWO_PHASE: entry}), encoding="utf-8")
+    registry.write_text(json.dumps(entries), encoding="utf-8")
     monkeypatch.setenv("MICROPROP_REGISTRY", str(registry))
     monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))

@@ -1,0 +1,234 @@
+"""Feature extraction: against the plain loop, as a share of the machine's peak, and its memory.
+
+Run with ``make bench``. All networks are full size with random weights, which cost as much as
+trained ones. ``--write data/extraction_rates.csv`` keeps the table that the book shows.
+
+The plain loop is what the paper's notebooks do: one image at a time, float32, gradients on, all
+cores in each operation. Both sides preprocess the same 51 x 51 sections.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.bench_two_point import random_sections, resident_peak
+from helpers._networks import hub_positions, random_model
+from helpers.encoders import ENCODERS, load_encoder
+from helpers.features import extract
+from helpers.forward import choose_batch_size, n_cores
+from helpers.preprocessing import prepare, preprocess_section
+
+RATIO_TARGETS = {"dinov2-s14": 8, "dinov2-l14": 4, "clip-b16": 1.4}
+LOOP_IMAGES = {"dinov2-s14": 96, "dinov2-l14": 16, "clip-b16": 12}
+OUR_IMAGES = {"dinov2-s14": 1024, "dinov2-l14": 160, "clip-b16": 24}
+LENGTHS = {"clip-b16": 768, "clip-b32": 768, "clip-l14": 1024, "dinov2-s14": 384}
+LENGTHS |= {"dinov2-b14": 768, "dinov2-l14": 1024, "dinov2-g14": 1536, "sam-h": 256}
+LENGTHS |= {"micronet-resnet50": 2048, "imagenet-micronet-resnet50": 2048}
+TOLERANCE = 1e-4
+MEMORY_SLACK_MB = 64
+SECONDS = 15  # of measurement for one encoder
+
+
+def plain_loop(sections, name, model):
+    """Features (n, d), one image at a time, with a graph for gradients that nobody needs."""
+    features = []
+    for section in sections:
+        pixels = torch.from_numpy(preprocess_section(section, name))[None]
+        output = model(pixel_values=pixels)
+        features.append(output.pooler_output.detach().numpy()[0])
+    return np.array(features)
+
+
+def ours(sections, encoder):
+    return extract(sections, encoder, pipeline="section", store=False, progress=False).features
+
+
+def compare_with_loop(name, repeats):
+    """Print the ratio of the rates of alternating runs, and the largest relative difference."""
+    encoder = load_encoder(name, "random", device="cpu")
+    model = random_model(ENCODERS[name].config, seed=0).eval()  # as transformers gives it
+    if ENCODERS[name].family == "dinov2":  # torch.hub's rule for positions on both sides
+        positions = types.MethodType(hub_positions, model.embeddings)
+        model.embeddings.interpolate_pos_encoding = positions
+    n_loop, n_ours = LOOP_IMAGES[name], OUR_IMAGES[name]
+    sections = random_sections(max(n_ours, 30))[:n_ours]
+    expected = plain_loop(sections[:n_loop], name, model)
+    found = ours(sections, encoder)[:n_loop]
+    difference = np.abs(found - expected).max() / np.abs(expected).max()
+    times = {"loop": [], "ours": []}
+    for _ in range(repeats):
+        start = time.perf_counter()
+        plain_loop(sections[:n_loop], name, model)
+        middle = time.perf_counter()
+        ours(sections, encoder)
+        times["loop"].append((middle - start) / n_loop)
+        times["ours"].append((time.perf_counter() - middle) / n_ours)
+    loop, own = (statistics.median(times[k]) for k in ("loop", "ours"))
+    print(f"  {name}: plain loop {1 / loop:.2f} images/s, this book {1 / own:.2f} images/s")
+    print(f"DIFFERENCE {name}_vs_loop {difference:.1e} target {TOLERANCE:.0e}")
+    print(f"RATIO {name}_vs_loop {loop / own:.2f} target {RATIO_TARGETS[name]}")
+
+
+def peak_flops(device, dtype):
+    """Operations a second [GFLOP/s] of the best of several large matrix products."""
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = np.inf
+    for _ in range(8):
+        synchronize(device)
+        start = time.perf_counter()
+        a @ b
+        synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9
+
+
+def synchronize(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def operations(encoder, pixels):
+    """Floating-point operations [GFLOP] of one forward pass; a product and a sum are two."""
+    with FlopCounterMode(display=False) as counter:
+        encoder(pixels)
+    return counter.get_total_flops() / len(pixels) / 1e9
+
+
+def measure(name, device):
+    """One encoder, in a process of its own: rate, share of the peak, memory; as a dict."""
+    start = time.perf_counter()
+    encoder = load_encoder(name, "random", device=device)
+    load = time.perf_counter() - start
+    peak = peak_flops(encoder.device, encoder.dtype)
+    shape = prepare(random_sections(30)[0], encoder, "section").shape[1:]
+    batch = choose_batch_size(encoder, shape)
+    gflop = operations(encoder, torch.rand(1, 1, *shape))
+    # Enough for some seconds, judged by what the peak would do, and for every core.
+    n = int(np.clip(0.7 * peak / gflop * SECONDS, 2 * batch, 17_700))
+    n = max(n_cores(), n) if name == "sam-h" else n
+    sections = random_sections(max(n, 30))[:n]
+    if name != "sam-h":
+        ours(sections[: 2 * batch], encoder)  # first calls allocate
+    synchronize(encoder.device)
+    start = time.perf_counter()
+    features = ours(sections, encoder)
+    seconds = time.perf_counter() - start
+    rate = n / seconds
+    on_gpu = encoder.device.type == "cuda"
+    memory = torch.cuda.max_memory_allocated() if on_gpu else resident_peak()
+    return {
+        "encoder": name,
+        "n_features": features.shape[1],
+        "input": f"{shape[0]} x {shape[1]}",
+        "images": n,
+        "images_per_s": round(rate, 3),
+        "gflop_per_image": round(gflop, 3),
+        "gflops": round(rate * gflop, 1),
+        "peak_gflops": round(peak, 1),
+        "share_of_peak": round(rate * gflop / peak, 3),
+        "peak_memory_mb": round(memory / 2**20),
+        "load_s": round(load, 1),
+        "dtype": str(encoder.dtype).removeprefix("torch."),
+        "hardware": torch.cuda.get_device_name() if on_gpu else f"CPU, {n_cores()} cores",
+    }
+
+
+def growth(name, n):
+    """Peak memory [MB] of one extraction beyond its input and its output."""
+    encoder = load_encoder(name, "random", device="cpu")
+    sections = random_sections(n)
+    ours(sections[:256], encoder)
+    before = resident_peak()
+    features = ours(sections, encoder)
+    return (resident_peak() - before - features.nbytes) / 2**20
+
+
+def child(*arguments):
+    """Run this file in a process of its own and give what it prints as JSON."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def table(names, device):
+    """Measure every encoder and print a row for each; give the rows."""
+    rows = []
+    print(f"  {'encoder':28}{'images/s':>9}{'GFLOP':>9}{'GFLOP/s':>9}{'of peak':>9}{'MB':>8}")
+    for name in names:
+        row = child("--measure", name, "--device", device)
+        rows.append(row)
+        print(
+            f"  {name:28}{row['images_per_s']:9.2f}{row['gflop_per_image']:9.1f}"
+            f"{row['gflops']:9.1f}{row['share_of_peak']:9.0%}{row['peak_memory_mb']:8.0f}",
+            flush=True,
+        )
+        if row["n_features"] != LENGTHS[name]:
+            sys.exit(f"{name} gave {row['n_features']} features, Fig. 1 has {LENGTHS[name]}")
+    return rows
+
+
+def write(rows, path):
+    """Keep the rows of this hardware in the results file; those of other hardware stay."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    facts = {
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit or "unknown",
+        "command": f"python benchmarks/bench_features.py --write {path.as_posix()}",
+    }
+    old = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
+    new = [{**row, **facts} for row in rows]
+    done = {(row["encoder"], row["hardware"]) for row in new}
+    kept = [row for row in old if (row["encoder"], row["hardware"]) not in done]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, new[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*kept, *new])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), choices=list(ENCODERS))
+    parser.add_argument("--write", type=Path, metavar="CSV")
+    parser.add_argument("--measure", metavar="NAME", help="used by the parent process")
+    parser.add_argument("--growth", type=int, metavar="N", help="used by the parent process")
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure, options.device)))
+        return
+    if options.growth:
+        print(json.dumps(growth("dinov2-s14", options.growth)))
+        return
+    print(f"  {n_cores()} cores, {os.uname().machine}, torch {torch.__version__}")
+    rows = table(options.encoders, options.device)
+    if options.write:
+        write(rows, options.write)
+    for name in RATIO_TARGETS:
+        if name in options.encoders:
+            compare_with_loop(name, options.repeats)
+    few, many = (child("--growth", n) for n in (1500, 6000))
+    print(f"  peak beyond input and output: {few:.0f} MB for 1500 images, {many:.0f} for 6000")
+    print(f"MEMORY extraction_growth_mb {max(0.0, many - few):.1f} target {MEMORY_SLACK_MB}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""What files and Pillow images hold, before they are decoded."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import Image
+
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffile turns to RGB
+
+_lock = threading.Lock()
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the message says which one, why and what to do."""
+
+
+class StoredImage(NamedTuple):
+    """What is known of an image before it is decoded."""
+
+    name: str  # in messages
+    shape: tuple[int, int]  # height and width as stored
+    decode: Callable[[], np.ndarray]  # the stored numbers, (h, w) or (h, w, channels)
+    orientation: Callable[[], int] = lambda: 1
+    largest: int | None = None  # stored number; None: of the type
+    inverted: bool = False  # the largest number is black
+
+
+def open_file(path):
+    try:
+        return Path(path).open("rb")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no image {path}: check its name and folder") from None
+    except IsADirectoryError:
+        raise ImageError(
+            f"{path} is a folder: expected an image file; list_images(folder) gives those in it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be opened ({error}): check its permissions") from error
+
+
+def _refuse_stack(name, count):
+    if count != 1:
+        raise ImageError(
+            f"{name} holds {count} images: expected one; split the stack into files of one image"
+        )
+
+
+def file_image(file, name):
+    start = file.read(4)
+    file.seek(0)
+    if not start:
+        raise ImageError(f"{name} is an empty file (0 bytes): expected an image; copy it again")
+    if start in TIFF_STARTS:
+        return _tiff(file, name)
+    with _quietpillow_image():
+        image = Image.open(file)
+        # The further pictures of an MPO file are previews or other views of the first.
+        count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    _refuse_stack(name, count)
+    return pillow_image(image, name, file)
+
+
+def _tiff(file, name):
+    tiff = tifffile.TiffFile(file)
+    # Reduced images (bit 0) and masks (bit 2) only accompany the image itself.
+    pages = [page for page in tiff.pages if not page.subfiletype & 0b101] or list(tiff.pages)
+    page = pages[0]
+    count = len(pages) * page.imagedepth
+    if tiff.is_imagej or tiff.is_stk:  # these put a stack behind a single page
+        count = max(count, tiff.series[0].size // page.size)
+    _refuse_stack(name, count)
+    kind, samples = page.photometric, page.samplesperpixel
+    grey = kind in (0, 1, 3) and samples <= 2
+    colour = kind == 2 or (kind == 6 and page.compression in JPEG_IN_TIFF)
+    if not grey and not (colour and samples >= 3):
+        raise ImageError(
+            f"{name} has {samples} channels of kind {getattr(kind, 'name', kind)} "
+            "(PhotometricInterpretation): expected grey, palette or RGB; convert it"
+        )
+
+    def decode():
+        offsets, counts = np.array(page.dataoffsets), np.array(page.databytecounts)
+        whole = len(offsets) >= math.prod(page.chunked) and offsets.all() and counts.all()
+        file.seek(tiff.pages.next_page_offset)  # where the last page says that no other follows
+        whole = whole and not any(file.read(tiff.tiff.offsetsize))
+        if not whole or (offsets + counts).max() > tiff.filehandle.size:  # else read as zeros
+            raise ImageError(f"{name} is cut short: part of its pixels is missing; copy it again")
+        pixels = page.asarray(squeeze=False, maxworkers=1)  # (planes, 1, h, w, channels)
+        pixels = np.moveaxis(pixels[:, 0, ..., 0], 0, 2) if len(pixels) > 1 else pixels[0, 0]
+        return page.colormap.T[pixels[..., 0]] if kind == 3 else pixels
+
+    unsigned = page.dtype is not None and page.dtype.kind == "u" and kind != 3
+    return StoredImage(
+        name,
+        (page.imagelength, page.imagewidth),
+        decode,
+        lambda: page.tags.valueof(274),
+        2**page.bitspersample - 1 if unsigned else None,  # 12 bits a sample are read as uint16
+        kind == 0,
+    )
+
+
+def pillow_image(image, name, file=None):
+    deep = image.mode.startswith("RGB") and any(
+        ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
+    )
+    is_png = file is not None and image.format == "PNG"
+    if deep and (not is_png or image.info.get("interlace")):
+        raise ImageError(
+            f"{name} has 16-bit colours, which Pillow would cut to 8 bits: pass the path of a "
+            "TIFF file, or of a PNG file without interlacing"
+        )
+    if image.format == "EPS":
+        raise ImageError(f"{name} is a vector graphic: expected pixels; export it as PNG")
+
+    def decode():
+        if file is None:  # it may be shared between threads
+            with _quietpillow_image():
+                image.load()
+        elif is_png:
+            file.seek(0)
+            with _quietpillow_image():
+                Image.open(file).verify()  # checksums, which load() passes over
+        image.load()
+        if not deep:
+            return _pillow_pixels(image)
+        file.seek(0)
+        return imagecodecs.png_decode(_critical_chunks(file.read()))
+
+    def orientation():
+        getexif = image.getexif
+        if is_png and image.tile:  # not decoded yet
+            file.seek(0)
+            after_pixels = file.read().rpartition(b"IDAT")[2]
+            if not any(chunk in after_pixels for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt")):
+                getexif = functools.partial(Image.Image.getexif, image)  # need not decode
+        with _quietpillow_image():
+            return getexif().get(274)
+
+    return StoredImage(name, image.size[::-1], decode, orientation)
+
+
+def _critical_chunks(png):
+    """A PNG without its ancillary chunks, whose oddities libpng would print to stderr."""
+    kept, start = [png[:8]], 8
+    while start < len(png):
+        stop = start + 12 + int.from_bytes(png[start : start + 4], "big")
+        if png[start + 4 : start + 5].isupper():
+            kept.append(png[start:stop])
+        start = stop
+    return b"".join(kept)
+
+
+def _pillow_pixels(image):
+    """Stored numbers of a Pillow image, in grey or RGB, perhaps with alpha."""
+    if image.mode in ("P", "PA"):
+        listed = np.reshape(image.getpalette("RGB"), (-1, 3))
+        colours = np.zeros((256, 3), np.uint8)
+        colours[: len(listed)] = listed
+        indices = np.asarray(image)
+        return colours[indices[..., 0] if image.mode == "PA" else indices]
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        image = image.convert("RGB")
+    elif image.mode in ("La", "RGBa"):
+        image = image.convert(image.mode.upper())
+    return np.asarray(image)
+
+
+@contextlib.contextmanager
+def _quietpillow_image():
+    """Hold back Pillow's warnings and its own limit of pixels, both of the whole process."""
+    with _lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit

@@ -1,0 +1,192 @@
+"""Networks of transformers: from a folder, strictly, or with random weights."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import pickle
+
+import torch
+
+# Not learned, and saved by old versions of transformers only.
+NOT_WEIGHTS = ("position_ids",)
+RESNET_KEYS = (
+    ("bn1.", "embedder.embedder.normalization."),
+    ("conv1.", "embedder.embedder.convolution."),
+)
+
+
+def hub_positions(embeddings, tokens, height, width):
+    """DINOv2's position embeddings for another image size, by torch.hub's rule.
+
+    The grid of positions is scaled by (n + 0.1) / n_trained, bicubically, where n is the number
+    of patches along a side. That samples at slightly other points than a resize to n does.
+    Rule of facebookresearch/dinov2, ``interpolate_offset=0.1``, no antialiasing.
+    """
+    patch = embeddings.patch_size
+    n_rows, n_columns = height // patch, width // patch
+    positions = embeddings.position_embeddings
+    side = round((positions.shape[1] - 1) ** 0.5)
+    if n_rows == n_columns == side:
+        return positions
+    grid = positions[:, 1:].float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    scale = ((n_rows + 0.1) / side, (n_columns + 0.1) / side)
+    grid = torch.nn.functional.interpolate(grid, scale_factor=scale, mode="bicubic")
+    grid = grid.permute(0, 2, 3, 1).reshape(1, n_rows * n_columns, -1).to(positions.dtype)
+    return torch.cat([positions[:, :1], grid], dim=1)
+
+
+def compute_class_token_only(model):
+    """Let the last layer of a DINOv2 or CLIP network compute its class token and no other.
+
+    The patches' keys and values are needed, their outputs are not: features are the same, and
+    most of one layer's work is saved. Other networks are left as they are.
+    """
+    encoder = getattr(model, "encoder", None)
+    kind = getattr(getattr(model, "config", None), "model_type", None)
+    if kind == "dinov2":
+        last = encoder.layer[-1]
+        parts = (last.norm1, last.attention, last.attention.o_proj, last.norm2)
+        scales = last.layer_scale1, last.layer_scale2
+    elif kind == "clip_vision_model":
+        last = encoder.layers[-1]
+        parts = (last.layer_norm1, last.self_attn, last.self_attn.out_proj, last.layer_norm2)
+        scales = torch.nn.Identity(), torch.nn.Identity()
+    else:
+        return
+
+    def forward(hidden_states, *_, **__):
+        before, attention, projection, after = parts
+        tokens = before(hidden_states)
+        query, key, value = (
+            linear(x).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+            for linear, x in (
+                (attention.q_proj, tokens[:, :1]),
+                (attention.k_proj, tokens),
+                (attention.v_proj, tokens),
+            )
+        )
+        mixed = torch.nn.functional.scaled_dot_product_attention(query, key, value)
+        mixed = projection(mixed.transpose(1, 2).flatten(2))
+        token = hidden_states[:, :1] + scales[0](mixed)
+        return token + scales[1](last.mlp(after(token)))
+
+    last.forward = forward
+
+
+@contextlib.contextmanager
+def quiet_transformers():
+    """Its bars and reports are not wanted: what they would tell is raised as an error here."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def random_model(config, seed):
+    from transformers import AutoConfig, AutoModel
+
+    with quiet_transformers(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _vision_part(AutoModel.from_config(AutoConfig.for_model(**config)))
+
+
+def _vision_part(model):
+    """The image encoder of a model that has other parts as well."""
+    for name in ("vision_model", "vision_encoder"):
+        if hasattr(model, name):
+            return getattr(model, name)
+    return model
+
+
+def fingerprint_of(model):
+    """SHA-256 of a network's weights: names, shapes and values in single precision."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().contiguous().cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def read_model(folder, entry):
+    """The network in a folder, or an error; nothing may be missing or left over."""
+    from safetensors import SafetensorError
+    from transformers import AutoModel
+
+    try:
+        checkpoint = next(iter(sorted(folder.glob("*.pth.tar"))), None)
+        if checkpoint is not None:
+            return _read_torchvision_resnet(checkpoint, entry)
+        with quiet_transformers():
+            model, report = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                weights_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder} holds no model that can be loaded: {error}") from error
+    except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
+        raise ValueError(
+            f"{folder}: the weights are damaged, or a pickle that holds more than weights and "
+            f"could run code; only safetensors and plain weights are loaded: {error}"
+        ) from error
+    missing = set(report["missing_keys"])
+    pooler = {key for key in missing if key.startswith("pooler.")}
+    if pooler and entry.pooling != "pooler":
+        missing -= pooler
+        model.pooler = None  # its weights would be random; nobody asks for its output
+    unexpected = {k for k in report["unexpected_keys"] if not k.endswith(NOT_WEIGHTS)}
+    _refuse(folder, missing, unexpected | set(report["mismatched_keys"]))
+    return _vision_part(model)
+
+
+def _refuse(where, missing, unexpected):
+    for kind, keys in (("missing", missing), ("unexpected", unexpected)):
+        if keys:
+            some = ", ".join(sorted(map(str, keys))[:3])
+            raise ValueError(
+                f"{where}: {len(keys)} {kind} weights ({some}, ...). With them the network would "
+                "be partly random, or not the one that was trained; save the model that the "
+                "config.json describes"
+            )
+
+
+def _read_torchvision_resnet(path, entry):
+    """MicroNet's checkpoint: torchvision's names and a classification layer, which is dropped."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = state.get("state_dict", state)
+    model = random_model(entry.config, seed=0)
+    wanted = model.state_dict()
+    renamed = {_resnet_key(k): v for k, v in state.items() if not k.startswith("fc.")}
+    counters = {k for k in wanted if k.endswith("num_batches_tracked")}  # not used here
+    _refuse(path, wanted.keys() - renamed.keys() - counters, renamed.keys() - wanted.keys())
+    model.load_state_dict(renamed, strict=False)
+    return model
+
+
+def _resnet_key(key):
+    """torchvision's name of a weight -> transformers' name."""
+    for old, new in RESNET_KEYS:
+        if key.startswith(old):
+            return new + key.removeprefix(old)
+    stage, layer, part, *rest = key.removeprefix("layer").split(".")
+    head = f"encoder.stages.{int(stage) - 1}.layers.{layer}"
+    kinds = {
+        "conv": "convolution",
+        "bn": "normalization",
+        "0": "convolution",
+        "1": "normalization",
+    }
+    if part == "downsample":
+        return ".".join([head, "shortcut", kinds[rest[0]], *rest[1:]])
+    return ".".join([head, "layer", str(int(part[-1]) - 1), kinds[part[:-1]], *rest])

@@ -1,0 +1,384 @@
+"""Frozen networks that turn images into features: the encoders of the paper, or your own.
+
+``ENCODERS`` is the table of Fig. 1 of the paper (doi:10.1016/j.actamat.2025.121217), kept in
+``data/registry.json``; `load_encoder` loads one of them, or any folder in Hugging Face format.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import json
+import types
+from pathlib import Path
+
+import torch
+
+from helpers import weights as weight_files
+from helpers._networks import (
+    compute_class_token_only,
+    fingerprint_of,
+    hub_positions,
+    quiet_transformers,
+    random_model,
+    read_model,
+)
+from helpers.downloads import registry
+
+POOLINGS = ("cls", "mean", "pooler")
+FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "convnext"}
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderEntry:
+    """What is known of an encoder before its weights are loaded.
+
+    Attributes
+    ----------
+    name, title : str
+        ``"dinov2-s14"`` and, as the paper writes it, ``"DINOv2 S14"``.
+    family : str
+        ``"clip"``, ``"dinov2"``, ``"sam"``, ``"resnet"``, or the model type of a folder.
+    n_features : int or None
+        Length of the feature vector; None until a folder is loaded.
+    patch : int or None
+        Side of a patch [pixels]; None for networks without patches.
+    crop : int
+        Micrographs are cut to multiples of it [pixels].
+    input_size : int or None
+        Side that images are brought to [pixels]. None: any multiple of `crop`.
+    pooling : str
+        ``"cls"``: the class token after the final norm. ``"mean"``: the mean of the patch
+        tokens. ``"pooler"``: the network's own pooled output.
+    mean, std : tuple of 3 float or None
+        What the network's authors subtract from and divide pixels by, in units of [0, 1].
+    config : dict
+        Architecture, in the words of transformers.
+    url, hub_id : str or None
+        Where the weights are published; `hub_id` for those on the Hugging Face hub.
+    revision : str or None
+        Commit of the hub's repository. None: taken at the first download, and kept.
+    size : int or None
+        Of the download [bytes].
+    licence, citation : str
+        Of the weights; the citation is a key of ``pages/references.bib``.
+    fixture : bool
+        True for small networks that tests put in the place of published ones.
+    """
+
+    name: str
+    title: str
+    family: str
+    config: dict
+    n_features: int | None
+    patch: int | None
+    crop: int
+    input_size: int | None
+    pooling: str
+    mean: tuple | None
+    std: tuple | None
+    url: str | None = None
+    hub_id: str | None = None
+    revision: str | None = None
+    hash: str | None = None
+    size: int | None = None
+    licence: str = "unknown"
+    citation: str = ""
+    fixture: bool = False
+
+
+def _read_table():
+    rows = {key.split("/", 1)[1]: row for key, row in registry().items() if "encoders/" in key}
+    tuples = {name: {"mean": tuple(r["mean"]), "std": tuple(r["std"])} for name, r in rows.items()}
+    return {name: EncoderEntry(name=name, **{**row, **tuples[name]}) for name, row in rows.items()}
+
+
+ENCODERS = types.MappingProxyType(_read_table())
+
+
+class Encoder:
+    """A loaded, frozen network: call it with pixels, and it returns features.
+
+    Attributes
+    ----------
+    entry : EncoderEntry
+    model : torch.nn.Module
+        In evaluation mode, without gradients. Where the class token is all that `pooling` asks
+        for, the last layer computes no other.
+    weights : str
+        ``"pretrained"`` or ``"random"``.
+    title : str
+        For tables and figures; ends in ``(untrained)`` for random weights.
+    fingerprint : str
+        SHA-256 of all weights, in single precision.
+    interpolation : str or None
+        Rule for DINOv2's position embeddings; None for other families.
+    """
+
+    def __init__(self, entry, model, weights, interpolation, device, dtype, fingerprint, revision):
+        self.entry, self.model, self.weights = entry, model, weights
+        self.interpolation, self.device, self.dtype = interpolation, device, dtype
+        self.fingerprint, self.revision = fingerprint, revision
+        labels = [*(["untrained"] * (weights == "random")), *(["test fixture"] * entry.fixture)]
+        self.title = entry.title + (f" ({', '.join(labels)})" if labels else "")
+        self.name = entry.name
+
+    @property
+    def n_features(self):
+        """Length of the feature vector."""
+        return self.entry.n_features
+
+    @torch.inference_mode()
+    def __call__(self, pixels):
+        """Features of preprocessed images.
+
+        Parameters
+        ----------
+        pixels : torch.Tensor of float32, shape (n, 3, H, W) or (n, 1, H, W)
+            From `helpers.preprocessing`; one channel is repeated.
+
+        Returns
+        -------
+        torch.Tensor of float32, shape (n, n_features)
+            On the CPU.
+        """
+        height, width = pixels.shape[-2:]
+        pixels = pixels.to(self.device, self.dtype, non_blocking=True)
+        pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        output = self.model(pixel_values=pixels)
+        n_patches = (
+            (height // self.entry.patch) * (width // self.entry.patch)
+            if self.entry.patch
+            else None
+        )
+        return _pool(output, self.entry.pooling, n_patches).float().cpu()
+
+    def compiled(self):
+        """The same encoder with its network compiled by ``torch.compile``."""
+        twin = copy.copy(self)
+        twin.model = torch.compile(self.model)
+        return twin
+
+    def provenance(self):
+        """What fixes the network's numbers, as a JSON-ready dict."""
+        return {
+            "encoder": self.name,
+            "title": self.title,
+            "source": self.entry.url or "local folder",
+            "revision": self.revision,
+            "weights": self.weights,
+            "fingerprint": self.fingerprint,
+            "config": self.entry.config,
+            "pooling": self.entry.pooling,
+            "interpolation": self.interpolation,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": self.device.type,
+        }
+
+
+def find_entry(encoder):
+    """The entry of an encoder given by name, as a folder, as an entry or loaded.
+
+    Raises
+    ------
+    ValueError
+        Neither a name of the table nor a folder with a ``config.json``.
+    """
+    if isinstance(encoder, EncoderEntry):
+        return encoder
+    if isinstance(encoder, Encoder):
+        return encoder.entry
+    if encoder in ENCODERS:
+        return ENCODERS[encoder]
+    if isinstance(encoder, str | Path) and Path(encoder).is_dir():
+        return _entry_of_folder(Path(encoder), None)
+    close = difflib.get_close_matches(str(encoder), ENCODERS, 1)
+    hint = f"did you mean {close[0]!r}? It is" if close else "expected"
+    raise ValueError(
+        f"encoder {str(encoder)!r}: {hint} one of {', '.join(ENCODERS)}, or a folder that holds a "
+        "model in Hugging Face format"
+    )
+
+
+def load_encoder(
+    name_or_folder,
+    weights="pretrained",
+    *,
+    pooling=None,
+    interpolation=None,
+    device=None,
+    dtype=None,
+    seed=0,
+):
+    """Load a frozen network.
+
+    Parameters
+    ----------
+    name_or_folder : str or path-like
+        A name of `ENCODERS`, or a folder in Hugging Face format (``config.json`` and
+        ``model.safetensors``) with any vision model that transformers knows.
+    weights : str
+        ``"pretrained"``: found in ``MICROPROP_DATA`` or the cache, else downloaded.
+        ``"random"``: as the architecture's authors initialise it, from `seed`; its title says
+        "untrained". A control, never a substitute.
+    pooling : str or None
+        ``"cls"``, ``"mean"`` or ``"pooler"``. None: as in the paper; a folder needs it said.
+    interpolation : str or None
+        DINOv2's position embeddings away from 518 x 518 pixels. ``"hub"``: by scale factor, as
+        torch.hub's models do, with which the paper's features were made. ``"hf"``: to an
+        explicit size, as the Hugging Face port does. None: ``"hub"``.
+    device : str or torch.device or None
+        None: an NVIDIA GPU where there is one, else the CPU.
+    dtype : torch.dtype or None
+        Of the computation. None: bfloat16 on a GPU, else float32.
+    seed : int
+        For random weights.
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    ValueError
+        An unknown name or option, weights that are a pickle with code in it, that have missing
+        or unexpected keys, or that belong to another architecture than the table says.
+    DownloadError
+        The weights are not here and could not be downloaded, or have another checksum.
+
+    Examples
+    --------
+    >>> encoder = load_encoder("dinov2-s14", weights="random")
+    >>> encoder.title, encoder(torch.zeros(2, 3, 42, 42)).shape
+    ('DINOv2 S14 (untrained)', torch.Size([2, 384]))
+    """
+    _check_options(weights, pooling, interpolation)
+    entry = find_entry(name_or_folder)
+    local = entry.name not in ENCODERS
+    if local:
+        if pooling is None:
+            raise ValueError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
+        entry = _entry_of_folder(Path(name_or_folder), pooling)
+    elif pooling is not None:
+        entry = dataclasses.replace(entry, pooling=pooling)
+    is_dinov2 = entry.config["model_type"] == "dinov2"
+    if interpolation is not None and not is_dinov2:
+        raise ValueError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    revision = None
+    if weights == "random":
+        model = random_model(entry.config, seed)
+    elif local:
+        model = read_model(Path(name_or_folder), entry)
+    else:
+        folder = weight_files.fetch_weights(entry)
+        revision = weight_files.read_manifest(folder).get("revision")
+        model = read_model(folder, entry)
+        _check_architecture(entry, model, folder)
+    if is_dinov2:
+        interpolation = interpolation or "hub"
+        if interpolation == "hub":
+            embeddings = model.embeddings
+            embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
+    if entry.pooling != "mean":
+        compute_class_token_only(model)
+    fingerprint = fingerprint_of(model)
+    model = model.eval().requires_grad_(False)
+    model = model.to(device, dtype, memory_format=torch.channels_last)
+    loaded = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
+    return _probe(loaded)
+
+
+def _check_options(weights, pooling, interpolation):
+    for name, value, allowed in [
+        ("weights", weights, ("pretrained", "random")),
+        ("pooling", pooling, (None, *POOLINGS)),
+        ("interpolation", interpolation, (None, "hub", "hf")),
+    ]:
+        if value not in allowed:
+            raise ValueError(f"{name} is {value!r}: expected one of {allowed}")
+
+
+def _pool(output, how, n_patches):
+    """Features (n, d) from a network's output; see `EncoderEntry.pooling`."""
+    if how == "pooler":
+        return output.pooler_output.flatten(1)
+    tokens = output.last_hidden_state
+    if tokens.ndim == 4:  # (n, channels, rows, columns)
+        return tokens.mean((2, 3))
+    return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
+
+
+def _check_architecture(entry, model, folder):
+    config = model.config.to_dict()
+    for name, expected in entry.config.items():
+        found = config.get(name)
+        same = list(found) == list(expected) if isinstance(expected, list) else found == expected
+        if name != "model_type" and not same:
+            raise ValueError(
+                f"{folder} is no {entry.title}: {name} is {found}, expected {expected}. Put the "
+                "right weights there, or load the folder by its path"
+            )
+
+
+def _entry_of_folder(folder, pooling):
+    """Read what a folder in Hugging Face format says about its model."""
+    from transformers import AutoConfig
+
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} has no config.json: expected a model in Hugging Face format")
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+    except (ValueError, OSError, LookupError, TypeError) as error:
+        raise ValueError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    config = getattr(config, "vision_config", None) or config
+    kind, patch = config.model_type, getattr(config, "patch_size", None)
+    patch = patch if isinstance(patch, int) else None
+    size = None if kind in FLEXIBLE else getattr(config, "image_size", None)
+    size = size if isinstance(size, int) or kind in FLEXIBLE else 224
+    mean, std = _pixel_statistics(folder / "preprocessor_config.json")
+    return EncoderEntry(
+        name=folder.resolve().name,
+        title=folder.resolve().name,
+        family=kind,
+        config=json.loads(config.to_json_string(use_diff=False)),
+        n_features=None,
+        patch=patch,
+        crop=patch or 1,
+        input_size=size,
+        pooling=pooling,
+        mean=mean,
+        std=std,
+        licence="see the folder",
+    )
+
+
+def _pixel_statistics(path):
+    """Mean and standard deviation that a folder states, or None twice."""
+    if not path.is_file():
+        return None, None
+    stated = json.loads(path.read_text(encoding="utf-8"))
+    if not {"image_mean", "image_std"} <= stated.keys():
+        return None, None
+    return tuple(stated["image_mean"]), tuple(stated["image_std"])
+
+
+def _probe(encoder):
+    """One tiny forward pass of a folder's model: does the pooling exist, how long is it?"""
+    if encoder.n_features is not None:
+        return encoder
+    side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
+    try:
+        features = encoder(torch.zeros(1, 3, side, side))
+    except (AttributeError, TypeError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r}: {error}. "
+            f"Choose another one of {POOLINGS}"
+        ) from error
+    encoder.entry = dataclasses.replace(encoder.entry, n_features=features.shape[1])
+    return encoder

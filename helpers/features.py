@@ -1,0 +1,465 @@
+"""Feature matrices: images through a frozen encoder, computed once and kept.
+
+`extract_features` returns the matrix, `extract` also what is known about it, and `ViTFeatures`
+is the same for a scikit-learn ``Pipeline``.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import functools
+import hashlib
+import os
+import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from tqdm import tqdm
+
+from helpers import feature_store
+from helpers.encoders import Encoder, load_encoder
+from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
+from helpers.images import MAX_PIXELS, ImageError, image_digest, list_images
+from helpers.preprocessing import input_rule, prepare, read_checked
+from helpers.reduction import aggregate_sections
+
+SHARD_SECONDS = 20.0  # of work that a killed process may lose
+LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
+CODE = (
+    "_image_files.py",
+    "images.py",
+    "preprocessing.py",
+    "_networks.py",
+    "encoders.py",
+    "forward.py",
+    "features.py",
+)
+
+
+class Extraction(NamedTuple):
+    """Features and what is known about them.
+
+    `features` is (n, n_features) float32, a row of NaN for each skipped image; `skipped` maps the
+    index of an image to the reason; `provenance` says what the features were computed from;
+    `path` is their file in the store, or None.
+    """
+
+    features: np.ndarray
+    skipped: dict[int, str]
+    provenance: dict
+    path: Path | None
+
+
+def extract_features(images, encoder, **options):
+    """Feature matrix of images.
+
+    Parameters
+    ----------
+    images
+        See `extract`.
+    encoder : Encoder, str or path-like
+        From `helpers.encoders.load_encoder`, or what that takes.
+    **options
+        Those of `extract`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_features)
+
+    Raises
+    ------
+    ImageError, ValueError, DownloadError, OSError
+        See `extract`.
+
+    Examples
+    --------
+    >>> encoder = load_encoder("dinov2-s14", weights="random")
+    >>> sections = np.random.default_rng(0).integers(0, 2, (4, 51, 51))
+    >>> extract_features(sections, encoder, pipeline="section", store=False).shape
+    (4, 384)
+    """
+    return extract(images, encoder, **options).features
+
+
+def extract(
+    images,
+    encoder,
+    *,
+    pipeline="micrograph",
+    normalize="none",
+    weights="pretrained",
+    value_range=None,
+    max_pixels=MAX_PIXELS,
+    on_error="raise",
+    batch_size=None,
+    workers=None,
+    compile=False,
+    store=None,
+    name=None,
+    progress=True,
+):
+    """Features of images with their provenance, from the store or computed and stored.
+
+    Parameters
+    ----------
+    images : path-like, ndarray or sequence
+        A folder of images; an array (n, h, w) or (n, h, w, 3); or a sequence of files,
+        ``PIL.Image`` and arrays, sizes mixed at will.
+    encoder : Encoder, str or path-like
+        From `helpers.encoders.load_encoder`, or what that takes.
+    pipeline : str
+        ``"micrograph"``, or ``"section"`` for small two-phase sections; see
+        `helpers.preprocessing`.
+    normalize : str
+        ``"none"`` (paper) or ``"encoder"``; see `helpers.preprocessing`.
+    weights : str
+        ``"pretrained"`` or ``"random"``, where `encoder` is not loaded yet.
+    value_range, max_pixels
+        As in `helpers.images.read_image`.
+    on_error : str
+        ``"raise"``: stop before anything is computed, and name every bad image. ``"skip"``: leave
+        them out, with a warning; their rows are NaN.
+    batch_size : int or None
+        Images in one forward pass. None: chosen from the number of tokens.
+    workers : int or None
+        On a CPU the number of forward passes at a time, which share the cores. On a GPU the
+        threads that read and preprocess. None: as many as the cores and the memory allow.
+    compile : bool
+        Compile the network with ``torch.compile`` first: worth it for many images on a GPU.
+    store : path-like, None or False
+        Folder of the feature store. None: in the cache. False: read and write nothing.
+    name : str or None
+        Of the data set, a folder in the store. None: from a hash of the images.
+    progress : bool
+        Show images a second and the time left; runs of a few seconds show nothing.
+
+    Returns
+    -------
+    Extraction
+
+    Raises
+    ------
+    ImageError
+        Bad images (all of them are named), or none at all.
+    ValueError
+        An unknown option, or a damaged file in the store.
+    DownloadError
+        The weights cannot be had.
+    OSError
+        The store cannot be written. What was computed before is kept.
+
+    Notes
+    -----
+    Equal images are computed once. Interrupted at any moment, a second call goes on where the
+    first one stopped and loses at most the last `SHARD_SECONDS`.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
+    for option, value in (("batch_size", batch_size), ("workers", workers)):
+        if value is not None and value < 1:
+            raise ValueError(f"{option} is {value}: expected at least 1, or None")
+    images = _as_list(images)
+    if not isinstance(encoder, Encoder):
+        encoder = load_encoder(encoder, weights)
+    reading = {"value_range": value_range, "max_pixels": max_pixels}
+    with ThreadPoolExecutor(n_cores()) as pool:
+        digests = list(pool.map(_digest_or_error, images))
+    key = _key(encoder, digests, pipeline, normalize, value_range, compile)
+    stored = None
+    if store is not False:
+        folder = feature_store.store_folder(store) / (name or f"data-{key['data'][:12]}")
+        stored = feature_store.StoredFeatures(folder, encoder.name, key)
+        found = stored.read()
+        if found is not None:
+            skipped = {int(i): reason for i, reason in found[1]["skipped"].items()}
+            _report(skipped, images, on_error)
+            return Extraction(found[0], skipped, found[1], stored.path)
+    first = {}  # the first image of each kind
+    for i, digest in enumerate(digests):
+        first.setdefault(digest, i)
+    unique = list(first.values())
+    shapes, errors = _check(images, unique, encoder.entry, pipeline, reading)
+    skipped = {i: errors[first[d]] for i, d in enumerate(digests) if first[d] in errors}
+    _report(skipped, images, on_error)
+    good = [i for i in unique if i not in errors]
+    if not good:
+        raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
+    start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
+    if stored is not None:
+        stored.begin()
+    options = {"pipeline": pipeline, "normalize": normalize, **reading}
+    run = {"batch_size": batch_size, "workers": workers, "compile": compile, "progress": progress}
+    rows = _compute(encoder, images, good, shapes, options, stored, run)
+    features = np.full((len(images), encoder.n_features), np.nan, np.float32)
+    for i, digest in enumerate(digests):
+        if i not in skipped:
+            features[i] = rows[first[digest]]
+    provenance = {
+        **encoder.provenance(),
+        **key,
+        "pipeline": pipeline,
+        "n_images": len(images),
+        "n_computed": len(good),
+        "skipped": {str(i): reason for i, reason in skipped.items()},
+        "date": date.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - start, 2),
+    }
+    if stored is not None:
+        provenance = stored.write(features, provenance)
+    return Extraction(features, skipped, provenance, stored and stored.path)
+
+
+class ViTFeatures(TransformerMixin, BaseEstimator):
+    """`extract_features` for a scikit-learn ``Pipeline``, with aggregation over sections.
+
+    Parameters
+    ----------
+    encoder : str or path-like
+        See `helpers.encoders.load_encoder`.
+    aggregate : str
+        ``"concat"`` or ``"mean"``: how the images of one sample become one descriptor.
+    weights, pooling, interpolation
+        As in `helpers.encoders.load_encoder`.
+    pipeline, normalize, store
+        As in `extract`.
+
+    Notes
+    -----
+    Nothing is fitted. A copy or a pickle holds the parameters, not the network; the store makes
+    the second transformation of the same images cheap.
+
+    Examples
+    --------
+    >>> sections = np.random.default_rng(0).integers(0, 2, (2, 3, 51, 51))
+    >>> vit = ViTFeatures("dinov2-s14", "mean", weights="random", pipeline="section", store=False)
+    >>> vit.fit_transform(sections).shape
+    (2, 384)
+    """
+
+    def __init__(
+        self,
+        encoder="dinov2-s14",
+        aggregate="concat",
+        *,
+        weights="pretrained",
+        pooling=None,
+        interpolation=None,
+        pipeline="micrograph",
+        normalize="none",
+        store=None,
+    ):
+        self.encoder = encoder
+        self.aggregate = aggregate
+        self.weights = weights
+        self.pooling = pooling
+        self.interpolation = interpolation
+        self.pipeline = pipeline
+        self.normalize = normalize
+        self.store = store
+
+    def fit(self, X, y=None):
+        """Do nothing but return self, as a ``Pipeline`` expects."""
+        return self
+
+    def transform(self, X):
+        """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""
+        encoder = _loaded(str(self.encoder), self.weights, self.pooling, self.interpolation)
+        options = {"pipeline": self.pipeline, "normalize": self.normalize, "store": self.store}
+        samples = [s if _is_group(s) else [s] for s in _as_list(X, grouped=True)]
+        counts = {len(sample) for sample in samples}
+        if len(counts) > 1:
+            raise ValueError(f"samples have {sorted(counts)} images: expected as many for each")
+        flat = [image for sample in samples for image in sample]
+        features = extract_features(flat, encoder, progress=False, **options)
+        return aggregate_sections(features.reshape(len(samples), *counts, -1), self.aggregate)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(encoder, weights, pooling, interpolation):
+    return load_encoder(encoder, weights, pooling=pooling, interpolation=interpolation)
+
+
+def _is_group(sample):
+    """Whether a sample is several images: (k, h, w), or a sequence of images."""
+    return isinstance(sample, list | tuple) or (
+        isinstance(sample, np.ndarray) and sample.ndim == 3 and sample.shape[-1] > 4
+    )
+
+
+def _as_list(images, grouped=False):
+    """The images as a list, one entry each (or one a sample)."""
+    if isinstance(images, str | os.PathLike):
+        images = list_images(images) if Path(images).is_dir() else [images]
+    if hasattr(images, "__array__") and not hasattr(images, "mode"):
+        images = np.asarray(images)
+        colour = images.ndim == 4 and images.shape[-1] in (1, 3, 4)
+        paths = images.ndim == 1 and images.dtype.kind in "OU"
+        if not (images.ndim == 3 or colour or paths or (grouped and images.ndim == 4)):
+            raise ImageError(
+                f"the array of images has shape {images.shape}: expected (n, h, w) or "
+                "(n, h, w, 3); write image[None] for one, volume.reshape(-1, h, w) for sections"
+            )
+    images = list(images)
+    if not images:
+        raise ImageError("there are no images: expected at least one")
+    return images
+
+
+def _digest_or_error(image):
+    try:
+        return image_digest(image)
+    except (ImageError, OSError, TypeError) as error:
+        return f"unreadable: {error}"
+
+
+def _key(encoder, digests, pipeline, normalize, value_range, compile):
+    """Everything that changes the numbers."""
+    here = Path(__file__).parent
+    entry = encoder.entry
+    provenance = encoder.provenance()
+    own = ("fingerprint", "weights", "config", "pooling", "interpolation", "dtype", "device")
+    return {
+        **{name: provenance[name] for name in own},
+        "input": [pipeline, entry.crop, entry.input_size],
+        "normalize": normalize,
+        "mean_std": [entry.mean, entry.std] if normalize == "encoder" else None,
+        "value_range": value_range,
+        "compile": compile,
+        "versions": {name: _version(name) for name in LIBRARIES},
+        "code": {n: hashlib.sha256((here / n).read_bytes()).hexdigest()[:16] for n in CODE},
+        "data": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+    }
+
+
+def _name(image, index):
+    return str(image) if isinstance(image, str | os.PathLike) else f"image {index}"
+
+
+def _check(images, indices, entry, pipeline, reading):
+    """Read every image once: its input shape, or what is wrong with it."""
+
+    def look(index):
+        try:
+            if _cannot_be_wrong(images[index], pipeline, reading):
+                return input_rule(entry, images[index].shape, pipeline).shape, None
+            return read_checked(images[index], entry, pipeline, **reading)[1].shape, None
+        except (ImageError, OSError) as error:
+            return None, str(error)
+
+    with ThreadPoolExecutor(n_cores()) as pool:
+        results = dict(zip(indices, pool.map(look, indices), strict=True))
+    return (
+        {i: shape for i, (shape, error) in results.items() if error is None},
+        {i: error for i, (shape, error) in results.items() if error is not None},
+    )
+
+
+def _cannot_be_wrong(image, pipeline, reading):
+    """Whether every pixel is valid for its type alone, as in thousands of small sections."""
+    return (
+        pipeline == "section"
+        and isinstance(image, np.ndarray)
+        and image.dtype == np.uint8
+        and image.ndim == 2
+        and reading["value_range"] is None
+        and image.size <= reading["max_pixels"]
+    )
+
+
+def _report(skipped, images, on_error):
+    """Tell of bad images: an error, or a warning."""
+    if not skipped:
+        return
+    listed = "\n".join(f"  {_name(images[i], i)}: {reason}" for i, reason in skipped.items())
+    count = f"{len(skipped)} of {len(images)} images cannot be used"
+    if on_error == "raise":
+        raise ImageError(
+            f"{count}, and nothing was computed:\n{listed}\nMend or remove them, or pass "
+            "on_error='skip' to go on without them"
+        )
+    warnings.warn(f"{count}; their rows are NaN:\n{listed}", stacklevel=4)
+
+
+def _compute(encoder, images, indices, shapes, options, stored, run):
+    """Features of the images at `indices`: {index: (n_features,)}."""
+    rows = stored.read_shards() if stored is not None else {}
+    rows = {i: rows[i] for i in indices if i in rows}
+    largest = max(shapes.values(), key=np.prod)
+    todo = _batches(encoder, indices, shapes, rows, run["batch_size"])
+    count = run["workers"]
+    if count is None:
+        size = run["batch_size"] or choose_batch_size(encoder, largest)
+        count = (
+            n_cores() if encoder.device.type != "cpu" else choose_workers(encoder, largest, size)
+        )
+    if run["compile"]:
+        encoder, count = encoder.compiled(), 1
+
+    def load(batch):
+        pixels = [prepare(images[i], encoder, **options) for i in batch]
+        channels = max(len(p) for p in pixels)
+        return np.stack([np.broadcast_to(p, (channels, *p.shape[1:])) for p in pixels])
+
+    fresh, last = {}, time.monotonic()
+    try:
+        with _bar(encoder, len(indices), len(rows), run["progress"]) as bar:
+            for batch, features in forward_batches(encoder, load, todo, workers=count):
+                fresh |= dict(zip(batch, features, strict=True))
+                bar.update(len(batch))
+                if stored is not None and time.monotonic() - last >= SHARD_SECONDS:
+                    stored.write_shard(fresh)
+                    rows, fresh, last = rows | fresh, {}, time.monotonic()
+    except BaseException:  # Ctrl-C above all
+        if stored is not None:
+            stored.write_shard(fresh)
+        raise
+    return rows | fresh
+
+
+def _batches(encoder, indices, shapes, done, size):
+    """Indices in batches of one shape, those left out that are done.
+
+    Batches do not depend on what is done, so that a rerun gives the same bits.
+    """
+    groups = collections.defaultdict(list)
+    for i in indices:
+        groups[shapes[i]].append(i)
+    batches = []
+    for shape, members in groups.items():
+        step = size or choose_batch_size(encoder, shape)
+        chunks = (members[k : k + step] for k in range(0, len(members), step))
+        batches += [chunk for chunk in chunks if not all(i in done for i in chunk)]
+    return batches
+
+
+def _bar(encoder, total, done, progress):
+    """A bar on a terminal; elsewhere a line now and then, and none in the first seconds."""
+    terminal = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=encoder.title,
+        unit="image",
+        file=sys.stderr if terminal else sys.stdout,
+        mininterval=0.2 if terminal else 20,
+        delay=0 if terminal else 20,
+        disable=not progress,
+    )
+
+
+def _version(library):
+    return metadata.version(library)

@@ -1,0 +1,97 @@
+"""Batches of images through a network, with all cores or the GPU kept busy."""
+
+from __future__ import annotations
+
+import collections
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import torch
+
+# Tokens in one forward pass. On a CPU the arrays of a batch should stay near the cache.
+CPU_TOKENS, GPU_TOKENS = 640, 32768
+# Of a network without patches: one token for 16 x 16 pixels.
+PIXELS_A_TOKEN = 16 * 16
+
+
+def n_cores():
+    """Number of cores that this process may use."""
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
+def n_tokens(entry, shape):
+    """Tokens of an image of `shape` (height, width), about."""
+    return 1 + shape[0] * shape[1] // ((entry.patch or 0) ** 2 or PIXELS_A_TOKEN)
+
+
+def choose_batch_size(encoder, shape):
+    """Images in one forward pass.
+
+    It depends on nothing but the network, the device and the shape, so that two runs make the
+    same batches. With as many workers they give the same bits.
+    """
+    limit = CPU_TOKENS if encoder.device.type == "cpu" else GPU_TOKENS
+    return max(1, limit // n_tokens(encoder.entry, shape))
+
+
+def choose_workers(encoder, shape, batch_size):
+    """Forward passes at a time on a CPU: one a core as long as the memory holds them all."""
+    tokens, config = n_tokens(encoder.entry, shape), encoder.entry.config
+    width = config.get("hidden_size") or 512
+    maps = tokens**2 * config.get("num_attention_heads", 0) if "window_size" in config else 0
+    one = 4 * batch_size * (24 * tokens * width + 3 * maps) + 2**27
+    fitting = psutil.virtual_memory().available // 2 // one
+    return int(np.clip(fitting, 1, n_cores()))
+
+
+def forward_batches(encoder, load, batches, *, workers):
+    """Features of batch after batch, in order, while the next ones are under way.
+
+    Parameters
+    ----------
+    encoder : helpers.encoders.Encoder
+    load : callable
+        From a batch to its pixels, an ndarray of float32 (n, c, H, W).
+    batches : sequence
+        What `load` takes.
+    workers : int
+        Threads. On a CPU each loads and computes a batch with its share of the cores: passes
+        side by side keep two cores busier than one pass on both, and reading overlaps with
+        computing. On a GPU they load, and the calling thread computes.
+
+    Yields
+    ------
+    batch, ndarray of float32, shape (n, n_features)
+    """
+    on_cpu = encoder.device.type == "cpu"
+
+    def pixels_of(batch):
+        pixels = torch.from_numpy(load(batch))
+        return pixels if on_cpu else pixels.pin_memory()
+
+    def work(batch):
+        return encoder(pixels_of(batch)) if on_cpu else pixels_of(batch)
+
+    before = torch.get_num_threads()
+    share = max(1, n_cores() // workers) if on_cpu else 1
+    waiting = collections.deque()
+    # Threads of torch belong to the thread that asks for them; the caller's stay as they are.
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(share,))
+    try:
+        for batch in batches:
+            waiting.append((batch, pool.submit(work, batch)))
+            if len(waiting) > workers + 1:
+                yield _finish(encoder, *waiting.popleft(), on_cpu)
+        while waiting:
+            yield _finish(encoder, *waiting.popleft(), on_cpu)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _finish(encoder, batch, future, on_cpu):
+    result = future.result()
+    return batch, (result if on_cpu else encoder(result)).numpy()

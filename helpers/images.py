@@ -1,0 +1,302 @@
+"""Images of any kind as arrays: files, Pillow images, arrays and tensors.
+
+`read_image` gives float32 values from 0 to 1. Nothing is clipped, composited or guessed: an image
+whose range is not known from its type is refused until `value_range` states it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import math
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from helpers._image_files import (
+    ImageError,
+    StoredImage,
+    file_image,
+    open_file,
+    pillow_image,
+)
+
+MAX_PIXELS = 2**28  # about 16000 x 16000; 3 GB as float32 in colour
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+TRANSPOSED = (5, 6, 7, 8)  # orientations whose rows are the columns that one should see
+
+_here = threading.local()
+# tifffile logs what it makes of damaged files. Only what this module opens is silenced.
+logging.getLogger("tifffile").addFilter(lambda record: not getattr(_here, "reading", False))
+
+
+def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
+    """Pixels of an image as float32 from 0 to 1.
+
+    Parameters
+    ----------
+    source : path-like, PIL.Image.Image or array_like
+        A file (TIFF through tifffile, all else through Pillow); a Pillow image, in its current
+        frame; or an array or tensor (h, w) or (h, w, channels): 1 grey, 2 grey and alpha, 3 RGB,
+        4 RGB and alpha.
+    value_range : pair of float, optional
+        (low, high) of the stored numbers that become 0 and 1, such as (0, 4095) for 12 bits in a
+        16-bit file. None: 0 to 1 for floats, else 0 to the largest value of the type (of the
+        bits a sample in a TIFF file). But integers that are all 0 or 1 count as the phases of a
+        segmented image, and stay 0 and 1.
+    max_pixels : int
+        Height times width that is still read.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w) or (h, w, 3), C-contiguous
+        Colour whose three channels are equal comes as grey: microscopes often save it so. Alpha
+        is dropped, and the colours under it stay as they are stored. Palettes are expanded,
+        other colour spaces become RGB, and the EXIF or TIFF orientation is applied.
+
+    Raises
+    ------
+    ImageError
+        Not an image, damaged or cut short, several images in one file, more than `max_pixels`,
+        NaN or infinity, values outside their range, a shape or type that is no image.
+    FileNotFoundError
+        No such file.
+    ValueError
+        A `value_range` that is not two finite numbers, low < high.
+
+    Notes
+    -----
+    16-bit colour is read in full from PNG and TIFF. Pillow reduces the colours of other formats
+    to 8 bits. Threads may call this at the same time.
+
+    Examples
+    --------
+    >>> read_image(np.array([[0, 51, 255]], np.uint8))
+    array([[0. , 0.2, 1. ]], dtype=float32)
+    >>> read_image(np.array([[-100, 0, 300]]), value_range=(-100, 300))
+    array([[0.  , 0.25, 1.  ]], dtype=float32)
+    """
+    if value_range is not None:
+        numbers = np.asarray(value_range)
+        good = numbers.shape == (2,) and numbers.dtype.kind in "iuf" and np.isfinite(numbers).all()
+        if not good or not numbers[0] < numbers[1]:
+            raise ValueError(
+                f"value_range is {value_range!r}: expected two finite numbers (low, high), "
+                "low < high, such as (0, 4095)"
+            )
+        value_range = numbers.tolist()
+    with _opened(source, max_pixels) as image:
+        pixels = image.decode()
+        orientation = image.orientation()
+    if pixels.ndim == 3:
+        first = pixels[..., 0]
+        grey = pixels.shape[2] < 3 or all(np.array_equal(first, pixels[..., i]) for i in (1, 2))
+        pixels = first if grey else pixels[..., :3]
+    pixels = _upright(pixels, orientation)
+    black, white = _check_range(pixels, image, value_range)
+    if image.inverted:
+        black, white = white, black
+    result = np.empty(pixels.shape, np.float32)
+    for i in range(0, len(result), 128):  # rows: float64 for the whole image would take memory
+        rows = np.subtract(pixels[i : i + 128], black, dtype=np.float64)
+        result[i : i + 128] = np.abs(rows / (white - black))  # abs: no minus zero
+    return result
+
+
+def image_size(source, *, max_pixels=MAX_PIXELS):
+    """Height and width that `read_image` would give, from the header where it is a file.
+
+    Parameters
+    ----------
+    source, max_pixels
+        As in `read_image`.
+
+    Returns
+    -------
+    tuple of int
+        (h, w) in pixels, after the orientation is applied.
+
+    Raises
+    ------
+    ImageError, FileNotFoundError
+        As `read_image`, as far as the header tells.
+
+    Examples
+    --------
+    >>> image_size(np.zeros((4, 5, 3)))
+    (4, 5)
+    """
+    with _opened(source, max_pixels) as image:
+        return image.shape[::-1] if image.orientation() in TRANSPOSED else image.shape
+
+
+def image_digest(source):
+    """SHA-256 of an image: equal digests mean that `read_image` gives equal pixels.
+
+    Parameters
+    ----------
+    source : path-like, PIL.Image.Image or array_like
+        As in `read_image`.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits: of the bytes of a file; of the type, shape and values of an array;
+        of the mode, size, orientation, palette and pixels of a Pillow image. An array or Pillow
+        image and its file differ.
+
+    Raises
+    ------
+    ImageError, FileNotFoundError
+        No such file, one that cannot be opened, or an array that is no image.
+
+    Examples
+    --------
+    >>> image_digest(np.eye(3))[:16]
+    '5d44bfdefe991275'
+    """
+    if isinstance(source, str | os.PathLike):
+        with open_file(source) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    with _opened(source, math.inf) as image:
+        pixels = np.ascontiguousarray(image.decode())
+        mode = source.mode if isinstance(source, Image.Image) else None
+        header = mode, image.orientation(), pixels.dtype.str, pixels.shape
+    digest = hashlib.sha256(repr(header).encode())
+    digest.update(pixels)
+    return digest.hexdigest()
+
+
+def list_images(folder):
+    """Image files of a folder, sorted by name; not those of its subfolders.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where to look.
+
+    Returns
+    -------
+    list of Path
+        Files that end in one of `SUFFIXES`, in upper or lower case. Hidden files are left out,
+        such as the ``._name.png`` that macOS puts beside a file.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        No such folder, or a file.
+    ImageError
+        A folder without any image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (3, 2)).save(f"{folder}/a.PNG")
+    ...     [path.name for path in list_images(folder)]
+    ['a.PNG']
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"there is no folder {folder}: check its name")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file: expected a folder of images")
+    files = [f for f in folder.iterdir() if not f.name.startswith(".") and f.is_file()]
+    images = sorted(f for f in files if f.suffix.lower() in SUFFIXES)
+    if not images:
+        raise ImageError(
+            f"{folder} holds no image: expected files that end in {', '.join(SUFFIXES)}, found "
+            f"{len(files)} other files; subfolders are not searched"
+        )
+    return images
+
+
+@contextlib.contextmanager
+def _opened(source, max_pixels):
+    """Give the `StoredImage` of a source; what fails meanwhile becomes an `ImageError`."""
+    is_file = isinstance(source, str | os.PathLike)
+    find, name = _array, f"the {type(source).__name__}"
+    if is_file:
+        find, name = file_image, str(source)
+    elif isinstance(source, Image.Image):
+        find, name = pillow_image, f"the Pillow image of {source.width} x {source.height} pixels"
+    with open_file(source) if is_file else contextlib.nullcontext(source) as opened:
+        _here.reading = True
+        try:
+            image = find(opened, name)
+            height, width = image.shape
+            if height * width > max_pixels:
+                raise ImageError(
+                    f"{image.name} has {width} x {height} pixels, more than max_pixels="
+                    f"{max_pixels}: crop or shrink it, or pass a larger max_pixels"
+                )
+            if height * width == 0:
+                raise ImageError(f"{image.name} is empty: expected at least one pixel")
+            yield image
+        except (ImageError, MemoryError, NameError):
+            raise
+        except Exception as error:  # damaged data makes decoders raise nearly anything
+            reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, UnidentifiedImageError):
+                reason = "not the beginning of any format that Pillow knows"
+            raise ImageError(
+                f"{name} cannot be read as an image ({reason}): it is damaged, cut short or of an "
+                "unknown kind; save it again as PNG or TIFF, or pass a NumPy array"
+            ) from error
+        finally:
+            _here.reading = False
+
+
+def _array(source, name):
+    array = np.asarray(source)
+    name = f"the array of shape {array.shape} and type {array.dtype}"
+    if array.dtype.kind not in "biuf":
+        raise ImageError(f"{name} is no image: expected bool, integers or real floats")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
+        raise ImageError(
+            f"{name} is no image: expected (h, w) or (h, w, channels) with 1 to 4 channels; "
+            "pass one image at a time, its channels last"
+        )
+    return StoredImage(name, array.shape[:2], lambda: array)
+
+
+def _upright(pixels, orientation):
+    """Undo an EXIF orientation, 1 to 8; anything else counts as 1."""
+    if orientation in TRANSPOSED:
+        pixels = pixels.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return pixels[rows, columns]
+
+
+def _check_range(pixels, image, value_range):
+    """The stored numbers that become 0 and 1, or an error where some lie outside."""
+    low, high, kind = pixels.min().item(), pixels.max().item(), pixels.dtype.kind
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = ~np.isfinite(pixels.reshape(*pixels.shape[:2], -1)).all(axis=2)
+        row, column = (int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
+        raise ImageError(
+            f"{image.name} holds {pixels[row, column]} at row {row}, column {column} ("
+            f"{bad.sum()} such pixels): expected finite values; replace them or crop the image"
+        )
+    if value_range is not None:
+        black, white = value_range
+    elif kind in "biu" and low >= 0 and high <= 1:
+        black, white = 0, 1
+    elif kind == "i":
+        raise ImageError(
+            f"{image.name} holds signed integers from {low} to {high}, whose range is not known: "
+            "pass value_range=(low, high), the numbers that become 0 and 1"
+        )
+    else:
+        black, white = 0, image.largest or (1 if kind == "f" else np.iinfo(pixels.dtype).max)
+    if low < black or high > white:
+        raise ImageError(
+            f"{image.name} holds values from {low} to {high}: expected {black} to {white}; pass "
+            "the value_range=(low, high) that becomes 0 and 1"
+        )
+    return black, white

@@ -1,0 +1,220 @@
+"""From an image to the pixels that a network takes: crop, split or resize, three channels.
+
+Two pipelines, those of sections 3.1 and 3.2 of the paper (doi:10.1016/j.actamat.2025.121217):
+``"section"`` for small two-phase sections, ``"micrograph"`` for everything a microscope gives.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from helpers.encoders import find_entry
+from helpers.images import MAX_PIXELS, ImageError, read_image
+
+PIPELINES = ("section", "micrograph")
+NORMALIZATIONS = ("none", "encoder")
+
+
+class InputRule(NamedTuple):
+    """How an image of one size becomes the input of one encoder.
+
+    `split` is the factor by which each pixel is repeated along both axes (1: not at all),
+    `crop` the (height, width) kept at the top left after that, and `shape` the (height, width)
+    of the input: another one than `crop` where the image is resized.
+    """
+
+    split: int
+    crop: tuple[int, int]
+    shape: tuple[int, int]
+
+
+def input_rule(encoder, shape, pipeline="micrograph"):
+    """What is cropped, split and resized, from the size of an image alone.
+
+    Parameters
+    ----------
+    encoder : str, path-like, EncoderEntry or Encoder
+        See `helpers.encoders.find_entry`.
+    shape : tuple of int
+        (height, width) of the image [pixels].
+    pipeline : str
+        ``"section"`` or ``"micrograph"``.
+
+    Returns
+    -------
+    InputRule
+
+    Raises
+    ------
+    ImageError
+        An image smaller than one patch, or a section larger than the encoder's input.
+
+    Examples
+    --------
+    >>> input_rule("clip-b16", (51, 51), "section")
+    InputRule(split=5, crop=(224, 224), shape=(224, 224))
+    >>> input_rule("dinov2-s14", (662, 731))
+    InputRule(split=1, crop=(658, 728), shape=(658, 728))
+    """
+    entry = find_entry(encoder)
+    if pipeline not in PIPELINES:
+        raise ValueError(f"pipeline is {pipeline!r}: expected one of {PIPELINES}")
+    height, width = shape
+    side, size = min(shape), entry.input_size
+    if side < entry.crop:
+        raise ImageError(
+            f"the image has {height} x {width} pixels, less than one patch of {entry.title} "
+            f"({entry.crop} x {entry.crop}): use a larger image"
+        )
+    if size is None:  # any multiple of the patch
+        crop = height - height % entry.crop, width - width % entry.crop
+        return InputRule(1, crop, crop)
+    if pipeline == "micrograph":
+        square = side - side % entry.crop
+        return InputRule(1, (square, square), (size, size))
+    if side > size:
+        raise ImageError(
+            f"the section has {height} x {width} pixels, more than the {size} x {size} that "
+            f"{entry.title} takes, and would lose most of them: use pipeline='micrograph', "
+            "which resizes"
+        )
+    return InputRule(-(-size // side), (size, size), (size, size))
+
+
+def preprocess_section(section, encoder, normalize="none"):
+    """Input pixels of a two-phase section: cropped, or each pixel split into a square of pixels.
+
+    Parameters
+    ----------
+    section : array_like, shape (h, w)
+        Phases 0 and 1, or local states between them.
+    encoder : str, path-like, EncoderEntry or Encoder
+        See `helpers.encoders.find_entry`.
+    normalize : str
+        ``"none"``: 0 and 1 stay 0 and 1, as in the paper. ``"encoder"``: minus the mean, divided
+        by the standard deviation that the network was trained with.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+
+    Raises
+    ------
+    ImageError
+        Values outside 0 to 1, or a size that does not suit the encoder.
+
+    Notes
+    -----
+    51 x 51 pixels become 42 x 42 for DINOv2 (the top-left multiple of its patch), 224 of 255 for
+    CLIP and the ResNet (each pixel 5 x 5), 1024 of 1071 for SAM (each pixel 21 x 21). The paper's
+    text swaps the last two factors.
+
+    Examples
+    --------
+    >>> preprocess_section(np.eye(51), "sam-h").shape
+    (3, 1024, 1024)
+    """
+    return _three_channels(prepare(section, encoder, "section", normalize))
+
+
+def preprocess_micrograph(image, encoder, normalize="none"):
+    """Input pixels of a micrograph: cropped at the top left, and resized if the encoder needs it.
+
+    Parameters
+    ----------
+    image : path-like, PIL.Image.Image or array_like
+        See `helpers.images.read_image`.
+    encoder, normalize
+        As in `preprocess_section`.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+
+    Raises
+    ------
+    ImageError
+        Not an image, all pixels equal, or smaller than one patch.
+
+    Notes
+    -----
+    DINOv2 gets each side cut to a multiple of 14. The others get the largest square at the top
+    left whose side is a multiple of the patch (SAM: of 14, as in the paper, although its patch
+    is 16; ResNet: any), resized bilinearly with antialiasing.
+
+    Examples
+    --------
+    >>> image = np.linspace(0, 1, 662 * 731).reshape(662, 731)
+    >>> preprocess_micrograph(image, "dinov2-s14").shape
+    (3, 658, 728)
+    """
+    return _three_channels(prepare(image, encoder, "micrograph", normalize))
+
+
+def prepare(
+    image,
+    encoder,
+    pipeline="micrograph",
+    normalize="none",
+    *,
+    value_range=None,
+    max_pixels=MAX_PIXELS,
+):
+    """Like the two functions above, but a grey image keeps one channel where that says it all.
+
+    Parameters
+    ----------
+    image, encoder, normalize
+        As in `preprocess_micrograph`.
+    pipeline : str
+        ``"section"`` or ``"micrograph"``.
+    value_range, max_pixels
+        As in `helpers.images.read_image`.
+
+    Returns
+    -------
+    ndarray of float32, shape (1, H, W) or (3, H, W)
+    """
+    entry = find_entry(encoder)
+    if normalize not in NORMALIZATIONS:
+        raise ValueError(f"normalize is {normalize!r}: expected one of {NORMALIZATIONS}")
+    if normalize == "encoder" and entry.mean is None:
+        raise ValueError(
+            f"normalize is 'encoder', but {entry.name} states no mean and standard deviation: add "
+            "a preprocessor_config.json with image_mean and image_std, or use 'none'"
+        )
+    pixels, rule = read_checked(image, entry, pipeline, value_range, max_pixels)
+    pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
+    if rule.split > 1:  # only as many pixels as are kept
+        rows, columns = (-(-n // rule.split) for n in rule.crop)
+        pixels = pixels[:, :rows, :columns].repeat(rule.split, axis=1).repeat(rule.split, axis=2)
+    pixels = np.ascontiguousarray(pixels[:, : rule.crop[0], : rule.crop[1]])
+    if rule.crop != rule.shape:
+        pixels = torch.nn.functional.interpolate(
+            torch.from_numpy(pixels)[None], rule.shape, mode="bilinear", antialias=True
+        )[0].numpy()
+    if normalize == "encoder":
+        mean, std = (np.float32(v)[:, None, None] for v in (entry.mean, entry.std))
+        pixels = (pixels - mean) / std
+    return pixels
+
+
+def read_checked(image, encoder, pipeline, value_range=None, max_pixels=MAX_PIXELS):
+    """The pixels of an image, (h, w) or (h, w, 3), and its `InputRule`, or what is wrong with it.
+
+    Raises
+    ------
+    ImageError
+        See `preprocess_section` and `preprocess_micrograph`.
+    """
+    pixels = read_image(image, value_range=value_range, max_pixels=max_pixels)
+    if pipeline == "micrograph" and pixels.min() == pixels.max():
+        raise ImageError(f"all pixels are {pixels.min():g}: an image without any structure")
+    return pixels, input_rule(encoder, pixels.shape[:2], pipeline)
+
+
+def _three_channels(pixels):
+    return np.ascontiguousarray(np.broadcast_to(pixels, (3, *pixels.shape[1:])))

@@ -1,0 +1,192 @@
+"""Weights of the encoders: found in a local copy or the cache, downloaded once, verified.
+
+``python -m helpers.weights`` lists them; ``python -m helpers.weights dinov2-s14`` fetches one.
+A folder of weights holds a ``manifest.json``: the revision, and a hash for every file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import requests
+
+from helpers._files import atomic_write
+from helpers.downloads import LOCAL_COPY, DownloadError, cache_folder, download, verify
+
+MANIFEST = "manifest.json"
+
+
+def weights_at_hand(entry):
+    """Folder of an encoder's weights where they are on this machine, else None.
+
+    Parameters
+    ----------
+    entry : helpers.encoders.EncoderEntry
+
+    Returns
+    -------
+    Path or None
+        ``encoders/<name>`` in the folder that ``MICROPROP_DATA`` names, or in the cache.
+    """
+    local = os.environ.get(LOCAL_COPY)
+    if local and (Path(local) / "encoders" / entry.name).is_dir():
+        return Path(local) / "encoders" / entry.name
+    folder = cache_folder() / "encoders" / entry.name
+    manifest = read_manifest(folder)
+    right = entry.revision in (None, manifest.get("revision"))
+    return folder if manifest.get("complete") and right else None
+
+
+def how_to_get(entry):
+    """One sentence: which command fetches the weights, from where, how large they are."""
+    return (
+        f"`python -m helpers.weights {entry.name}` downloads them "
+        f"({entry.size / 1e6:,.0f} MB from {entry.url})"
+    )
+
+
+def read_manifest(folder):
+    """The manifest of a folder of weights; empty where there is none."""
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise DownloadError(f"{path} is damaged ({error}): delete its folder") from error
+
+
+def fetch_weights(entry):
+    """Folder of an encoder's weights, verified; downloaded if they are not at hand.
+
+    Parameters
+    ----------
+    entry : helpers.encoders.EncoderEntry
+
+    Returns
+    -------
+    Path
+        Folder with ``config.json`` and weights, or with NASA's ``.pth.tar``.
+
+    Raises
+    ------
+    DownloadError
+        No network, no such repository, a full disk, a file with another hash than the one
+        published or recorded. Finished files stay, and a second call goes on from there.
+    """
+    folder = weights_at_hand(entry)
+    if folder is None:
+        print(f"downloading {entry.title}: {entry.size / 1e6:,.0f} MB from {entry.url}")
+        folder = cache_folder() / "encoders" / entry.name
+        try:
+            _download_from_hub(entry, folder) if entry.hub_id else _download_url(entry, folder)
+        except (OSError, requests.RequestException, ValueError) as error:
+            raise DownloadError(
+                f"the weights of {entry.name} are not on this machine and could not be "
+                f"downloaded to {folder}: {error}. With a network and enough space, "
+                f"{how_to_get(entry)}. Or put their folder at encoders/{entry.name} in a folder "
+                f"that {LOCAL_COPY} names"
+            ) from error
+    for name, expected in read_manifest(folder).get("files", {}).items():
+        if not (folder / name).is_file():
+            raise DownloadError(f"{folder / name} is missing: delete {folder} and fetch it again")
+        verify(folder / name, expected)
+    return folder
+
+
+def _write_manifest(folder, **content):
+    content["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    with atomic_write(folder / MANIFEST) as file:
+        file.write(json.dumps(content, indent=1).encode())
+
+
+def _download_from_hub(entry, folder):
+    import huggingface_hub as hub
+
+    endpoint = os.environ.get("HF_ENDPOINT")  # a mirror
+    # What an interrupted download has resolved holds for the next one as well.
+    revision = entry.revision or read_manifest(folder).get("revision")
+    api = hub.HfApi(endpoint=endpoint)
+    try:
+        info = api.model_info(entry.hub_id, revision=revision, files_metadata=True)
+        files = _wanted({f.rfilename: f for f in info.siblings})
+        hashes = {
+            name: f"sha256:{f.lfs.sha256}" if f.lfs else f"git-blob:{f.blob_id}"
+            for name, f in files.items()
+        }
+        _write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
+        if not sys.stderr.isatty():
+            hub.utils.disable_progress_bars()
+        hub.snapshot_download(
+            entry.hub_id,
+            revision=info.sha,
+            local_dir=folder,
+            allow_patterns=list(files),
+            endpoint=endpoint,
+        )
+    except Exception as error:  # httpx errors, which are no OSError, and the hub's own
+        if isinstance(error, OSError | ValueError):
+            raise
+        raise OSError(f"{type(error).__name__}: {error}") from error
+    for name, expected in hashes.items():
+        try:
+            verify(folder / name, expected)
+        except DownloadError:
+            (folder / name).unlink(missing_ok=True)  # so that the next try fetches it anew
+            raise
+    manifest = {"source": entry.hub_id, "revision": info.sha, "files": hashes}
+    _write_manifest(folder, **manifest, complete=True)
+
+
+def _wanted(files):
+    """Config and weights: safetensors where the repository has them, else plain weights."""
+    names = {"config.json", "preprocessor_config.json"} & files.keys()
+    for start, end in (("model", ".safetensors"), ("pytorch_model", ".bin")):
+        weights = {
+            n for n in files if n.startswith(start) and n.endswith((end, end + ".index.json"))
+        }
+        if weights:
+            return {name: files[name] for name in sorted(names | weights)}
+    raise ValueError(f"the repository holds no weights that can be loaded, only {sorted(files)}")
+
+
+def _download_url(entry, folder):
+    name = entry.url.rsplit("/", 1)[1]
+    # The publisher states no hash: the first download is recorded, and held to from then on.
+    expected = entry.hash or read_manifest(folder).get("files", {}).get(name)
+    download(entry.url, folder / name, expected)
+    if expected is None:
+        with (folder / name).open("rb") as file:
+            expected = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    _write_manifest(folder, source=entry.url, revision=None, files={name: expected}, complete=True)
+
+
+def main(arguments=None):
+    """List the encoders and whether their weights are here, or fetch the ones that are named."""
+    from helpers.encoders import ENCODERS
+
+    parser = argparse.ArgumentParser(prog="python -m helpers.weights", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="encoder", help=f"of {', '.join(ENCODERS)}")
+    names = parser.parse_args(arguments).names
+    for name in names:
+        if name not in ENCODERS:
+            parser.error(f"{name!r}: expected one of {', '.join(ENCODERS)}")
+    if not names:
+        for entry in ENCODERS.values():
+            folder = weights_at_hand(entry)
+            print(f"{entry.name:28}{folder or f'{entry.size / 1e6:,.0f} MB, not here'}")
+    try:
+        for name in names:
+            print(fetch_weights(ENCODERS[name]))
+    except DownloadError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

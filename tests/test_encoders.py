@@ -1,0 +1,544 @@
+"""Small networks of each family go through the real loading code."""
+
+import dataclasses
+import doctest
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    Dinov2Config,
+    Dinov2Model,
+    SamConfig,
+    SamModel,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+    ViTConfig,
+    ViTForImageClassification,
+)
+
+from helpers import _networks, encoders
+from helpers.encoders import ENCODERS, EncoderEntry, find_entry, load_encoder
+from helpers.weights import read_manifest
+
+LENGTHS = {
+    "clip-b16": 768,
+    "clip-b32": 768,
+    "clip-l14": 1024,
+    "dinov2-s14": 384,
+    "dinov2-b14": 768,
+    "dinov2-l14": 1024,
+    "dinov2-g14": 1536,
+    "sam-h": 256,
+    "micronet-resnet50": 2048,
+    "imagenet-micronet-resnet50": 2048,
+}
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def realistic(kind, config):
+    """The same network each time, its weights spread so that activations are not tiny."""
+    torch.manual_seed(0)
+    model = kind(config)
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape)
+    return model.eval()
+
+
+def save(model, folder):
+    with _networks.quiet_transformers():
+        model.save_pretrained(folder)
+    return folder
+
+
+def tiny_clip(**changes):
+    vision = {**SMALL, "intermediate_size": 64, "image_size": 64, "patch_size": 16, **changes}
+    text = {**SMALL, "intermediate_size": 64, "vocab_size": 99, "bos_token_id": 1}
+    return realistic(CLIPModel, CLIPConfig(vision_config=vision, text_config=text))
+
+
+def tiny_dinov2(**changes):
+    return realistic(Dinov2Model, Dinov2Config(**SMALL, image_size=70, patch_size=14, **changes))
+
+
+def tiny_sam():
+    vision = {
+        **SMALL,
+        "mlp_dim": 64,
+        "image_size": 64,
+        "patch_size": 16,
+        "output_channels": 8,
+        "global_attn_indexes": [1],
+        "window_size": 2,
+    }
+    return realistic(SamModel, SamConfig(vision_config=vision))
+
+
+@pytest.fixture
+def clip_folder(tmp_path):
+    return save(tiny_clip(), tmp_path / "my-clip")
+
+
+@pytest.fixture
+def dinov2_folder(tmp_path):
+    return save(tiny_dinov2(), tmp_path / "my-dinov2")
+
+
+@pytest.mark.parametrize("module", [encoders])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_table_is_figure_1_of_the_paper():
+    assert {name: entry.n_features for name, entry in ENCODERS.items()} == LENGTHS
+    assert all(entry.licence and entry.citation for entry in ENCODERS.values())
+    with pytest.raises(TypeError):
+        ENCODERS["new"] = None
+
+
+def test_no_revision_was_invented():
+    assert {entry.revision for entry in ENCODERS.values()} == {None}
+
+
+def test_sizes_of_downloads_follow_from_the_architectures():
+    """Four bytes a parameter; CLIP's and SAM's files hold the other half of the model as well."""
+    from transformers import AutoConfig, AutoModel
+
+    text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
+    for entry in ENCODERS.values():
+        config = AutoConfig.for_model(**entry.config)
+        with torch.device("meta"), _networks.quiet_transformers():
+            if entry.family == "clip":
+                wide = entry.config["hidden_size"] > 768
+                options = {"text_config": text, "projection_dim": 768} if wide else {}
+                model = CLIPModel(CLIPConfig(vision_config=config.to_dict(), **options))
+            elif entry.family == "sam":
+                model = SamModel(SamConfig(vision_config=config.to_dict()))
+            else:
+                model = AutoModel.from_config(config)
+        n_bytes = 4 * sum(p.numel() for p in model.parameters())
+        n_bytes += 4 * (2048 * 1000 + 1000) * (entry.family == "resnet")  # its last layer
+        assert entry.size == pytest.approx(n_bytes, rel=0.005)
+
+
+def test_clip_gives_the_pooled_output_of_its_image_part(clip_folder):
+    encoder = load_encoder(clip_folder, pooling="pooler")
+    pixels = torch.rand(3, 3, 64, 64)
+    with torch.no_grad():
+        expected = tiny_clip().vision_model(pixel_values=pixels).pooler_output
+    np.testing.assert_allclose(encoder(pixels), expected, rtol=1e-5, atol=1e-6)
+    assert encoder.n_features == 32
+    assert encoder.weights == "pretrained"
+    assert "untrained" not in encoder.title
+
+
+def test_an_image_part_saved_alone_is_the_same_network(clip_folder, tmp_path):
+    save(tiny_clip().vision_model, tmp_path / "vision")
+    a, b = (load_encoder(p, pooling="cls") for p in (clip_folder, tmp_path / "vision"))
+    assert a.fingerprint == b.fingerprint
+
+
+def test_dinov2_gives_the_normalised_class_token(dinov2_folder):
+    encoder = load_encoder(dinov2_folder, pooling="cls", interpolation="hf")
+    pixels = torch.rand(2, 3, 42, 56)
+    with torch.no_grad():
+        expected = tiny_dinov2()(pixel_values=pixels).last_hidden_state
+    np.testing.assert_allclose(encoder(pixels), expected[:, 0], rtol=1e-5, atol=1e-6)
+    means = load_encoder(dinov2_folder, pooling="mean", interpolation="hf")(pixels)
+    np.testing.assert_allclose(means, expected[:, 1:].mean(1), rtol=1e-5, atol=1e-6)
+
+
+def test_sam_gives_the_mean_over_positions(tmp_path):
+    encoder = load_encoder(save(tiny_sam(), tmp_path / "my-sam"), pooling="mean")
+    pixels = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        maps = tiny_sam().vision_encoder(pixel_values=pixels).last_hidden_state
+    assert maps.shape == (2, 8, 4, 4)
+    np.testing.assert_allclose(encoder(pixels), maps.mean((2, 3)), rtol=1e-5, atol=1e-6)
+
+
+def test_other_families_are_encoders_too(tmp_path):
+    siglip = SiglipVisionConfig(**SMALL, intermediate_size=64, image_size=64, patch_size=16)
+    save(realistic(SiglipVisionModel, siglip), tmp_path / "siglip")
+    assert load_encoder(tmp_path / "siglip", pooling="mean").n_features == 32
+    assert load_encoder(tmp_path / "siglip", pooling="pooler").entry.input_size == 64
+
+
+def test_one_channel_is_repeated(dinov2_folder):
+    encoder = load_encoder(dinov2_folder, pooling="cls")
+    grey = torch.rand(2, 1, 42, 42)
+    np.testing.assert_array_equal(encoder(grey), encoder(grey.expand(-1, 3, -1, -1)))
+
+
+def cubic(t, a=-0.75):
+    """Weight of a sample at distance t in cubic convolution (Keys 1981)."""
+    t = abs(t)
+    if t <= 1:
+        return (a + 2) * t**3 - (a + 3) * t**2 + 1
+    return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0.0
+
+
+def interpolation_matrix(n_out, n_in, scale):
+    """Rows of cubic weights: output i samples the input at (i + 0.5) / scale - 0.5."""
+    matrix = np.zeros((n_out, n_in))
+    for i in range(n_out):
+        x = (i + 0.5) / scale - 0.5
+        for j in range(int(np.floor(x)) - 1, int(np.floor(x)) + 3):
+            matrix[i, np.clip(j, 0, n_in - 1)] += cubic(x - j)
+    return matrix
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(3, 3), (3, 5), (47, 52)])
+def test_hub_interpolation_against_an_independent_computation(rows, columns):
+    """The rule with plain matrices: scale (n + 0.1) / 37, cubic convolution with a = -0.75."""
+    model = Dinov2Model(Dinov2Config(**SMALL, image_size=518, patch_size=14))
+    torch.nn.init.normal_(model.embeddings.position_embeddings)
+    found = _networks.hub_positions(model.embeddings, None, 14 * rows, 14 * columns)
+    grid = model.embeddings.position_embeddings[0, 1:].detach().numpy().reshape(37, 37, 32)
+    down = interpolation_matrix(rows, 37, (rows + 0.1) / 37)
+    across = interpolation_matrix(columns, 37, (columns + 0.1) / 37)
+    expected = np.einsum("ij,jkd,lk->ild", down, grid.astype(float), across)
+    found = found.detach().numpy()
+    np.testing.assert_allclose(found[0, 1:].reshape(expected.shape), expected, atol=2e-4)
+    np.testing.assert_array_equal(found[0, 0], model.embeddings.position_embeddings[0, 0].detach())
+
+
+def test_the_two_interpolations_differ_at_42_and_agree_at_518(tmp_path):
+    model = Dinov2Model(Dinov2Config(**SMALL, image_size=518, patch_size=14))
+    torch.nn.init.normal_(model.embeddings.position_embeddings)
+    folder = save(model, tmp_path / "dinov2")
+    hub, hf = (load_encoder(folder, pooling="cls", interpolation=i) for i in ("hub", "hf"))
+    small, trained = torch.rand(1, 3, 42, 42), torch.rand(1, 3, 518, 518)
+    assert not torch.allclose(hub(small), hf(small), rtol=1e-5)
+    torch.testing.assert_close(hub(trained), hf(trained), rtol=1e-6, atol=1e-6)
+    assert hub.fingerprint == hf.fingerprint
+    assert hub.provenance()["interpolation"] == "hub"
+
+
+def test_random_weights_say_so_and_follow_the_seed():
+    a, b, c = (load_encoder("dinov2-s14", "random", seed=s) for s in (0, 0, 1))
+    assert a.title == "DINOv2 S14 (untrained)"
+    assert a.provenance()["weights"] == "random"
+    assert a.fingerprint == b.fingerprint != c.fingerprint
+
+
+def test_loading_leaves_the_random_state_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    load_encoder("dinov2-s14", "random")
+    torch.testing.assert_close(torch.rand(2), expected)
+
+
+def test_a_loaded_network_has_another_fingerprint_than_a_random_one(clip_folder):
+    loaded = load_encoder(clip_folder, pooling="pooler")
+    random = {load_encoder(clip_folder, "random", pooling="pooler", seed=s) for s in range(3)}
+    assert loaded.fingerprint not in {encoder.fingerprint for encoder in random}
+    assert {encoder.title for encoder in random} == {"my-clip (untrained)"}
+
+
+def test_the_weights_are_frozen(dinov2_folder):
+    encoder = load_encoder(dinov2_folder, pooling="cls")
+    assert not encoder.model.training
+    assert not any(p.requires_grad for p in encoder.model.parameters())
+
+
+@pytest.mark.parametrize(
+    "make", [tiny_dinov2, tiny_clip, tiny_sam, lambda: tiny_dinov2(use_swiglu_ffn=True)]
+)
+def test_half_precision_gives_the_same_direction(make, tmp_path):
+    """Random weights with activations of realistic size; cosine of float32 and bfloat16."""
+    model = make()
+    folder = save(model, tmp_path / "model")
+    pooling = "mean" if isinstance(model, SamModel) else "pooler"
+    full = load_encoder(folder, pooling=pooling)
+    half = load_encoder(folder, pooling=pooling, dtype=torch.bfloat16)
+    pixels = torch.rand(
+        8, 3, 64 if full.entry.input_size else 42, 64 if full.entry.input_size else 42
+    )
+    cosine = torch.nn.functional.cosine_similarity(full(pixels), half(pixels))
+    assert half(pixels).dtype == torch.float32
+    assert cosine.min() >= 0.999
+
+
+# What must not be loaded
+
+
+def change_weights(folder, change):
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    change(state)
+    save_file(state, path, metadata={"format": "pt"})
+
+
+def test_missing_weights_are_refused(dinov2_folder):
+    change_weights(dinov2_folder, lambda s: s.pop("encoder.layer.0.mlp.fc1.weight"))
+    with pytest.raises(ValueError, match=r"1 missing weights .encoder.layer.0.mlp.fc1.weight"):
+        load_encoder(dinov2_folder, pooling="cls")
+
+
+def test_unexpected_weights_are_refused(dinov2_folder):
+    change_weights(dinov2_folder, lambda s: s.update(head=torch.ones(3)))
+    with pytest.raises(ValueError, match=r"1 unexpected weights .head"):
+        load_encoder(dinov2_folder, pooling="cls")
+
+
+def test_weights_of_another_shape_are_refused(dinov2_folder):
+    change_weights(dinov2_folder, lambda s: s.update({"layernorm.weight": torch.ones(3)}))
+    with pytest.raises(ValueError, match="my-dinov2"):
+        load_encoder(dinov2_folder, pooling="cls")
+
+
+def test_buffers_of_old_checkpoints_are_no_weights(clip_folder):
+    ids = {"vision_model.embeddings.position_ids": torch.arange(17)[None]}
+    change_weights(clip_folder, lambda s: s.update(ids))
+    assert load_encoder(clip_folder, pooling="pooler").n_features == 32
+
+
+def test_a_classifier_is_refused_but_a_missing_pooler_nobody_asks_for_is_not(tmp_path):
+    config = ViTConfig(**SMALL, intermediate_size=64, image_size=64, patch_size=16)
+    classifier = ViTForImageClassification(config)
+    save(classifier, tmp_path / "classifier")
+    with pytest.raises(ValueError, match=r"unexpected weights .classifier"):
+        load_encoder(tmp_path / "classifier", pooling="cls")
+    save(classifier.vit, tmp_path / "backbone")
+    first, second = (load_encoder(tmp_path / "backbone", pooling="cls") for _ in range(2))
+    assert first.fingerprint == second.fingerprint
+    with pytest.raises(ValueError, match=r"missing weights .pooler"):
+        load_encoder(tmp_path / "backbone", pooling="pooler")
+
+
+class Bomb:
+    def __reduce__(self):
+        return print, ("code was run",)
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_a_pickle_with_code_is_refused(dinov2_folder, capfd, as_zip):
+    state = {**load_file(dinov2_folder / "model.safetensors"), "bomb": Bomb()}
+    (dinov2_folder / "model.safetensors").unlink()
+    with (dinov2_folder / "pytorch_model.bin").open("wb") as file:
+        torch.save(state, file) if as_zip else pickle.dump(state, file, protocol=2)
+    with pytest.raises(ValueError, match="my-dinov2"):
+        load_encoder(dinov2_folder, pooling="cls")
+    assert "code was run" not in capfd.readouterr().out
+
+
+def test_a_pickle_of_plain_weights_is_loaded(dinov2_folder):
+    expected = load_encoder(dinov2_folder, pooling="cls").fingerprint
+    state = load_file(dinov2_folder / "model.safetensors")
+    (dinov2_folder / "model.safetensors").unlink()
+    torch.save(state, dinov2_folder / "pytorch_model.bin")
+    assert load_encoder(dinov2_folder, pooling="cls").fingerprint == expected
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5])
+def test_truncated_weights_are_refused(dinov2_folder, keep):
+    path = dinov2_folder / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if keep < 1 else keep])
+    with pytest.raises(ValueError, match="my-dinov2"):
+        load_encoder(dinov2_folder, pooling="cls")
+
+
+def test_a_broken_config_is_named(dinov2_folder):
+    (dinov2_folder / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json"):
+        load_encoder(dinov2_folder, pooling="cls")
+    (dinov2_folder / "config.json").write_text('{"model_type": "nothing-known"}')
+    with pytest.raises(ValueError, match=r"nothing-known"):
+        load_encoder(dinov2_folder, pooling="cls")
+
+
+def test_weights_under_a_wrong_name_are_refused(dinov2_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
+    shutil.copytree(dinov2_folder, tmp_path / "data" / "encoders" / "dinov2-s14")
+    with pytest.raises(ValueError, match=r"is no DINOv2 S14: hidden_size is 32, expected 384"):
+        load_encoder("dinov2-s14")
+
+
+def test_a_local_copy_serves_instead_of_a_download(dinov2_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
+    shutil.copytree(dinov2_folder, tmp_path / "data" / "encoders" / "small")
+    config = {"model_type": "dinov2", **SMALL}
+    entry = dataclasses.replace(
+        ENCODERS["dinov2-s14"],
+        name="small",
+        title="Small",
+        config=config,
+        n_features=32,
+        fixture=True,
+    )
+    monkeypatch.setattr(encoders, "ENCODERS", {**ENCODERS, "small": entry})
+    encoder = load_encoder("small")
+    assert encoder.title == "Small (test fixture)"
+    assert encoder(torch.rand(1, 3, 42, 42)).shape == (1, 32)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": "imagenet"}, "weights is 'imagenet'"),
+        ({"pooling": "max"}, "pooling is 'max'"),
+        ({"interpolation": "linear"}, "interpolation is 'linear'"),
+    ],
+)
+def test_unknown_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        load_encoder("dinov2-s14", **options)
+
+
+def test_unknown_names_are_told_with_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'dinov2-l14'"):
+        load_encoder("dinov2-l41")
+    with pytest.raises(ValueError, match=r"no config\.json"):
+        load_encoder(".")
+
+
+def test_a_folder_needs_its_pooling_said(dinov2_folder, clip_folder):
+    with pytest.raises(ValueError, match="pooling is None"):
+        load_encoder(dinov2_folder)
+    with pytest.raises(ValueError, match="not DINOv2"):
+        load_encoder(clip_folder, pooling="cls", interpolation="hub")
+
+
+def test_a_pooling_that_the_network_lacks_is_told(tmp_path):
+    with pytest.raises(ValueError, match="gives no features with pooling='pooler'"):
+        load_encoder(save(tiny_sam(), tmp_path / "sam"), pooling="pooler")
+
+
+def test_entries_are_found_by_name_entry_and_folder(dinov2_folder):
+    entry = find_entry("clip-b16")
+    assert find_entry(entry) is entry
+    found = find_entry(dinov2_folder)
+    assert isinstance(found, EncoderEntry)
+    assert (found.patch, found.crop, found.input_size, found.family) == (14, 14, None, "dinov2")
+    assert find_entry(load_encoder(dinov2_folder, pooling="cls")).n_features == 32
+
+
+def test_pixel_statistics_come_from_the_folder(dinov2_folder):
+    stated = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.5, 0.5]}
+    (dinov2_folder / "preprocessor_config.json").write_text(json.dumps(stated))
+    assert find_entry(dinov2_folder).mean == (0.1, 0.2, 0.3)
+    assert read_manifest(dinov2_folder) == {}
+
+
+# MicroNet: torchvision's names
+
+
+def torchvision_state(seed=0):
+    """A ResNet-50 state with torchvision's key names, from the published architecture."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+
+    def conv(name, n_out, n_in, kernel):
+        scale = (2 / (n_out * kernel**2)) ** 0.5
+        state[name + ".weight"] = scale * torch.randn(
+            n_out, n_in, kernel, kernel, generator=generator
+        )
+
+    def norm(name, n):
+        state[name + ".weight"] = 1 + 0.1 * torch.randn(n, generator=generator)
+        state[name + ".bias"] = 0.1 * torch.randn(n, generator=generator)
+        state[name + ".running_mean"] = 0.1 * torch.randn(n, generator=generator)
+        state[name + ".running_var"] = 1 + 0.1 * torch.rand(n, generator=generator)
+        state[name + ".num_batches_tracked"] = torch.tensor(7)
+
+    conv("conv1", 64, 3, 7)
+    norm("bn1", 64)
+    n_in = 64
+    for stage, (depth, width) in enumerate(zip((3, 4, 6, 3), (64, 128, 256, 512), strict=True), 1):
+        for layer in range(depth):
+            head = f"layer{stage}.{layer}"
+            for k, (a, b, size) in enumerate(
+                [(width, n_in, 1), (width, width, 3), (4 * width, width, 1)], 1
+            ):
+                conv(f"{head}.conv{k}", a, b, size)
+                norm(f"{head}.bn{k}", a)
+            if layer == 0:
+                conv(f"{head}.downsample.0", 4 * width, n_in, 1)
+                norm(f"{head}.downsample.1", 4 * width)
+            n_in = 4 * width
+    state["fc.weight"] = torch.randn(54, 2048, generator=generator)
+    state["fc.bias"] = torch.zeros(54)
+    return state
+
+
+def resnet50(state, x):
+    """ResNet-50 up to the global average pool, straight from torchvision's names."""
+
+    def conv(x, name, **options):
+        return torch.nn.functional.conv2d(x, state[name + ".weight"], **options)
+
+    def norm(x, name):
+        s = {k: state[f"{name}.{k}"] for k in ("running_mean", "running_var", "weight", "bias")}
+        return torch.nn.functional.batch_norm(x, **s, training=False, eps=1e-5)
+
+    x = torch.relu(norm(conv(x, "conv1", stride=2, padding=3), "bn1"))
+    x = torch.nn.functional.max_pool2d(x, 3, 2, 1)
+    for stage, depth in enumerate((3, 4, 6, 3), 1):
+        for layer in range(depth):
+            head, stride = f"layer{stage}.{layer}", 2 if stage > 1 and layer == 0 else 1
+            y = torch.relu(norm(conv(x, head + ".conv1"), head + ".bn1"))
+            y = conv(y, head + ".conv2", stride=stride, padding=1)
+            y = norm(conv(torch.relu(norm(y, head + ".bn2")), head + ".conv3"), head + ".bn3")
+            if layer == 0:
+                x = norm(conv(x, head + ".downsample.0", stride=stride), head + ".downsample.1")
+            x = torch.relu(x + y)
+    return x.mean((2, 3))
+
+
+@pytest.fixture
+def micronet(tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "encoders" / "micronet-resnet50"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
+    return folder / "resnet50_pretrained_microscopynet_v1.1.pth.tar"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_micronet_has_the_weights_of_the_checkpoint(micronet, wrapped):
+    state = torchvision_state()
+    torch.save({"state_dict": state} if wrapped else state, micronet)
+    encoder = load_encoder("micronet-resnet50")
+    pixels = torch.rand(2, 3, 64, 64)
+    expected = resnet50(state, pixels)
+    assert encoder.title == "ResNet-50 (MicroNet)"
+    assert encoder(pixels).shape == (2, 2048)
+    np.testing.assert_allclose(encoder(pixels), expected, rtol=1e-4, atol=1e-4)
+    assert encoder.fingerprint != load_encoder("micronet-resnet50", "random").fingerprint
+
+
+@pytest.mark.parametrize("change", ["missing", "unexpected"])
+def test_micronet_refuses_other_keys(micronet, change):
+    state = torchvision_state()
+    if change == "missing":
+        del state["layer3.2.conv2.weight"]
+    else:
+        state["layer3.9.conv2.weight"] = torch.zeros(1)
+    torch.save(state, micronet)
+    with pytest.raises(ValueError, match=f"1 {change} weights .encoder.stages.2"):
+        load_encoder("micronet-resnet50")
+
+
+def test_micronet_refuses_code(micronet, capfd):
+    torch.save({**torchvision_state(), "bomb": Bomb()}, micronet)
+    with pytest.raises(ValueError, match="could run code"):
+        load_encoder("micronet-resnet50")
+    assert "code was run" not in capfd.readouterr().out
+
+
+def test_a_vision_config_alone_is_read(tmp_path):
+    config = CLIPVisionConfig(**SMALL, intermediate_size=64, image_size=64, patch_size=32)
+    save(CLIPVisionModel(config), tmp_path / "vision")
+    assert find_entry(tmp_path / "vision").patch == 32
