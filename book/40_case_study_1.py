@@ -16,8 +16,8 @@
 # The steps are always the same, and every descriptor of this book goes through them:
 #
 # 1. **Sections.** Three sections of each volume, one normal to each axis.
-# 2. **Features.** Each section becomes a vector of numbers. On this page: its two-point
-#    statistics, which are what the paper's vision transformers have to compete with.
+# 2. **Features.** Each section becomes a vector of numbers: its two-point statistics, or what a
+#    frozen vision transformer makes of it.
 # 3. **Aggregation.** The three vectors are put side by side (*concat*) or averaged (*mean*).
 # 4. **Reduction.** Principal component analysis (PCA) keeps a few numbers a volume.
 # 5. **Regression.** A linear (LR) or second-order polynomial (PR) model maps them to the
@@ -31,17 +31,26 @@ from IPython.display import Markdown, display
 from helpers import plots, plots_results
 from helpers.datasets import load_two_phase, paper_results
 from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
+from helpers.encoders import ENCODERS, load_encoder
+from helpers.features import extract_features
 from helpers.reduction import aggregate_sections, fit_pca
 from helpers.regression import MODELS, holdout, holdout_scores
 from helpers.two_point import TwoPointStatistics
+from helpers.weights import how_to_get, weights_at_hand
 
 # %% tags=["parameters"]
 data = "embedded"
+weights = "embedded"
 max_components = 50
 
 # %% tags=["hide-input"]
 study = load_two_phase(data)
-display(Markdown(f"{study.notice} **Weights: none**, no network runs on this page."))
+pretrained = weights == "pretrained"
+at_hand = {n: e for n, e in ENCODERS.items() if pretrained and weights_at_hand(e) is not None}
+titles = [e.title + " (test fixture)" * e.fixture for e in at_hand.values()]
+about = f"pretrained for {', '.join(titles)}" if at_hand else "no trained network at hand"
+about = f"**Weights: {about}**; random for the control, which says so."
+display(Markdown(f"{study.notice} {about}"))
 
 # %% [markdown]
 # ## The data
@@ -101,6 +110,20 @@ descriptors = {
     ).reshape(n, n_sections, -1),
     "area fraction": study.sections.mean(axis=(2, 3))[:, :, None],
 }
+
+# %% [markdown]
+# The encoders ({doc}`30_features`) see the same sections, preprocessed as in {doc}`20_preprocessing`.
+# Each one whose weights are on this machine is run. One more row is a control that the paper does
+# not have: the smallest DINOv2 with *random* weights. It has never seen an image. What a trained
+# network gains over it, it gains from its training.
+
+# %%
+sections = study.sections.reshape(-1, *shape)
+control = load_encoder("dinov2-s14", "random")
+for encoder in [control, *at_hand]:
+    name = encoder if encoder in at_hand else control.title
+    features = extract_features(sections, encoder, pipeline="section", name=f"two-phase-{data}")
+    descriptors[name] = features.reshape(n, n_sections, -1)
 {name: features.shape for name, features in descriptors.items()}
 
 # %% [markdown]
@@ -154,12 +177,35 @@ def paper_says(row):
     return "figure only" if np.isnan(value) else f"{value:.1f} ({n_components:.0f})"
 
 
+# %% tags=["hide-input"]
+missing = {n: f"weights not here ({e.size / 1e6:,.0f} MB)" for n, e in ENCODERS.items()}
+missing = [
+    {"descriptor": name, "aggregate": "concat", "model": "pr", "test_mape": reason}
+    for name, reason in missing.items()
+    if name not in at_hand
+]
+rows = pd.concat([table.astype({"test_mape": object}), pd.DataFrame(missing)], ignore_index=True)
+rows["paper"] = rows.apply(paper_says, axis=1)
+rows["descriptor"] = [ENCODERS[n].title if n in ENCODERS else n for n in rows["descriptor"]]
+rows["model"] = rows["model"].str.upper()
 names = {"n_components": "components", "val_mape": "validation MAPE [%]"}
 names |= {"test_mape": "test MAPE [%]", "paper": "paper: test MAPE [%] (components)"}
-compared = table.assign(model=table["model"].str.upper(), paper=table.apply(paper_says, axis=1))
-compared.rename(columns=names).style.format(precision=1).hide(axis="index")
+rows.rename(columns=names).style.format(precision=1, na_rep="").format(
+    precision=0, na_rep="", subset=["components"]
+).hide(axis="index")
 
-# %% mystnb={"figure": {"caption": "Error of the test part by model and aggregation (the form of Fig. 3 of the paper).", "name": "fig-case1-bars"}, "image": {"alt": "Bar chart of the test MAPE of two-point statistics and of the area fraction alone, for linear and polynomial regression, each with concatenated and with averaged sections."}} tags=["hide-input"]
+# %% tags=["hide-input"]
+if missing:
+    example = ENCODERS[missing[0]["descriptor"]]
+    display(
+        Markdown(
+            f"{len(missing)} encoders of the paper have a row without a result, because this page did not "
+            f"use their trained weights: for {example.title}, {how_to_get(example)}. "
+            "`make book PROFILE=paper` then computes the row."
+        )
+    )
+
+# %% mystnb={"figure": {"caption": "Error of the test part by model and aggregation (the form of Fig. 3 of the paper).", "name": "fig-case1-bars"}, "image": {"alt": "Bar chart of the test MAPE of two-point statistics, of the area fraction alone and of each network, for linear and polynomial regression, each with concatenated and with averaged sections."}} tags=["hide-input"]
 plots_results.plot_mape_bars(table.assign(model=table["model"].map(MODELS)))
 
 # %% mystnb={"figure": {"caption": "Validation error of two-point statistics against the number of components; the dot marks the chosen number.", "name": "fig-case1-validation"}, "image": {"alt": "Line plot of validation MAPE against one to fifty principal components, a line for each model and aggregation, with the minimum of each marked."}} tags=["hide-input"]
@@ -188,10 +234,11 @@ plots_results.plot_components(
     two_point.tuning, study.volume_fraction, "volume fraction of the stiff phase"
 )
 
-# %% mystnb={"figure": {"caption": "Variance explained by the components of the training part, each (left) and summed up (right; the form of Fig. 5b).", "name": "fig-case1-scree"}, "image": {"alt": "Two scree plots over thirty components for the concatenated, the averaged and the single-section autocorrelations; the first component dominates each."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Variance explained by the components of the training part, each (left) and summed up (right; the form of Fig. 5b).", "name": "fig-case1-scree"}, "image": {"alt": "Two scree plots over thirty components for the concatenated, the averaged and the single-section autocorrelations and for the untrained network; the first component dominates each of the autocorrelations."}} tags=["hide-input"]
 single = fit_pca(descriptors["two-point statistics"][two_point.train, 0], max_components)
 shares = {
     "three sections, concat": two_point.explained_variance_ratio,
+    f"{control.title}, concat": scores[control.title, "concat"].explained_variance_ratio,
     "three sections, mean": scores["two-point statistics", "mean"].explained_variance_ratio,
     "one section (normal to x)": single.explained_variance_ratio_,
 }
@@ -225,8 +272,8 @@ display(
   them**, by {gain["lr"]:.1f} points of MAPE with the linear and {gain["pr"]:.1f} points with the
   polynomial model. The paper reports that concatenation is better in almost all cases. Averaging
   forgets which section is perpendicular to the load, and the modulus is a directional property.
-- **With concatenated sections the polynomial model errs by {two["concat", "pr"]:.1f} %, the linear
-  one by {two["concat", "lr"]:.1f} %.** The area fractions alone give {area["concat", "pr"]:.1f} and
+- **With concatenated two-point statistics the polynomial model errs by {two["concat", "pr"]:.1f} %, the
+  linear one by {two["concat", "lr"]:.1f} %.** The area fractions alone give {area["concat", "pr"]:.1f} and
   {area["concat", "lr"]:.1f} %: the difference is what the arrangement of the phases adds.
 - **In the paper two-point statistics gave the lowest error of this case study**,
   {best["two-point statistics"]:.1f} %, just below the best transformer, SAM, with
@@ -235,14 +282,29 @@ display(
 )
 
 # %% tags=["hide-input"]
+untrained = errors[control.title]
+
+
+def against(other):
+    """How the untrained network compares with another descriptor."""
+    ours, theirs = untrained["concat", "pr"], errors[other]["concat", "pr"]
+    return f"{'better' if ours < theirs else 'worse'} than the {theirs:.1f} % of"
+
+
+trained = {ENCODERS[n].title: errors[n]["concat", "pr"] for n in at_hand}
+verdict = "; ".join(f"{title}, trained: {error:.1f} %" for title, error in trained.items())
+verdict = verdict or "It is the mark that a trained network has to beat; none was at hand here."
+display(
+    Markdown(f"""
+- **The network that was never trained errs by {untrained["concat", "pr"]:.1f} %** (concatenated,
+  polynomial): {against("two-point statistics")} two-point statistics and {against("area fraction")} the
+  area fraction. {verdict}
+""")
+)
+
+# %% tags=["hide-input"]
 r = results["two-point statistics", "concat", "pr"]
 errs, soft = abs(r.y_pred - r.y_test), r.y_test < 10
-share = paper_results().query("quantity == 'first_component_variance'")
-share = share.set_index("descriptor")["value"]["two-point statistics"]
-made = (
-    "The filters of the embedded set were chosen so that the first of the two comes out near the "
-)
-made = made + "paper's, so this agreement is no result." if data == "embedded" else ""
 display(
     Markdown(f"""
 - **A mean percentage error is decided by the compliant volumes.** Those below 10 GPa are
@@ -250,10 +312,30 @@ display(
   of the polynomial model's error. Its median error is {100 * np.median(errs / r.y_test):.0f} %, its mean
   absolute error {errs.mean():.1f} GPa. {(r.y_pred < 0).sum()} of {len(errs)} predictions are negative,
   which no modulus can be.
+""")
+)
+
+# %% tags=["hide-input"]
+share = paper_results().query("quantity == 'first_component_variance'")
+share, sam = share.set_index("descriptor")["value"][["two-point statistics", "sam-h"]]
+of_network = scores[control.title, "concat"].tuning[:, 0]
+with_network = abs(np.corrcoef(of_network, study.volume_fraction)[0, 1])
+made = ""
+if data == "embedded":
+    made = (
+        "The filters of the embedded set were chosen so that the first of the two comes out near "
+    )
+    made += "the paper's, so this agreement is no result."
+display(
+    Markdown(f"""
 - **The first component carries {100 * shares["three sections, concat"][0]:.0f} %** of the variance of
   the concatenated autocorrelations and {100 * shares["one section (normal to x)"][0]:.0f} % of those of a
   single section. The paper states {share:.0f} % and does not say which of the two it means. {made}
-- **That component is the mean squared area fraction of the sections** (|r| = {with_squares:.4f}). With
+- **The first component of the untrained network carries
+  {100 * shares[f"{control.title}, concat"][0]:.0f} %** of the variance of its concatenated features
+  (|r| with the volume fraction: {with_network:.2f}). The paper states about {sam:.0f} % for SAM, and counts
+  in favour of transformers what a network without any training may show as well.
+- **That component of the autocorrelations is the mean squared area fraction of the sections** (|r| = {with_squares:.4f}). With
   the volume fraction it correlates as well as three sections represent their volume
   (|r| = {with_volume:.2f}). The paper warns that such a component may overlook the morphology.
 - {study.notice}

@@ -19,6 +19,8 @@ import jupytext
 import nbformat
 import yaml
 
+from helpers.downloads import LOCAL_COPY, cache_folder
+
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
@@ -189,8 +191,9 @@ def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
     """Hash everything that a chapter's result depends on.
 
     That is its source, its parameters, the helpers it imports, every file under ``data/``,
-    ``book/matplotlibrc``, the registry of downloads in use, the pins, the versions that are really
-    installed, Python's own, and the worker, which checks and tidies what it executed.
+    ``book/matplotlibrc``, the registry of downloads in use, the pretrained weights on this
+    machine if it asks for them, the pins, the versions that are really installed, Python's own,
+    and the worker, which checks and tidies what it executed.
     A module imported by a computed name escapes, so helpers do not do that.
     """
     files = [
@@ -203,6 +206,7 @@ def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
     registry = Path(os.environ.get(REGISTRY) or root / "data" / "registry.json")
     facts = {
         "parameters": parameters,
+        "weights": weights_here() if parameters.get("weights") == "pretrained" else None,
         "registry": digest(registry) if registry.is_file() else None,
         "worker": digest(Path(__file__).with_name("worker.py")),
         "files": {p.relative_to(root).as_posix(): digest(p) for p in files if p.is_file()},
@@ -210,6 +214,13 @@ def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
         "python": platform.python_version(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def weights_here() -> list[str]:
+    """Give the files of pretrained weights on this machine: chapters use those that are there."""
+    folders = [cache_folder(), *filter(None, [os.environ.get(LOCAL_COPY)])]
+    files = [path for folder in folders for path in Path(folder).glob("encoders/*/*")]
+    return sorted(f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files if p.is_file())
 
 
 def versions(root: Path) -> list[str]:

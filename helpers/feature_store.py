@@ -1,8 +1,9 @@
 """Where computed features are kept: whole matrices, and the shards of unfinished ones.
 
-A matrix is a safetensors file with a JSON file of the same name that says what it was computed
-from. While it is computed, finished rows wait as shards in a folder beside it. Every file is
-written whole or not at all, so that neither a killed process nor a second one does any harm.
+A matrix is a safetensors file that says in its header what it was computed from; a JSON file of
+the same name repeats it for readers. While it is computed, finished rows wait as shards in a
+folder beside it. Every file is written whole or not at all, so that neither a killed process nor
+a second one does any harm.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import uuid
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from helpers._files import atomic_write
@@ -53,27 +54,30 @@ class StoredFeatures:
         Raises
         ------
         ValueError
-            The files are damaged.
+            The file is damaged.
         """
-        try:
-            provenance = json.loads(self.path.with_suffix(".json").read_text(encoding="utf-8"))
-            content = self.path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        if not self.path.is_file():
             return None
-        except ValueError as error:
-            raise ValueError(f"{self.path.with_suffix('.json')} is damaged: delete it") from error
-        if hashlib.sha256(content).hexdigest() != provenance["sha256"]:
+        try:
+            with safe_open(self.path, "numpy") as file:
+                features = file.get_tensor("features")
+                provenance = json.loads(file.metadata()["provenance"])
+            intact = provenance["sha256"] == hashlib.sha256(features.data).hexdigest()
+        except (SafetensorError, LookupError, TypeError, ValueError):
+            intact = False
+        if not intact:
             raise ValueError(f"{self.path} is damaged: delete it and compute the features again")
-        return load(content)["features"], provenance
+        return features, provenance
 
     def write(self, features, provenance):
-        """Write the finished matrix and its provenance, then drop the shards."""
-        content = save({"features": np.ascontiguousarray(features, np.float32)})
-        provenance = {**provenance, "sha256": hashlib.sha256(content).hexdigest()}
+        """Write the finished matrix with its provenance, and that as JSON; drop the shards."""
+        provenance = {**provenance, "sha256": hashlib.sha256(features.data).hexdigest()}
+        text = json.dumps(provenance, indent=1)
         with atomic_write(self.path.with_suffix(".json")) as file:
-            file.write(json.dumps(provenance, indent=1).encode())
-        with atomic_write(self.path) as file:  # the matrix last: where it is, its JSON is too
-            file.write(content)
+            file.write(text.encode())
+        # The matrix holds it too: one file, so that two processes cannot mix up theirs.
+        with atomic_write(self.path) as file:
+            file.write(save({"features": features}, {"provenance": text}))
         shutil.rmtree(self.parts, ignore_errors=True)
         return provenance
 
@@ -83,27 +87,23 @@ class StoredFeatures:
             file.write(json.dumps(self.facts, indent=1).encode())
 
     def read_shards(self):
-        """Rows that an unfinished computation left: {row: features}."""
-        rows = {}
+        """Yield what an unfinished computation left: rows (k,) and features (k, n_features)."""
         for path in sorted(self.parts.glob("*.safetensors")):
+            # Another process may have finished the matrix and dropped the shards meanwhile.
             with contextlib.suppress(FileNotFoundError, SafetensorError, KeyError):
                 shard = load(path.read_bytes())
-                rows |= dict(zip(shard["rows"].tolist(), shard["features"], strict=True))
-        return rows
+                yield shard["rows"], shard["features"]
 
-    def write_shard(self, rows):
-        """Write finished rows, {row: features}, under a name that no other process uses.
+    def write_shard(self, rows, features):
+        """Write finished rows (k,) and features (k, n_features) under a name of their own.
 
         Raises
         ------
         OSError
             The shard cannot be written; those written before stay.
         """
-        if not rows:
+        if not len(rows):
             return
-        content = {
-            "rows": np.array(list(rows), np.int64),
-            "features": np.array(list(rows.values()), np.float32),
-        }
+        content = {"rows": np.asarray(rows, np.int64), "features": features}
         with atomic_write(self.parts / f"{os.getpid()}-{uuid.uuid4().hex}.safetensors") as file:
             file.write(save(content))

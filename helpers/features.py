@@ -27,7 +27,7 @@ from helpers import feature_store
 from helpers.encoders import Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.images import MAX_PIXELS, ImageError, image_digest, list_images
-from helpers.preprocessing import input_rule, prepare, read_checked
+from helpers.preprocessing import check_options, input_rule, prepare_batch, read_checked
 from helpers.reduction import aggregate_sections
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
@@ -168,52 +168,57 @@ def extract(
     images = _as_list(images)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, weights)
-    reading = {"value_range": value_range, "max_pixels": max_pixels}
+    check_options(encoder.entry, pipeline, normalize)
+    options = {"pipeline": pipeline, "normalize": normalize}
+    options |= {"value_range": value_range, "max_pixels": max_pixels}
     with ThreadPoolExecutor(n_cores()) as pool:
         digests = list(pool.map(_digest_or_error, images))
-    key = _key(encoder, digests, pipeline, normalize, value_range, compile)
-    stored = None
+    key = _key(encoder, digests, options, compile)
+    stored, found = None, None
     if store is not False:
         folder = feature_store.store_folder(store) / (name or f"data-{key['data'][:12]}")
         stored = feature_store.StoredFeatures(folder, encoder.name, key)
         found = stored.read()
-        if found is not None:
-            skipped = {int(i): reason for i, reason in found[1]["skipped"].items()}
-            _report(skipped, images, on_error)
-            return Extraction(found[0], skipped, found[1], stored.path)
+    if found is not None:
+        skipped = {int(i): reason for i, reason in found[1]["skipped"].items()}
+        _report(skipped, images, on_error)
+        return Extraction(found[0], skipped, found[1], stored.path)
+    run = {"batch_size": batch_size, "workers": workers, "compile": compile, "progress": progress}
+    features, skipped, facts = _extract_new(
+        encoder, images, digests, options, on_error, stored, run
+    )
+    provenance = {**encoder.provenance(), **key, **facts}
+    if stored is not None:
+        provenance = stored.write(features, provenance)
+    return Extraction(features, skipped, provenance, stored and stored.path)
+
+
+def _extract_new(encoder, images, digests, options, on_error, stored, run):
+    """Check all images, then compute each kind once: the matrix, skipped images, facts."""
     first = {}  # the first image of each kind
     for i, digest in enumerate(digests):
         first.setdefault(digest, i)
     unique = list(first.values())
-    shapes, errors = _check(images, unique, encoder.entry, pipeline, reading)
+    shapes, errors = _check(images, unique, encoder.entry, options)
     skipped = {i: errors[first[d]] for i, d in enumerate(digests) if first[d] in errors}
     _report(skipped, images, on_error)
-    good = [i for i in unique if i not in errors]
-    if not good:
+    if not shapes:
         raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
     start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
     if stored is not None:
         stored.begin()
-    options = {"pipeline": pipeline, "normalize": normalize, **reading}
-    run = {"batch_size": batch_size, "workers": workers, "compile": compile, "progress": progress}
-    rows = _compute(encoder, images, good, shapes, options, stored, run)
-    features = np.full((len(images), encoder.n_features), np.nan, np.float32)
+    features = _compute(encoder, images, shapes, options, stored, run)
     for i, digest in enumerate(digests):
-        if i not in skipped:
-            features[i] = rows[first[digest]]
-    provenance = {
-        **encoder.provenance(),
-        **key,
-        "pipeline": pipeline,
+        features[i] = features[first[digest]]
+    facts = {
+        "pipeline": options["pipeline"],
         "n_images": len(images),
-        "n_computed": len(good),
+        "n_computed": len(shapes),
         "skipped": {str(i): reason for i, reason in skipped.items()},
         "date": date.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - start, 2),
     }
-    if stored is not None:
-        provenance = stored.write(features, provenance)
-    return Extraction(features, skipped, provenance, stored and stored.path)
+    return features, skipped, facts
 
 
 class ViTFeatures(TransformerMixin, BaseEstimator):
@@ -326,7 +331,7 @@ def _digest_or_error(image):
         return f"unreadable: {error}"
 
 
-def _key(encoder, digests, pipeline, normalize, value_range, compile):
+def _key(encoder, digests, options, compile):
     """Everything that changes the numbers."""
     here = Path(__file__).parent
     entry = encoder.entry
@@ -334,10 +339,10 @@ def _key(encoder, digests, pipeline, normalize, value_range, compile):
     own = ("fingerprint", "weights", "config", "pooling", "interpolation", "dtype", "device")
     return {
         **{name: provenance[name] for name in own},
-        "input": [pipeline, entry.crop, entry.input_size],
-        "normalize": normalize,
-        "mean_std": [entry.mean, entry.std] if normalize == "encoder" else None,
-        "value_range": value_range,
+        "input": [options["pipeline"], entry.crop, entry.input_size],
+        "normalize": options["normalize"],
+        "mean_std": [entry.mean, entry.std] if options["normalize"] == "encoder" else None,
+        "value_range": options["value_range"],
         "compile": compile,
         "versions": {name: _version(name) for name in LIBRARIES},
         "code": {n: hashlib.sha256((here / n).read_bytes()).hexdigest()[:16] for n in CODE},
@@ -349,14 +354,15 @@ def _name(image, index):
     return str(image) if isinstance(image, str | os.PathLike) else f"image {index}"
 
 
-def _check(images, indices, entry, pipeline, reading):
-    """Read every image once: its input shape, or what is wrong with it."""
+def _check(images, indices, entry, options):
+    """Read every image once: {index: input shape}, and {index: what is wrong}."""
+    pipeline, limits = options["pipeline"], (options["value_range"], options["max_pixels"])
 
     def look(index):
         try:
-            if _cannot_be_wrong(images[index], pipeline, reading):
+            if _cannot_be_wrong(images[index], options):
                 return input_rule(entry, images[index].shape, pipeline).shape, None
-            return read_checked(images[index], entry, pipeline, **reading)[1].shape, None
+            return read_checked(images[index], entry, pipeline, *limits)[1].shape, None
         except (ImageError, OSError) as error:
             return None, str(error)
 
@@ -368,15 +374,15 @@ def _check(images, indices, entry, pipeline, reading):
     )
 
 
-def _cannot_be_wrong(image, pipeline, reading):
+def _cannot_be_wrong(image, options):
     """Whether every pixel is valid for its type alone, as in thousands of small sections."""
     return (
-        pipeline == "section"
+        options["pipeline"] == "section"
         and isinstance(image, np.ndarray)
         and image.dtype == np.uint8
         and image.ndim == 2
-        and reading["value_range"] is None
-        and image.size <= reading["max_pixels"]
+        and options["value_range"] is None
+        and image.size <= options["max_pixels"]
     )
 
 
@@ -394,50 +400,51 @@ def _report(skipped, images, on_error):
     warnings.warn(f"{count}; their rows are NaN:\n{listed}", stacklevel=4)
 
 
-def _compute(encoder, images, indices, shapes, options, stored, run):
-    """Features of the images at `indices`: {index: (n_features,)}."""
-    rows = stored.read_shards() if stored is not None else {}
-    rows = {i: rows[i] for i in indices if i in rows}
+def _compute(encoder, images, shapes, options, stored, run):
+    """Matrix (n, n_features): rows of the images in `shapes` filled, the others NaN."""
+    features = np.full((len(images), encoder.n_features), np.nan, np.float32)
+    done = set()
+    for rows, values in stored.read_shards() if stored is not None else ():
+        features[rows] = values
+        done.update(rows.tolist())
     largest = max(shapes.values(), key=np.prod)
-    todo = _batches(encoder, indices, shapes, rows, run["batch_size"])
+    todo = _batches(encoder, shapes, done, run["batch_size"])
     count = run["workers"]
     if count is None:
         size = run["batch_size"] or choose_batch_size(encoder, largest)
-        count = (
-            n_cores() if encoder.device.type != "cpu" else choose_workers(encoder, largest, size)
-        )
+        on_cpu = encoder.device.type == "cpu"
+        count = choose_workers(encoder, largest, size) if on_cpu else n_cores()
     if run["compile"]:
         encoder, count = encoder.compiled(), 1
 
     def load(batch):
-        pixels = [prepare(images[i], encoder, **options) for i in batch]
-        channels = max(len(p) for p in pixels)
-        return np.stack([np.broadcast_to(p, (channels, *p.shape[1:])) for p in pixels])
+        return prepare_batch([images[i] for i in batch], encoder, **options)
 
-    fresh, last = {}, time.monotonic()
+    fresh, last = [], time.monotonic()
     try:
-        with _bar(encoder, len(indices), len(rows), run["progress"]) as bar:
-            for batch, features in forward_batches(encoder, load, todo, workers=count):
-                fresh |= dict(zip(batch, features, strict=True))
+        with _bar(encoder, len(shapes), len(done), run["progress"]) as bar:
+            for batch, values in forward_batches(encoder, load, todo, workers=count):
+                features[batch] = values
+                fresh += batch
                 bar.update(len(batch))
                 if stored is not None and time.monotonic() - last >= SHARD_SECONDS:
-                    stored.write_shard(fresh)
-                    rows, fresh, last = rows | fresh, {}, time.monotonic()
+                    stored.write_shard(fresh, features[fresh])
+                    fresh, last = [], time.monotonic()
     except BaseException:  # Ctrl-C above all
         if stored is not None:
-            stored.write_shard(fresh)
+            stored.write_shard(fresh, features[fresh])
         raise
-    return rows | fresh
+    return features
 
 
-def _batches(encoder, indices, shapes, done, size):
+def _batches(encoder, shapes, done, size):
     """Indices in batches of one shape, those left out that are done.
 
     Batches do not depend on what is done, so that a rerun gives the same bits.
     """
     groups = collections.defaultdict(list)
-    for i in indices:
-        groups[shapes[i]].append(i)
+    for i, shape in shapes.items():
+        groups[shape].append(i)
     batches = []
     for shape, members in groups.items():
         step = size or choose_batch_size(encoder, shape)

@@ -60,8 +60,7 @@ def input_rule(encoder, shape, pipeline="micrograph"):
     InputRule(split=1, crop=(658, 728), shape=(658, 728))
     """
     entry = find_entry(encoder)
-    if pipeline not in PIPELINES:
-        raise ValueError(f"pipeline is {pipeline!r}: expected one of {PIPELINES}")
+    check_options(entry, pipeline, "none")
     height, width = shape
     side, size = min(shape), entry.input_size
     if side < entry.crop:
@@ -179,6 +178,68 @@ def prepare(
     ndarray of float32, shape (1, H, W) or (3, H, W)
     """
     entry = find_entry(encoder)
+    check_options(entry, pipeline, normalize)
+    pixels, rule = read_checked(image, entry, pipeline, value_range, max_pixels)
+    pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
+    return _normalized(_fit(pixels[None], rule), entry, normalize)[0]
+
+
+def prepare_batch(images, encoder, pipeline="micrograph", normalize="none", **reading):
+    """The inputs of several images of one input shape, as one array.
+
+    Parameters
+    ----------
+    images : sequence
+        See `prepare`; small two-phase sections (uint8) are handled all at once.
+    encoder, pipeline, normalize, **reading
+        As in `prepare`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 1, H, W) or (n, 3, H, W)
+
+    Examples
+    --------
+    >>> prepare_batch([np.eye(51), np.ones((51, 51))], "clip-b16", "section").shape
+    (2, 1, 224, 224)
+    """
+    entry = find_entry(encoder)
+    arrays = pipeline == "section" and all(isinstance(image, np.ndarray) for image in images)
+    if arrays and len({(i.dtype, i.shape) for i in images}) == 1 and images[0].dtype == np.uint8:
+        stack = np.stack(images)
+        if stack.ndim == 3 and stack.max() <= 1 and not reading.get("value_range"):
+            rule = input_rule(entry, stack.shape[1:], pipeline)
+            pixels = _fit(stack[:, None].astype(np.float32), rule)
+            return _normalized(pixels, entry, normalize)
+    pixels = [prepare(image, entry, pipeline, normalize, **reading) for image in images]
+    channels = max(len(p) for p in pixels)
+    return np.stack([np.broadcast_to(p, (channels, *p.shape[1:])) for p in pixels])
+
+
+def _fit(pixels, rule):
+    """Pixels (n, c, h, w) split, cropped at the top left, and resized."""
+    if rule.split > 1:  # only as many pixels as are kept
+        rows, columns = (-(-n // rule.split) for n in rule.crop)
+        pixels = pixels[..., :rows, :columns].repeat(rule.split, axis=2).repeat(rule.split, axis=3)
+    pixels = np.ascontiguousarray(pixels[..., : rule.crop[0], : rule.crop[1]])
+    if rule.crop == rule.shape:
+        return pixels
+    return torch.nn.functional.interpolate(
+        torch.from_numpy(pixels), rule.shape, mode="bilinear", antialias=True
+    ).numpy()
+
+
+def _normalized(pixels, entry, normalize):
+    if normalize == "none":
+        return pixels
+    mean, std = (np.float32(v)[:, None, None] for v in (entry.mean, entry.std))
+    return (pixels - mean) / std
+
+
+def check_options(entry, pipeline, normalize):
+    """Raise a ValueError that names an option which is unknown or does not suit the encoder."""
+    if pipeline not in PIPELINES:
+        raise ValueError(f"pipeline is {pipeline!r}: expected one of {PIPELINES}")
     if normalize not in NORMALIZATIONS:
         raise ValueError(f"normalize is {normalize!r}: expected one of {NORMALIZATIONS}")
     if normalize == "encoder" and entry.mean is None:
@@ -186,20 +247,6 @@ def prepare(
             f"normalize is 'encoder', but {entry.name} states no mean and standard deviation: add "
             "a preprocessor_config.json with image_mean and image_std, or use 'none'"
         )
-    pixels, rule = read_checked(image, entry, pipeline, value_range, max_pixels)
-    pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
-    if rule.split > 1:  # only as many pixels as are kept
-        rows, columns = (-(-n // rule.split) for n in rule.crop)
-        pixels = pixels[:, :rows, :columns].repeat(rule.split, axis=1).repeat(rule.split, axis=2)
-    pixels = np.ascontiguousarray(pixels[:, : rule.crop[0], : rule.crop[1]])
-    if rule.crop != rule.shape:
-        pixels = torch.nn.functional.interpolate(
-            torch.from_numpy(pixels)[None], rule.shape, mode="bilinear", antialias=True
-        )[0].numpy()
-    if normalize == "encoder":
-        mean, std = (np.float32(v)[:, None, None] for v in (entry.mean, entry.std))
-        pixels = (pixels - mean) / std
-    return pixels
 
 
 def read_checked(image, encoder, pipeline, value_range=None, max_pixels=MAX_PIXELS):

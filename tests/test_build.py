@@ -17,7 +17,14 @@ import pytest
 
 import bookbuild.__main__ as build
 from bookbuild import site
-from bookbuild.chapters import ROOT, BuildError, imported_helpers, notebook_text, toc_entries
+from bookbuild.chapters import (
+    ROOT,
+    BuildError,
+    chapter_key,
+    imported_helpers,
+    notebook_text,
+    toc_entries,
+)
 from bookbuild.lock import locked
 from bookbuild.sync import sync
 from bookbuild.worker import MissingAltText, check_alt_texts
@@ -142,6 +149,18 @@ def test_a_changed_pin_reruns_all_but_a_test_tool_does_not(pretend_executed):
     assert planned(pretend_executed) == set()
     pyproject.write_text(text.replace("numpy==0", "numpy==1"), encoding="utf-8")
     assert planned(pretend_executed) == {"10_a", "20_b"}
+
+
+def test_fetched_weights_rerun_the_chapters_that_use_them(project, monkeypatch, tmp_path):
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+    chapter = build.chapters_in_toc(project)[0]
+    keys = []
+    for weights in ("embedded", "pretrained"):
+        keys.append([chapter_key(project, chapter, {"weights": weights})])
+        write(tmp_path / "cache" / "encoders" / weights / "manifest.json", "{}")
+        keys[-1].append(chapter_key(project, chapter, {"weights": weights}))
+    assert keys[0][0] == keys[0][1]
+    assert len({*keys[0], *keys[1]}) == 3
 
 
 def test_another_registry_of_downloads_reruns_all(pretend_executed, monkeypatch):

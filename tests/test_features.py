@@ -213,9 +213,8 @@ def test_a_damaged_store_is_told(dinov2):
         extract(sections(3), dinov2)
     path.unlink()
     assert extract(sections(3), dinov2).path == path
-    assert path.read_bytes() == content
-    path.with_suffix(".json").write_text("{")
-    with pytest.raises(ValueError, match=r"json is damaged: delete it"):
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match="is damaged: delete it"):
         extract(sections(3), dinov2)
 
 

@@ -1,0 +1,350 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Features from vision transformers
+#
+# The idea of the paper fits in one sentence: send an image through a network that others have
+# trained on photographs, change nothing in the network, and use what comes out as a description
+# of the microstructure {cite}`whitman2025`. **What comes out, what does it cost, and how can one be
+# sure that it is what one thinks it is?**
+#
+# This page assumes that you know what a matrix product is, and nothing about transformers.
+
+# %%
+import tempfile
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+
+from helpers import plots_images
+from helpers.datasets import DATA, load_two_phase, paper_results
+from helpers.encoders import ENCODERS, load_encoder
+from helpers.features import ViTFeatures, extract, extract_features
+from helpers.preprocessing import input_rule, preprocess_section
+from helpers.weights import how_to_get, weights_at_hand
+
+# %% tags=["parameters"]
+data = "embedded"
+weights = "embedded"
+
+# %% tags=["hide-input"]
+study = load_two_phase(data)
+sections = study.sections.reshape(-1, *study.sections.shape[-2:])
+name = "dinov2-s14"
+trained = weights == "pretrained" and weights_at_hand(ENCODERS[name]) is not None
+encoder = load_encoder(name, "pretrained" if trained else "random")
+about = (
+    f"**Weights: pretrained** {encoder.title}."
+    if trained
+    else f"**Weights: random**, {encoder.title}. The network on this page has the size and the cost of "
+    "the real one and has learned nothing: its features show how things work, not how well. "
+    f"For the trained weights, {how_to_get(ENCODERS[name])}; then `make book PROFILE=paper`."
+)
+display(Markdown(f"{study.notice} {about}"))
+
+# %% [markdown]
+# ## The encoders of the paper
+#
+# An *encoder* is such a network, frozen: its weights stay as they are. The paper compares eight
+# vision transformers of three families and, as a network made for microscopy, a ResNet-50 that
+# was trained on micrographs (MicroNet). The families differ in what they were trained for:
+#
+# - **CLIP** {cite}`radford2021` saw pairs of images and captions, and learned which belong together.
+# - **DINOv2** {cite}`oquab2023` saw images without captions, and learned to describe two crops of
+#   one image alike.
+# - **SAM** {cite}`kirillov2023` learned to outline the objects in an image.
+# - **MicroNet** {cite}`stuckner2022` is a convolutional network that learned to sort micrographs
+#   into classes.
+#
+# The letter is the size (S small, B base, L large, G giant, H huge), the number the side of a
+# patch in pixels. The table is Fig. 1 of the paper with what one needs to know to use it; it is
+# made from the registry in `data/registry.json`, from which the encoders are loaded.
+
+
+# %% tags=["hide-input"]
+def tokens(entry, shape=(51, 51)):
+    """Patches of a section, as this encoder gets it."""
+    height, width = input_rule(entry, shape, "section").shape
+    return (height // entry.patch) * (width // entry.patch) if entry.patch else None
+
+
+kinds = {"cls": "class token", "pooler": "class token", "mean": "mean of the patch tokens"}
+
+# %% tags=["hide-input"]
+table = {
+    e.title: {
+        "features": e.n_features,
+        "patch": "none" if e.patch is None else f"{e.patch} x {e.patch}",
+        "input": "any" if e.input_size is None else f"{e.input_size} x {e.input_size}",
+        "patches of a section": tokens(e) or "none",
+        "feature": "mean over the image" if e.family == "resnet" else kinds[e.pooling],
+        "download [MB]": f"{e.size / 1e6:,.0f}",
+        "licence": e.licence,
+    }
+    for e in ENCODERS.values()
+}
+pd.DataFrame(table).T.rename_axis("encoder").reset_index().style.hide(axis="index")
+
+# %% [markdown]
+# ## From pixels to tokens
+#
+# **Patches.** A vision transformer does not look at pixels. It cuts the image into patches and
+# treats each as a whole, as a language model treats a word. A section of 51 x 51 pixels, cut to
+# 42 x 42 for DINOv2 ({doc}`20_preprocessing`), has nine.
+
+# %% mystnb={"figure": {"caption": "The nine patches of a section for DINOv2, 14 x 14 pixels each. The network never compares pixels of different patches directly.", "name": "fig-features-patches"}, "image": {"alt": "Nine small black and white images in a row, the patches of one two-phase section from the top left to the bottom right."}} tags=["hide-input"]
+of_mid_fraction = abs(sections.mean(axis=(1, 2)) - 0.5) < 0.02
+borders = (np.diff(sections, axis=1) != 0).sum((1, 2)) * of_mid_fraction
+section = sections[borders.argmax()]
+pixels = preprocess_section(section, name)
+side = ENCODERS[name].patch
+patches = [
+    pixels[0, row : row + side, column : column + side]
+    for row in range(0, 42, side)
+    for column in range(0, 42, side)
+]
+plots_images.plot_images(patches, [f"patch {i}" for i in range(1, 10)])
+
+# %% [markdown]
+# **Tokens.** The pixels of a patch, 14 x 14 x 3 numbers, are multiplied by a matrix of learned
+# weights. The result, a vector of 384 numbers for the smallest DINOv2, is called a *token*. To
+# each token a second learned vector is added that says where in the image the patch was: the
+# *position embedding*. Without it, the patches could be shuffled and nothing would change.
+#
+# **The class token.** One more token is put in front that belongs to no patch. It is the same for
+# every image at first. While it passes through the network it collects what matters about the
+# whole image, because the network was trained to do its task with this token alone.
+
+# %%
+model = encoder.model
+with torch.inference_mode():
+    batch = torch.from_numpy(pixels)[None]
+    patch_tokens = model.embeddings.patch_embeddings(batch)
+    all_tokens = model.embeddings(batch)
+print("pixels of the batch:      ", tuple(batch.shape), "images, channels, rows, columns")
+print("tokens of the patches:    ", tuple(patch_tokens.shape), "images, patches, numbers")
+print("with the class token:     ", tuple(all_tokens.shape))
+
+# %% [markdown]
+# **Attention.** Now the tokens talk to each other. In each of 12 layers, every token $i$ asks a
+# question (its *query* $q_i$), every token $j$ shows a label (its *key* $k_j$) and has something to
+# tell (its *value* $v_j$); all three are products of the token and learned matrices. How well
+# label $j$ answers question $i$ decides how much of value $j$ token $i$ takes over:
+#
+# $$
+# \text{token}_i \leftarrow \text{token}_i + W \sum_j a_{ij} v_j ,
+# \qquad a_{ij} = \frac{\exp(q_i \cdot k_j / \sqrt{d})}{\sum_l \exp(q_i \cdot k_l / \sqrt{d})} .
+# $$
+#
+# The weights $a_{ij}$ of one token sum to one. After that, each token goes through a small network
+# of its own (two matrix products), and the next layer begins. Any two patches can exchange
+# information in a single layer, however far apart they are. The price: the number of weights
+# $a_{ij}$ grows with the square of the number of tokens.
+#
+# **The feature.** After the last layer we keep one vector an image:
+#
+# - DINOv2 and CLIP: the class token, after a last normalisation.
+# - SAM has no class token; the paper averages its output over all positions of the image.
+# - The ResNet has no tokens at all; its last maps are averaged over the image.
+#
+# In code all of that is one call.
+
+# %%
+features = encoder(torch.from_numpy(pixels)[None])
+print(features.shape, features.dtype)
+print(features[0, :5].numpy())
+
+# %% [markdown]
+# ## A matrix of features
+#
+# `extract_features` takes a stack of images, or a folder of files, and gives the matrix that every
+# later chapter starts from: one row an image. It cuts the work into batches, uses all cores (or
+# the GPU), and computes equal images once. Here are the first 300 sections.
+
+# %%
+some = sections[:300]
+store = tempfile.TemporaryDirectory()  # so that this page leaves nothing behind
+X = extract_features(some, encoder, pipeline="section", store=store.name)
+X.shape, X.dtype
+
+# %% [markdown]
+# Is it the same as sending the images through the network one by one, without any batches?
+
+# %%
+one_by_one = np.concatenate(
+    [encoder(torch.from_numpy(preprocess_section(s, encoder))[None]).numpy() for s in some[:20]]
+)
+difference = np.abs(X[:20] - one_by_one).max() / np.abs(one_by_one).max()
+print(f"largest difference, relative to the largest feature: {difference:.0e}")
+
+# %% [markdown]
+# ```{admonition} Position embeddings: two rules
+# :class: note
+# DINOv2 learned the places of 37 x 37 patches, an image of 518 x 518 pixels. For other sizes its
+# table of places is resized, and there are two ways to do it. The authors' own code, with which
+# the paper's features were made, scales by $(n + 0.1)/37$ for $n$ patches a side; the version on
+# the Hugging Face hub resizes to $n$ exactly. With few patches they sample the table at slightly
+# different points. `load_encoder(..., interpolation="hub")`, the default, is the authors' rule;
+# `interpolation="hf"` the other.
+# ```
+
+# %%
+other = load_encoder(name, encoder.weights, interpolation="hf")
+hub, hf = (
+    extract_features(some, e, pipeline="section", store=store.name) for e in (encoder, other)
+)
+rules_differ = np.linalg.norm(hub - hf) / np.linalg.norm(hub)
+print(f"relative difference of the features of {len(some)} sections: {rules_differ:.0e}")
+
+# %% [markdown]
+# ## Computed once
+#
+# Features are expensive and never change, so they are kept. `extract` returns them with their
+# *provenance*: everything that the numbers depend on. It is stored beside the matrix, and its
+# hash is part of the file's name. Another image, another preprocessing, other weights or another
+# version of a library make another file; nothing is ever mixed up.
+
+# %%
+again = extract(some, encoder, pipeline="section", store=store.name)
+facts = ["encoder", "weights", "fingerprint", "revision", "interpolation", "normalize", "dtype"]
+for fact in facts:
+    print(f"{fact:14}", again.provenance[fact])
+assert np.array_equal(again.features, X)  # read, not computed
+
+# %% [markdown]
+# - The **fingerprint** is a hash of all weights. It tells a trained network from a random one and
+#   one version from the next.
+# - While a matrix is computed, finished rows are written every few seconds. If the process is
+#   stopped or killed, the next call goes on where it was.
+# - Without the argument `store`, everything goes to the folder that `MICROPROP_CACHE` names, or to
+#   the cache of your user account.
+#
+# ```{admonition} A network with random weights gives features too
+# :class: warning
+# They look like features, have the right shape, and a regression on them may even work a little.
+# So the loader refuses weights that are incomplete or do not fit, never falls back to random ones,
+# and writes "untrained" into every title where you asked for them with `weights="random"`.
+# ```
+
+# %%
+first, second = (load_encoder(name, "random", seed=seed) for seed in (0, 1))
+print(first.title, first.fingerprint[:12])
+print(second.title, second.fingerprint[:12])
+
+# %% [markdown]
+# ## In a scikit-learn pipeline
+#
+# `ViTFeatures` is the same as a transformer of scikit-learn. It takes one image a sample, or
+# several and aggregates their features. Everything that is fitted comes after it, so a pipeline
+# with it can be cross-validated as usual.
+
+# %%
+volumes = study.sections[:100]  # three sections each
+descriptor = ViTFeatures(
+    name, "concat", weights=encoder.weights, pipeline="section", store=store.name
+)
+pipeline = make_pipeline(descriptor, PCA(5, svd_solver="full"), LinearRegression())
+pipeline.fit(volumes, study.modulus[:100])
+print("descriptor:", descriptor.transform(volumes).shape)
+print("predicted moduli [GPa]:", pipeline.predict(volumes[:3]).round(1))
+
+# %% [markdown]
+# ## Your own encoder
+#
+# Any vision model that the library transformers knows, saved in a folder, is an encoder:
+#
+# ```python
+# encoder = load_encoder("my-models/dinov3", pooling="cls")
+# X = extract_features("my-micrographs", encoder)
+# ```
+#
+# `pooling` says what becomes the feature: the class token (`"cls"`), the mean of the patch tokens
+# (`"mean"`) or the model's own pooled output (`"pooler"`). To give an encoder a name, add an entry
+# to the registry; CONTRIBUTING says how.
+#
+# ## What it costs
+#
+# A forward pass is nearly all matrix products, so its cost can be counted. Case study 1 has 5900
+# volumes and so 17 700 sections. The times below are projected from measured rates; the networks
+# were full size, with random weights, which cost as much as trained ones.
+
+# %% tags=["hide-input"]
+rates = pd.read_csv(DATA / "extraction_rates.csv")
+rates["title"] = [ENCODERS[n].title for n in rates["encoder"]]
+rates["hours"] = 17_700 / rates["images_per_s"] / 3600
+
+
+def in_words(hours):
+    """A time in the unit that one would say."""
+    return f"{60 * hours:.1f} min" if hours < 1 else f"{hours:.1f} h"
+
+
+table = rates.assign(time=rates["hours"].map(in_words), share=100 * rates["share_of_peak"])
+shown = {"title": "encoder", "input": "input", "gflop_per_image": "GFLOP an image"}
+shown |= {"images_per_s": "images/s", "share": "share of peak [%]"}
+shown |= {"peak_memory_mb": "peak memory [MB]", "time": "17 700 sections"}
+shown |= {"dtype": "type", "hardware": "hardware"}
+table[list(shown)].rename(columns=shown).style.format(precision=1).format(
+    precision=0, subset=["share of peak [%]"]
+).hide(axis="index")
+
+# %% tags=["hide-input"]
+times = paper_results().query("quantity == 'extraction_time'").set_index("descriptor")["value"]
+cpu = rates[rates["hardware"].str.startswith("CPU")].set_index("encoder")
+transformers = cpu.drop("sam-h")[~cpu.drop("sam-h").index.str.contains("resnet")]
+quickest, slowest = transformers["hours"].idxmin(), transformers["hours"].idxmax()
+facts = cpu.iloc[0]
+display(
+    Markdown(f"""
+*Peak* is the rate of a large matrix product on the same machine in the same minute
+({facts["peak_gflops"]:.0f} GFLOP/s when the first row was measured). Measured on {facts["date"]} on
+{facts["hardware"]}, PyTorch {facts["torch"]}, by `{facts["command"]}` (commit {facts["commit"]}).
+
+The paper reports {times.iloc[0]:.0f} minutes to {times.iloc[1] / 60:.0f} hours for CLIP and DINOv2 and
+{times["sam-h"] / 60:.0f} hours for SAM, on a laptop. Here the quickest of these
+({ENCODERS[quickest].title}) would take {in_words(cpu.loc[quickest, "hours"])}, the slowest
+({ENCODERS[slowest].title}) {in_words(cpu.loc[slowest, "hours"])}, and SAM
+{in_words(cpu.loc["sam-h", "hours"])}.
+""")
+)
+
+# %% [markdown]
+# ## What we saw
+
+# %% tags=["hide-input"]
+store.cleanup()
+lightest, heaviest = cpu["gflop_per_image"].min(), cpu["gflop_per_image"].max()
+display(
+    Markdown(f"""
+- **An encoder turns an image into {cpu["n_features"].min()} to {cpu["n_features"].max()} numbers**: the
+  class token for CLIP and DINOv2, a mean over the image for SAM and the ResNet.
+- **Batches change nothing but the time**: features differ from those of single images by
+  {difference:.0e} of the largest one. The two rules for DINOv2's position embeddings differ by
+  {rules_differ:.0e} with the weights of this page.
+- **The cost spans a factor of {heaviest / lightest:,.0f}**, from {lightest:.1f} to {heaviest:,.0f} GFLOP
+  a section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
+  {tokens(ENCODERS["sam-h"]):,} for SAM.
+- **Which features predict a property** is the question of {{doc}}`40_case_study_1`. {about}
+""")
+)
+
+# %% [markdown]
+# ```{admonition} Try it
+# :class: tip
+# 1. Replace `some` by five sections that are all the same. How many images does the network see?
+#    (Look at `n_computed` in the provenance.)
+# 2. Load the encoder with `pooling="mean"`. Do features of a section and of its mirror image come
+#    closer to each other than with the class token?
+# 3. Compute the features with `dtype=torch.bfloat16`. By how much do they change?
+# ```

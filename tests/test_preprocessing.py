@@ -1,0 +1,157 @@
+"""Sizes and pixels of the two pipelines, against computations by other means."""
+
+import doctest
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import preprocessing
+from helpers.encoders import ENCODERS
+from helpers.images import ImageError
+from helpers.preprocessing import (
+    input_rule,
+    prepare,
+    preprocess_micrograph,
+    preprocess_section,
+)
+
+SECTION = np.random.default_rng(0).integers(0, 2, (51, 51), dtype=np.uint8)
+GREY = np.random.default_rng(1).integers(0, 256, (662, 731), dtype=np.uint8)
+# Of the paper's text and of facts on its files: what is kept of 51 x 51 and of 662 x 731.
+SECTIONS = {"dinov2": (1, 42, 42), "clip": (5, 224, 224), "resnet": (5, 224, 224)}
+SECTIONS |= {"sam": (21, 1024, 1024)}
+MICROGRAPHS = {
+    "clip-b16": (656, 656, 224),
+    "clip-b32": (640, 640, 224),
+    "clip-l14": (658, 658, 224),
+    "sam-h": (658, 658, 1024),
+    "micronet-resnet50": (662, 662, 224),
+    "imagenet-micronet-resnet50": (662, 662, 224),
+} | {f"dinov2-{size}14": (658, 728, None) for size in "sblg"}
+
+
+@pytest.mark.parametrize("module", [preprocessing])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_sections_are_cropped_or_split(name):
+    split, height, width = SECTIONS[ENCODERS[name].family]
+    expected = np.kron(SECTION, np.ones((split, split)))[:height, :width]
+    found = preprocess_section(SECTION, name)
+    assert (found.dtype, found.shape) == (np.float32, (3, height, width))
+    for channel in found:
+        np.testing.assert_array_equal(channel, expected)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_micrographs_are_cropped_at_the_top_left_and_resized(name):
+    height, width, size = MICROGRAPHS[name]
+    found = preprocess_micrograph(GREY, name)
+    cropped = GREY[:height, :width].astype(np.float32) / np.float32(255)
+    if size is None:
+        assert found.shape == (3, height, width)
+        np.testing.assert_allclose(found, np.stack([cropped] * 3), atol=1e-7)
+        return
+    # Pillow's bilinear filter is antialiased as well, and was written by others.
+    expected = Image.fromarray(cropped).resize((size, size), Image.Resampling.BILINEAR)
+    assert (found.dtype, found.shape) == (np.float32, (3, size, size))
+    for channel in found:
+        np.testing.assert_allclose(channel, np.asarray(expected), atol=1e-5)
+
+
+def test_the_table_covers_all_encoders():
+    assert set(MICROGRAPHS) == set(ENCODERS)
+
+
+@pytest.mark.parametrize("preprocess", [preprocess_section, preprocess_micrograph])
+@pytest.mark.parametrize("name", ["dinov2-b14", "clip-l14", "micronet-resnet50"])
+def test_normalisation_is_the_encoders_own(preprocess, name):
+    entry, image = ENCODERS[name], SECTION
+    plain, normal = (preprocess(image, name, n) for n in ("none", "encoder"))
+    mean, std = (np.array(v)[:, None, None] for v in (entry.mean, entry.std))
+    np.testing.assert_allclose(normal, (plain - mean) / std, rtol=1e-5, atol=1e-6)
+    assert normal.dtype == np.float32
+
+
+def test_colour_stays_colour():
+    colour = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    found = preprocess_micrograph(colour, "dinov2-s14")
+    np.testing.assert_allclose(found, colour[:42, :56].transpose(2, 0, 1) / 255, atol=1e-7)
+
+
+def test_one_channel_is_kept_where_it_says_it_all():
+    assert prepare(GREY, "dinov2-s14").shape == (1, 658, 728)
+    assert prepare(GREY, "dinov2-s14", normalize="encoder").shape == (3, 658, 728)
+
+
+def test_bit_depth_does_not_matter():
+    deep = preprocess_micrograph(GREY.astype(np.uint16) * 257, "clip-b16")
+    np.testing.assert_allclose(deep, preprocess_micrograph(GREY, "clip-b16"), atol=1e-6)
+
+
+def test_a_file_is_its_pixels(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(
+        preprocess_micrograph(tmp_path / "a.png", "sam-h"), preprocess_micrograph(GREY, "sam-h")
+    )
+
+
+def test_sections_of_one_phase_are_sections():
+    assert preprocess_section(np.zeros((51, 51), np.uint8), "clip-b16").max() == 0
+    assert preprocess_section(np.ones((51, 51), bool), "clip-b16").min() == 1
+
+
+def test_sections_of_other_sizes_are_split_by_the_smallest_factor():
+    assert input_rule("clip-b16", (100, 120), "section").split == 3
+    assert input_rule("sam-h", (1024, 1024), "section").split == 1
+    assert input_rule("dinov2-s14", (300, 200), "section").crop == (294, 196)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: preprocess_section(np.zeros((13, 51)), "dinov2-s14"), "13 x 51.*one patch"),
+        (lambda: preprocess_section(np.zeros((225, 225)), "clip-b16"), "225 x 225.*'micrograph'"),
+        (lambda: preprocess_section(np.full((51, 51), 2.0), "clip-b16"), "2.0"),
+        (lambda: preprocess_section(np.full((51, 51), np.nan), "clip-b16"), "nan"),
+        (lambda: preprocess_micrograph(np.zeros((99, 99)), "clip-b16"), "all pixels are 0"),
+        (lambda: preprocess_micrograph(GREY[:15], "clip-b16"), "15 x 731.*16 x 16"),
+        (lambda: preprocess_micrograph(GREY.astype(float), "clip-b16"), "value_range"),
+    ],
+)
+def test_bad_images_are_told(call, message):
+    with pytest.raises(ImageError, match=f"(?s){message}"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: preprocess_section(SECTION, "dinov2"), "encoder 'dinov2'"),
+        (lambda: preprocess_section(SECTION, "clip-b16", "imagenet"), "normalize is 'imagenet'"),
+        (lambda: input_rule("clip-b16", (51, 51), "slice"), "pipeline is 'slice'"),
+    ],
+)
+def test_unknown_options_are_told(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_an_encoder_without_statistics_cannot_normalise(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "dinov2", "patch_size": 7}')
+    with pytest.raises(ValueError, match=r"preprocessor_config\.json"):
+        preprocess_section(SECTION, tmp_path, "encoder")
+    assert preprocess_section(SECTION, tmp_path).shape == (3, 49, 49)
+
+
+def test_inputs_can_be_changed_by_the_caller():
+    found = preprocess_section(SECTION, "dinov2-s14")
+    found[:] = 7
+    assert torch.from_numpy(found).sum() > 0
+    assert SECTION.max() == 1
