@@ -103,18 +103,23 @@ pd.DataFrame(table).T.rename_axis("encoder").reset_index().style.hide(axis="inde
 # treats each as a whole, as a language model treats a word. A section of 51 x 51 pixels, cut to
 # 42 x 42 for DINOv2 ({doc}`20_preprocessing`), has nine.
 
-# %% mystnb={"figure": {"caption": "The nine patches of a section for DINOv2, 14 x 14 pixels each. The network never compares pixels of different patches directly.", "name": "fig-features-patches"}, "image": {"alt": "Nine small black and white images in a row, the patches of one two-phase section from the top left to the bottom right."}} tags=["hide-input"]
-of_mid_fraction = abs(sections.mean(axis=(1, 2)) - 0.5) < 0.02
-borders = (np.diff(sections, axis=1) != 0).sum((1, 2)) * of_mid_fraction
-section = sections[borders.argmax()]
+# %% mystnb={"figure": {"caption": "A section as DINOv2 gets it (left), and its nine patches, 14 x 14 pixels each. Inside the network a patch is one thing; its pixels are not looked at again.", "name": "fig-features-patches"}, "image": {"alt": "Left: a black and white section of 42 by 42 pixels with lines that divide it into three by three squares. Right: the nine squares, drawn apart in three rows."}} tags=["hide-input"]
+down, across = ((np.diff(sections, axis=axis) != 0).sum((1, 2)) for axis in (1, 2))
+section = sections[np.minimum(down, across).argmax()]  # one with much interface both ways
 pixels = preprocess_section(section, name)
 side = ENCODERS[name].patch
-patches = [
-    pixels[0, row : row + side, column : column + side]
-    for row in range(0, 42, side)
-    for column in range(0, 42, side)
-]
-plots_images.plot_images(patches, [f"patch {i}" for i in range(1, 10)])
+starts = range(0, 42, side)
+chains = {}
+for row, label in zip(starts, ("section", " ", "  "), strict=True):
+    first = plots_images.Step(pixels[0], "input", patch=side) if row == 0 else None
+    chains[label] = [first] + [
+        plots_images.Step(
+            pixels[0, row : row + side, column : column + side],
+            f"patch {3 * (row // side) + column // side + 1}",
+        )
+        for column in starts
+    ]
+plots_images.plot_steps(chains)
 
 # %% [markdown]
 # **Tokens.** The pixels of a patch, 14 x 14 x 3 numbers, are multiplied by a matrix of learned
@@ -205,7 +210,11 @@ hub, hf = (
     extract_features(some, e, pipeline="section", store=store.name) for e in (encoder, other)
 )
 rules_differ = np.linalg.norm(hub - hf) / np.linalg.norm(hub)
+table_is = (
+    "learned, and smooth" if trained else "random, noise without any smoothness: the worst case"
+)
 print(f"relative difference of the features of {len(some)} sections: {rules_differ:.0e}")
+print(f"(The table of places of this network is {table_is}.)")
 
 # %% [markdown]
 # ## Computed once
@@ -287,10 +296,13 @@ rates["hours"] = 17_700 / rates["images_per_s"] / 3600
 
 def in_words(hours):
     """A time in the unit that one would say."""
-    return f"{60 * hours:.1f} min" if hours < 1 else f"{hours:.1f} h"
+    if hours < 1:
+        return f"{60 * hours:.1f} min"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 table = rates.assign(time=rates["hours"].map(in_words), share=100 * rates["share_of_peak"])
+table["images_per_s"] = table["images_per_s"].map("{:.3g}".format)
 shown = {"title": "encoder", "input": "input", "gflop_per_image": "GFLOP an image"}
 shown |= {"images_per_s": "images/s", "share": "share of peak [%]"}
 shown |= {"peak_memory_mb": "peak memory [MB]", "time": "17 700 sections"}
@@ -330,8 +342,7 @@ display(
 - **An encoder turns an image into {cpu["n_features"].min()} to {cpu["n_features"].max()} numbers**: the
   class token for CLIP and DINOv2, a mean over the image for SAM and the ResNet.
 - **Batches change nothing but the time**: features differ from those of single images by
-  {difference:.0e} of the largest one. The two rules for DINOv2's position embeddings differ by
-  {rules_differ:.0e} with the weights of this page.
+  {difference:.0e} of the largest one.
 - **The cost spans a factor of {heaviest / lightest:,.0f}**, from {lightest:.1f} to {heaviest:,.0f} GFLOP
   a section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
   {tokens(ENCODERS["sam-h"]):,} for SAM.

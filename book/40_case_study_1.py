@@ -117,13 +117,15 @@ descriptors = {
 # not have: the smallest DINOv2 with *random* weights. It has never seen an image. What a trained
 # network gains over it, it gains from its training.
 
-# %%
+# %% tags=["remove-output"]
 sections = study.sections.reshape(-1, *shape)
 control = load_encoder("dinov2-s14", "random")
 for encoder in [control, *at_hand]:
     name = encoder if encoder in at_hand else control.title
     features = extract_features(sections, encoder, pipeline="section", name=f"two-phase-{data}")
     descriptors[name] = features.reshape(n, n_sections, -1)
+
+# %%
 {name: features.shape for name, features in descriptors.items()}
 
 # %% [markdown]

@@ -5,8 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import pickle
+import warnings
 
 import torch
+
+with warnings.catch_warnings():
+    # transformers imports it, and in notebooks without ipywidgets the first import warns.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    import tqdm.auto  # noqa: F401
 
 # Not learned, and saved by old versions of transformers only.
 NOT_WEIGHTS = ("position_ids",)

@@ -24,23 +24,30 @@ def plot_mape_bars(table):
     >>> len(plot_mape_bars(table.assign(test_mape=7.0)).axes)
     1
     """
-    models = list(table["model"].unique())
+    models, names = list(table["model"].unique()), list(table["descriptor"].unique())
     figure, axes = plt.subplots(
-        1, len(models), sharey=True, squeeze=False, figsize=(6.4, 3.2), layout="constrained"
+        1,
+        len(models),
+        sharey=True,
+        squeeze=False,
+        figsize=(7.6, 1.5 + 0.55 * len(names)),
+        layout="constrained",
     )
     for axis, model in zip(axes[0], models, strict=True):
         wide = table[table["model"] == model].pivot(
             index="descriptor", columns="aggregate", values="test_mape"
         )
-        wide = wide.loc[table["descriptor"].unique()]
-        wide.plot.bar(ax=axis, rot=0, legend=False, xlabel="", width=0.7)
+        wide = wide.loc[names[::-1], wide.columns[::-1]]  # the first on top
+        colours = [f"C{i}" for i in range(len(wide.columns))][::-1]
+        wide.plot.barh(ax=axis, legend=False, width=0.7, color=colours)
         for bars in axis.containers:
             axis.bar_label(bars, fmt="%.1f", padding=2)
-        axis.set_title(model)
-        axis.set_ylabel("MAPE of the test part [%]")
-        axis.margins(y=0.15)
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2, title="sections")
+        axis.set(title=model, xlabel="MAPE of the test part [%]", ylabel="")
+        axis.margins(x=0.18)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles[::-1], labels[::-1], loc="outside upper center", ncols=2, title="sections"
+    )
     plt.close(figure)
     return figure
 
