@@ -6,14 +6,13 @@ is the same for a scikit-learn ``Pipeline``.
 
 from __future__ import annotations
 
+import ast
 import collections
 import datetime
 import functools
 import hashlib
-import os
 import sys
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -24,23 +23,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm import tqdm
 
 from helpers import feature_store
+from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
 from helpers.encoders import Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
-from helpers.images import MAX_PIXELS, ImageError, image_digest, list_images
-from helpers.preprocessing import check_options, input_rule, prepare_batch, read_checked
+from helpers.images import MAX_PIXELS, ImageError
+from helpers.preprocessing import check_options, prepare_batch
 from helpers.reduction import aggregate_sections
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
-CODE = (
-    "_image_files.py",
-    "images.py",
-    "preprocessing.py",
-    "_networks.py",
-    "encoders.py",
-    "forward.py",
-    "features.py",
-)
+CODE = ("_image_files", "images", "preprocessing", "_networks", "encoders", "forward")
 
 
 class Extraction(NamedTuple):
@@ -165,14 +157,14 @@ def extract(
     for option, value in (("batch_size", batch_size), ("workers", workers)):
         if value is not None and value < 1:
             raise ValueError(f"{option} is {value}: expected at least 1, or None")
-    images = _as_list(images)
+    images = as_list(images)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, weights)
     check_options(encoder.entry, pipeline, normalize)
     options = {"pipeline": pipeline, "normalize": normalize}
     options |= {"value_range": value_range, "max_pixels": max_pixels}
     with ThreadPoolExecutor(n_cores()) as pool:
-        digests = list(pool.map(_digest_or_error, images))
+        digests = list(pool.map(digest_or_error, images))
     key = _key(encoder, digests, options, compile)
     stored, found = None, None
     if store is not False:
@@ -181,7 +173,7 @@ def extract(
         found = stored.read()
     if found is not None:
         skipped = {int(i): reason for i, reason in found[1]["skipped"].items()}
-        _report(skipped, images, on_error)
+        report_bad_images(skipped, images, on_error)
         return Extraction(found[0], skipped, found[1], stored.path)
     run = {"batch_size": batch_size, "workers": workers, "compile": compile, "progress": progress}
     features, skipped, facts = _extract_new(
@@ -199,9 +191,9 @@ def _extract_new(encoder, images, digests, options, on_error, stored, run):
     for i, digest in enumerate(digests):
         first.setdefault(digest, i)
     unique = list(first.values())
-    shapes, errors = _check(images, unique, encoder.entry, options)
+    shapes, errors = check_images(images, unique, encoder.entry, options)
     skipped = {i: errors[first[d]] for i, d in enumerate(digests) if first[d] in errors}
-    _report(skipped, images, on_error)
+    report_bad_images(skipped, images, on_error)
     if not shapes:
         raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
     start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
@@ -277,7 +269,7 @@ class ViTFeatures(TransformerMixin, BaseEstimator):
         """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""
         encoder = _loaded(str(self.encoder), self.weights, self.pooling, self.interpolation)
         options = {"pipeline": self.pipeline, "normalize": self.normalize, "store": self.store}
-        samples = [s if _is_group(s) else [s] for s in _as_list(X, grouped=True)]
+        samples = [s if _is_group(s) else [s] for s in as_list(X, grouped=True)]
         counts = {len(sample) for sample in samples}
         if len(counts) > 1:
             raise ValueError(f"samples have {sorted(counts)} images: expected as many for each")
@@ -305,35 +297,8 @@ def _is_group(sample):
     )
 
 
-def _as_list(images, grouped=False):
-    """The images as a list, one entry each (or one a sample)."""
-    if isinstance(images, str | os.PathLike):
-        images = list_images(images) if Path(images).is_dir() else [images]
-    if hasattr(images, "__array__") and not hasattr(images, "mode"):
-        images = np.asarray(images)
-        colour = images.ndim == 4 and images.shape[-1] in (1, 3, 4)
-        paths = images.ndim == 1 and images.dtype.kind in "OU"
-        if not (images.ndim == 3 or colour or paths or (grouped and images.ndim == 4)):
-            raise ImageError(
-                f"the array of images has shape {images.shape}: expected (n, h, w) or "
-                "(n, h, w, 3); write image[None] for one, volume.reshape(-1, h, w) for sections"
-            )
-    images = list(images)
-    if not images:
-        raise ImageError("there are no images: expected at least one")
-    return images
-
-
-def _digest_or_error(image):
-    try:
-        return image_digest(image)
-    except (ImageError, OSError, TypeError) as error:
-        return f"unreadable: {error}"
-
-
 def _key(encoder, digests, options, compile):
     """Everything that changes the numbers."""
-    here = Path(__file__).parent
     entry = encoder.entry
     provenance = encoder.provenance()
     own = ("fingerprint", "weights", "config", "pooling", "interpolation", "dtype", "device")
@@ -345,59 +310,9 @@ def _key(encoder, digests, options, compile):
         "value_range": options["value_range"],
         "compile": compile,
         "versions": {name: _version(name) for name in LIBRARIES},
-        "code": {n: hashlib.sha256((here / n).read_bytes()).hexdigest()[:16] for n in CODE},
+        "code": {name: _code(name) for name in CODE},
         "data": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
     }
-
-
-def _name(image, index):
-    return str(image) if isinstance(image, str | os.PathLike) else f"image {index}"
-
-
-def _check(images, indices, entry, options):
-    """Read every image once: {index: input shape}, and {index: what is wrong}."""
-    pipeline, limits = options["pipeline"], (options["value_range"], options["max_pixels"])
-
-    def look(index):
-        try:
-            if _cannot_be_wrong(images[index], options):
-                return input_rule(entry, images[index].shape, pipeline).shape, None
-            return read_checked(images[index], entry, pipeline, *limits)[1].shape, None
-        except (ImageError, OSError) as error:
-            return None, str(error)
-
-    with ThreadPoolExecutor(n_cores()) as pool:
-        results = dict(zip(indices, pool.map(look, indices), strict=True))
-    return (
-        {i: shape for i, (shape, error) in results.items() if error is None},
-        {i: error for i, (shape, error) in results.items() if error is not None},
-    )
-
-
-def _cannot_be_wrong(image, options):
-    """Whether every pixel is valid for its type alone, as in thousands of small sections."""
-    return (
-        options["pipeline"] == "section"
-        and isinstance(image, np.ndarray)
-        and image.dtype == np.uint8
-        and image.ndim == 2
-        and options["value_range"] is None
-        and image.size <= options["max_pixels"]
-    )
-
-
-def _report(skipped, images, on_error):
-    """Tell of bad images: an error, or a warning."""
-    if not skipped:
-        return
-    listed = "\n".join(f"  {_name(images[i], i)}: {reason}" for i, reason in skipped.items())
-    count = f"{len(skipped)} of {len(images)} images cannot be used"
-    if on_error == "raise":
-        raise ImageError(
-            f"{count}, and nothing was computed:\n{listed}\nMend or remove them, or pass "
-            "on_error='skip' to go on without them"
-        )
-    warnings.warn(f"{count}; their rows are NaN:\n{listed}", stacklevel=4)
 
 
 def _compute(encoder, images, shapes, options, stored, run):
@@ -466,6 +381,17 @@ def _bar(encoder, total, done, progress):
         delay=0 if terminal else 20,
         disable=not progress,
     )
+
+
+@functools.cache
+def _code(module):
+    """Hash of a module's code, which changes with neither its comments nor its docstrings."""
+    tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
 
 
 def _version(library):

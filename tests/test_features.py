@@ -192,6 +192,17 @@ def test_whatever_changes_the_numbers_changes_the_key(folders, monkeypatch):
     assert len(paths) == 10
 
 
+def test_the_key_follows_the_code_and_not_its_words(tmp_path, monkeypatch):
+    def key(text):
+        (tmp_path / "images.py").write_text(text)
+        return features._code.__wrapped__("images")
+
+    monkeypatch.setattr(features, "__file__", str(tmp_path / "features.py"))
+    code = 'def f(x):\n    """Say so."""\n    return x + 1\n'
+    assert key(code) == key("# why\n" + code.replace("Say so.", "Say it otherwise."))
+    assert key(code) != key(code.replace("1", "2"))
+
+
 def test_what_does_not_change_the_numbers_leaves_the_key(dinov2):
     paths = {
         extract(sections(9), dinov2, batch_size=b, workers=w).path
