@@ -26,7 +26,7 @@ from torch import from_numpy
 from torch.nn.functional import interpolate
 
 from helpers.datasets import load_two_phase
-from helpers.downloads import fetch
+from helpers.downloads import fetch, registry
 from helpers.encoders import ENCODERS
 from helpers.images import read_image
 from helpers.micrographs import gamma_prime_micrograph
@@ -46,9 +46,15 @@ if data == "embedded":
     kind = "synthetic"
     origin = "drawn by `helpers.micrographs`; no microscope took it"
 else:
-    micrograph = read_image(fetch("micrographs/spot3_0d_3.tif"))
-    kind = "real"
-    origin = "Ni-base superalloy, scanning electron microscope {cite}`stuckner2022`"
+    file = "micrographs/spot3_0d_3.tif"
+    micrograph = read_image(fetch(file))
+    fixture = registry()[file].get("fixture")
+    kind = "test fixture" if fixture else "real"
+    origin = (
+        "made by a test"
+        if fixture
+        else "Ni-base superalloy, scanning electron microscope {cite}`stuckner2022`"
+    )
 rows, columns = micrograph.shape
 notice = f"**Micrograph: {kind}**, {rows} x {columns} pixels ({origin})."
 display(Markdown(f"{study.notice} {notice} **Weights: none**, no network runs on this page."))
@@ -63,9 +69,9 @@ display(Markdown(f"{study.notice} {notice} **Weights: none**, no network runs on
 #
 # A vision transformer first cuts its input into square *patches*, say of 14 x 14 pixels, and turns
 # each into a vector. It has no use for a part of a patch. This is why the sides must be multiples
-# of the patch. It also learned, in training, which place in the image a patch has. CLIP
-# {cite}`radford2021` and SAM {cite}`kirillov2023` know the places of one size only, 224 x 224 and
-# 1024 x 1024 pixels. DINOv2 {cite}`oquab2023` is used with any number of patches: its table of
+# of the patch. It also learned, in training, which place in the image a patch has, as a table of
+# places for one size of image. For CLIP {cite}`radford2021` and SAM {cite}`kirillov2023` we keep to
+# that size, 224 x 224 and 1024 x 1024 pixels. DINOv2 {cite}`oquab2023` is used with any number of patches: its table of
 # places is interpolated. The ResNet, a convolutional network {cite}`stuckner2022`, has no patches.
 #
 # The table follows from the rules that the rest of this page goes through. *Kept* is the share of
@@ -90,7 +96,7 @@ table = pd.DataFrame(
         )
         for entry in ENCODERS.values()
     ],
-    columns=["encoder", "patch", "section", "section kept", "micrograph", "micrograph kept"],
+    columns=["encoder", "patch", "section to", "kept", "micrograph to", "kept "],
 )
 table.style.hide(axis="index")
 
@@ -201,20 +207,22 @@ pd.DataFrame(
     columns=[
         "encoder",
         "area kept [%]",
-        "mean change of the stiff fraction [points]",
-        "largest change [points]",
+        "mean absolute change of the stiff fraction [percentage points]",
+        "largest change [percentage points]",
     ],
 ).style.format(precision=1).hide(axis="index")
 
 # %% [markdown]
-# The paper calls the loss of pixels for CLIP and SAM minor. For DINOv2 it is larger, since 42 is
-# the last multiple of 14 below 51. A cropped section is no longer periodic either.
+# The paper calls the loss of pixels for CLIP and SAM minor; the table says how much area it is. For
+# DINOv2 it is larger, since 42 is the last multiple of 14 below 51. A cropped section is no longer
+# periodic either.
 #
 # ## A micrograph, by hand
 #
 # A micrograph is large and grey, and its phases have no sharp edges that interpolation could
-# spoil. DINOv2 gets it at its own scale: each side is cut to the largest multiple of 14. CLIP, SAM and the ResNet get the largest square at the top left (its side a
-# multiple of the patch for CLIP, of 14 for SAM, of nothing for the ResNet), resized bilinearly to
+# spoil. (The published micrographs of the second case study are segmented, black and white; they
+# go the same way.) DINOv2 gets it at its own scale: each side is cut to the largest multiple of 14. CLIP, SAM and the ResNet get the largest square at the top left (its side a
+# multiple of the patch for CLIP, of 14 for SAM, of any length for the ResNet), resized bilinearly to
 # the size they know.
 
 # %%
@@ -265,7 +273,7 @@ for name, tensor in tensors.items():
     ]
 plot_steps(chains)
 
-# %% mystnb={"figure": {"caption": "The original and the inputs, every pixel drawn at one size (the images of Fig. 7 of the paper). So large is what each network works on.", "name": "fig-preprocessing-sizes"}, "image": {"alt": "Four images at one scale: the original and the input of DINOv2 of nearly the same size, the small input of CLIP, and the large input of SAM."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The original and the inputs, every pixel drawn at one size (the form of Fig. 7 of the paper; whose micrograph it is, is said at the top). So large is what each network works on.", "name": "fig-preprocessing-sizes"}, "image": {"alt": "Four images at one scale: the original and the input of DINOv2 of nearly the same size, the small input of CLIP, and the large input of SAM."}} tags=["hide-input"]
 names = ["original", *(ENCODERS[name].title for name in shown[:3])]
 images = [micrograph, *(tensors[name][0] for name in shown[:3])]
 plot_images(
@@ -298,7 +306,7 @@ factors = [
 plot_images(
     inputs,
     [
-        f"{name}\none input pixel: {factor:.2f} pixels"
+        f"{name}\n1 input pixel = {factor:.2f} micrograph pixels"
         for name, factor in zip(pair, factors, strict=True)
     ],
 )
@@ -332,8 +340,8 @@ pd.DataFrame(
 #
 # Making an image smaller must throw detail away. There are two ways. Plain bilinear interpolation
 # looks at the four pixels around each new one and ignores the others. With *antialiasing* it
-# averages over all pixels that the new one stands for. The difference shows best on lamellae that
-# are finer than the new pixels.
+# takes a weighted mean over a neighbourhood that grows with the new pixel. The difference shows
+# best on lamellae that are closer together than two new pixels.
 
 # %%
 side = input_rule("clip-b16", example).crop[0]
@@ -366,14 +374,12 @@ display(
 )
 
 # %% [markdown]
-# On a micrograph the effect is quieter. We hold both ways against the plain mean of the pixels
-# that each new pixel covers, which keeps the area fractions of the phases.
+# On a micrograph the effect is quieter. We look at a square of 448 x 448 pixels, where each new
+# pixel covers exactly 2 x 2 old ones, and hold both ways against the mean of these four.
 
 # %%
-side = min(rows, columns) // 16 * 16
-square = micrograph[:side, :side]
-covered = interpolate(from_numpy(square.copy())[None, None], size=(224, 224), mode="area")
-covered = covered[0, 0].numpy()
+square = micrograph[:448, :448]
+covered = square.reshape(224, 2, 224, 2).mean(axis=(1, 3))
 versions = {
     "without antialiasing": shrink(square, False),
     "with antialiasing": shrink(square, True),
@@ -381,7 +387,7 @@ versions = {
 
 
 def rms(a, b):
-    """Root mean square difference in grey levels of 0 to 255."""
+    """Root mean square difference in grey levels, of which black to white has 255."""
     return 255 * np.sqrt(np.mean((a - b) ** 2))
 
 
@@ -400,14 +406,14 @@ assert rms(*(image.numpy() for image in large)) < 0.001
 display(
     Markdown(
         f"The two differ by {between:.1f} grey levels (root mean square; the input itself varies by "
-        f"{spread['with antialiasing']:.1f}). From the mean of the covered pixels the plain way is "
+        f"{spread['with antialiasing']:.1f}; of 255 from black to white). From the mean of the covered pixels the plain way is "
         f"{errors['without antialiasing']:.1f} levels away, antialiasing "
         f"{errors['with antialiasing']:.1f}. Enlarged to 1024 x 1024 pixels, as for SAM, the two ways "
         "give the same."
     )
 )
 
-# %% mystnb={"figure": {"caption": "A detail of the CLIP input, made without and with antialiasing, and the difference of the two; contrast stretched. Without it more of the noise comes through.", "name": "fig-preprocessing-detail"}, "image": {"alt": "Two details of one micrograph; the left one is noisier. The third image, their difference, is mostly fine noise."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A detail of the CLIP input, made without and with antialiasing, and the difference of the two; contrast stretched. Without antialiasing more of the noise comes through.", "name": "fig-preprocessing-detail"}, "image": {"alt": "Two details of one micrograph; the left one is noisier. The third image, their difference, is mostly fine noise."}} tags=["hide-input"]
 details = [image[:80, :80] for image in versions.values()]
 difference = details[0] - details[1]
 low, high = min(d.min() for d in details), max(d.max() for d in details)
@@ -422,9 +428,9 @@ plot_images(details, [*versions, f"difference (±{255 * most:.0f} levels)"])
 #
 # ## Normalisation
 #
-# The networks were trained on photographs from which a mean was subtracted, and which were divided
-# by a standard deviation, for each channel: those of the photographs. The features of the paper
-# were made without it. This book offers both ways and says which one a result used:
+# Each network was trained on images from which a mean was subtracted, and which were divided by a
+# standard deviation, for each channel. The paper does not mention this step, and its public
+# notebooks leave it out. This book offers both ways and says which one a result used:
 # `normalize="none"`, as in the paper, or `normalize="encoder"`.
 
 # %%
@@ -448,8 +454,8 @@ plot_pixel_values({title: t for title, t in normalised.items() if title.startswi
 
 # %% [markdown]
 # Normalisation changes range and centre. And it makes the three channels differ, although the image
-# is grey: mean and standard deviation are those of coloured photographs. Whether it changes the
-# features, and the errors made with them, is not asked on this page.
+# is grey: mean and standard deviation are those of coloured photographs. What it does to
+# the features is for the chapters that use them to ask.
 #
 # ## Reading files
 #
@@ -483,14 +489,14 @@ display(
 - **Sections are cropped or split, never blurred.** DINOv2 gets {100 * cost["dinov2-s14"][0]:.0f} % of a
   section's area, CLIP {100 * cost["clip-b16"][0]:.0f} %, SAM {100 * cost["sam-h"][0]:.0f} %. The stiff
   fraction changes by {cost["dinov2-s14"][1]:.1f}, {cost["clip-b16"][1]:.1f} and
-  {cost["sam-h"][1]:.1f} points on average.
+  {cost["sam-h"][1]:.1f} percentage points on average.
 - **Of this micrograph** DINOv2 gets {100 * kept["dinov2-s14"]:.0f} %, CLIP B16
   {100 * kept["clip-b16"]:.0f} %, SAM {100 * kept["sam-h"]:.0f} % of the area.
 - **Only DINOv2 keeps the scale.** In CLIP's input one pixel stands for {factors[0]:.2f} pixels of the
   whole micrograph, and for {factors[1]:.2f} of its quarter. Precipitates of one size come out in two.
 - **Antialiasing matters when an image is made smaller.** Without it {there} lamellae became {seen} bands.
-  On the {kind} micrograph it changed the input by {between:.1f} grey levels.
-- **The paper's inputs are not normalised.** For CLIP B16 this micrograph then has values from
+  On the {kind} micrograph it changed the input by {between:.1f} grey levels of 255.
+- **The paper's notebooks do not normalise.** For CLIP B16 this micrograph then has values from
   {ranges["lowest"][0]:.2f} to {ranges["highest"][0]:.2f}, where the network's own normalisation gives
   {ranges["lowest"][3:6].min():.2f} to {ranges["highest"][3:6].max():.2f}.
 - {study.notice} {notice}

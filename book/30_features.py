@@ -27,7 +27,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from helpers import plots_images
+from helpers import plots_images, plots_results
 from helpers.datasets import DATA, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
@@ -54,22 +54,24 @@ about = (
 display(Markdown(f"{study.notice} {about}"))
 
 # %% [markdown]
-# ## The encoders of the paper
+# ## The encoders
 #
 # An *encoder* is such a network, frozen: its weights stay as they are. The paper compares eight
-# vision transformers of three families and, as a network made for microscopy, a ResNet-50 that
-# was trained on micrographs (MicroNet). The families differ in what they were trained for:
+# vision transformers of three families and, as a network made for microscopy, a ResNet-50
+# with, according to the paper, weights trained on micrographs (MicroNet). The families differ in
+# what they were trained for:
 #
 # - **CLIP** {cite}`radford2021` saw pairs of images and captions, and learned which belong together.
 # - **DINOv2** {cite}`oquab2023` saw images without captions, and learned to describe two crops of
-#   one image alike.
+#   one image alike and to fill in patches that were hidden.
 # - **SAM** {cite}`kirillov2023` learned to outline the objects in an image.
 # - **MicroNet** {cite}`stuckner2022` is a convolutional network that learned to sort micrographs
 #   into classes.
 #
 # The letter is the size (S small, B base, L large, G giant, H huge), the number the side of a
-# patch in pixels. The table is Fig. 1 of the paper with what one needs to know to use it; it is
-# made from the registry in `data/registry.json`, from which the encoders are loaded.
+# patch in pixels. The first eight rows are those of Fig. 1 of the paper, with what one needs to know
+# to use them; the second ResNet is not in the paper. The table is made from the registry in
+# `data/registry.json`, from which the encoders are loaded.
 
 
 # %% tags=["hide-input"]
@@ -86,7 +88,9 @@ table = {
     e.title: {
         "features": e.n_features,
         "patch": "none" if e.patch is None else f"{e.patch} x {e.patch}",
-        "input": "any" if e.input_size is None else f"{e.input_size} x {e.input_size}",
+        "input": f"multiples of {e.crop}"
+        if e.input_size is None
+        else f"{e.input_size} x {e.input_size}",
         "patches of a section": tokens(e) or "none",
         "feature": "mean over the image" if e.family == "resnet" else kinds[e.pooling],
         "download [MB]": f"{e.size / 1e6:,.0f}",
@@ -99,18 +103,19 @@ pd.DataFrame(table).T.rename_axis("encoder").reset_index().style.hide(axis="inde
 # %% [markdown]
 # ## From pixels to tokens
 #
-# **Patches.** A vision transformer does not look at pixels. It cuts the image into patches and
-# treats each as a whole, as a language model treats a word. A section of 51 x 51 pixels, cut to
+# **Patches.** A vision transformer {cite}`dosovitskiy2021` looks at the pixels only once: it cuts the
+# image into patches, turns each into one vector, and from then on works with these vectors, as a
+# language model works with words {cite}`vaswani2017`. A section of 51 x 51 pixels, cut to
 # 42 x 42 for DINOv2 ({doc}`20_preprocessing`), has nine.
 
-# %% mystnb={"figure": {"caption": "A section as DINOv2 gets it (left), and its nine patches, 14 x 14 pixels each. Inside the network a patch is one thing; its pixels are not looked at again.", "name": "fig-features-patches"}, "image": {"alt": "Left: a black and white section of 42 by 42 pixels with lines that divide it into three by three squares. Right: the nine squares, drawn apart in three rows."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A section as DINOv2 gets it (left), and its nine patches, 14 x 14 pixels each. Inside the network each of them becomes one vector.", "name": "fig-features-patches"}, "image": {"alt": "Left: a black and white section of 42 by 42 pixels with lines that divide it into three by three squares. Right: the nine squares, drawn apart in three rows."}} tags=["hide-input"]
 down, across = ((np.diff(sections, axis=axis) != 0).sum((1, 2)) for axis in (1, 2))
 section = sections[np.minimum(down, across).argmax()]  # one with much interface both ways
 pixels = preprocess_section(section, name)
 side = ENCODERS[name].patch
 starts = range(0, 42, side)
 chains = {}
-for row, label in zip(starts, ("section", " ", "  "), strict=True):
+for row, label in zip(starts, ("", " ", "  "), strict=True):
     first = plots_images.Step(pixels[0], "input", patch=side) if row == 0 else None
     chains[label] = [first] + [
         plots_images.Step(
@@ -129,7 +134,7 @@ plots_images.plot_steps(chains)
 #
 # **The class token.** One more token is put in front that belongs to no patch. It is the same for
 # every image at first. While it passes through the network it collects what matters about the
-# whole image, because the network was trained to do its task with this token alone.
+# whole image, because in training it had to stand for the whole image.
 
 # %%
 model = encoder.model
@@ -142,25 +147,30 @@ print("tokens of the patches:    ", tuple(patch_tokens.shape), "images, patches,
 print("with the class token:     ", tuple(all_tokens.shape))
 
 # %% [markdown]
-# **Attention.** Now the tokens talk to each other. In each of 12 layers, every token $i$ asks a
-# question (its *query* $q_i$), every token $j$ shows a label (its *key* $k_j$) and has something to
-# tell (its *value* $v_j$); all three are products of the token and learned matrices. How well
-# label $j$ answers question $i$ decides how much of value $j$ token $i$ takes over:
+# **Attention.** Now the tokens talk to each other. In each layer (this network has 12), every token
+# $i$ asks a question (its *query* $q_i$), every token $j$ shows a label (its *key* $k_j$) and has
+# something to tell (its *value* $v_j$); all three are products of the token and learned matrices.
+# How well label $j$ answers question $i$ decides how large a share of value $j$ token $i$ takes over:
 #
 # $$
 # \text{token}_i \leftarrow \text{token}_i + W \sum_j a_{ij} v_j ,
 # \qquad a_{ij} = \frac{\exp(q_i \cdot k_j / \sqrt{d})}{\sum_l \exp(q_i \cdot k_l / \sqrt{d})} .
 # $$
 #
-# The weights $a_{ij}$ of one token sum to one. After that, each token goes through a small network
-# of its own (two matrix products), and the next layer begins. Any two patches can exchange
-# information in a single layer, however far apart they are. The price: the number of weights
-# $a_{ij}$ grows with the square of the number of tokens.
+# Here $d$ is the length of $q_i$, and $W$ one more learned matrix. The *shares* $a_{ij}$ of one token
+# sum to one. A layer does this several times side by side, in several *heads*. Then a small network
+# (two matrix products) is applied to each token by itself, its output is added to the token, and
+# the next layer begins. We leave out that tokens are rescaled before each of the two steps.
+#
+# In DINOv2 and CLIP any two patches can exchange information in a single layer, however far apart
+# they are. The price: the number of shares $a_{ij}$ grows with the square of the number of tokens.
+# SAM has so many patches that most of its layers look only within windows of 14 x 14 of them.
 #
 # **The feature.** After the last layer we keep one vector an image:
 #
-# - DINOv2 and CLIP: the class token, after a last normalisation.
-# - SAM has no class token; the paper averages its output over all positions of the image.
+# - DINOv2 and CLIP: the class token, rescaled a last time.
+# - SAM has no class token. Its tokens of 1280 numbers pass two last convolutions (the *neck*), which
+#   leave 256 numbers at each position of the image; these are averaged over all positions.
 # - The ResNet has no tokens at all; its last maps are averaged over the image.
 #
 # In code all of that is one call.
@@ -174,7 +184,7 @@ print(features[0, :5].numpy())
 # ## A matrix of features
 #
 # `extract_features` takes a stack of images, or a folder of files, and gives the matrix that every
-# later chapter starts from: one row an image. It cuts the work into batches, uses all cores (or
+# later chapter starts from: one row per image. It cuts the work into batches, uses all cores (or
 # the GPU), and computes equal images once. Here are the first 300 sections.
 
 # %%
@@ -194,14 +204,26 @@ difference = np.abs(X[:20] - one_by_one).max() / np.abs(one_by_one).max()
 print(f"largest difference, relative to the largest feature: {difference:.0e}")
 
 # %% [markdown]
+# (The tests of this book also hold features against the unmodified networks of the library
+# transformers, with small weights of every family. On a GPU the computation is done in half
+# precision, bfloat16, and agrees less closely.)
+#
+# What is in such a matrix? Its first two principal components, coloured by what each section has
+# of the stiff phase, give a first impression.
+
+# %% mystnb={"figure": {"caption": "The features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction. Which weights made them is said at the top of the page.", "name": "fig-features-components"}, "image": {"alt": "Scatter plot of 300 points, the first against the second principal component of the features; the colour, the stiff area fraction, changes mostly along the first."}} tags=["hide-input"]
+plane = PCA(2, svd_solver="full").fit_transform(X)
+plots_results.plot_components(plane, some.mean(axis=(1, 2)), "stiff area fraction of the section")
+
+# %% [markdown]
 # ```{admonition} Position embeddings: two rules
 # :class: note
 # DINOv2 learned the places of 37 x 37 patches, an image of 518 x 518 pixels. For other sizes its
 # table of places is resized, and there are two ways to do it. The authors' own code, with which
 # the paper's features were made, scales by $(n + 0.1)/37$ for $n$ patches a side; the version on
-# the Hugging Face hub resizes to $n$ exactly. With few patches they sample the table at slightly
-# different points. `load_encoder(..., interpolation="hub")`, the default, is the authors' rule;
-# `interpolation="hf"` the other.
+# the Hugging Face website resizes to $n$ exactly. They sample the table at different points.
+# `load_encoder(..., interpolation="hub")`, the default, is the rule of the authors' code, which
+# PyTorch's hub distributes; `interpolation="hf"` is Hugging Face's.
 # ```
 
 # %%
@@ -220,8 +242,8 @@ print(f"(The table of places of this network is {table_is}.)")
 # ## Computed once
 #
 # Features are expensive and never change, so they are kept. `extract` returns them with their
-# *provenance*: everything that the numbers depend on. It is stored beside the matrix, and its
-# hash is part of the file's name. Another image, another preprocessing, other weights or another
+# *provenance*: everything that the numbers depend on. It is stored with the matrix, and a hash of
+# it is part of the file's name. Another image, another preprocessing, other weights or another
 # version of a library make another file; nothing is ever mixed up.
 
 # %%
@@ -234,7 +256,7 @@ assert np.array_equal(again.features, X)  # read, not computed
 # %% [markdown]
 # - The **fingerprint** is a hash of all weights. It tells a trained network from a random one and
 #   one version from the next.
-# - While a matrix is computed, finished rows are written every few seconds. If the process is
+# - While a matrix is computed, finished rows are written several times a minute. If the process is
 #   stopped or killed, the next call goes on where it was.
 # - Without the argument `store`, everything goes to the folder that `MICROPROP_CACHE` names, or to
 #   the cache of your user account.
@@ -242,8 +264,10 @@ assert np.array_equal(again.features, X)  # read, not computed
 # ```{admonition} A network with random weights gives features too
 # :class: warning
 # They look like features, have the right shape, and a regression on them may even work a little.
-# So the loader refuses weights that are incomplete or do not fit, never falls back to random ones,
-# and writes "untrained" into every title where you asked for them with `weights="random"`.
+# It happens: the paper's public notebooks download the MicroNet weights and never load them into
+# the network. So the loader of this book refuses weights that are incomplete or do not fit, and
+# never falls back to random ones on its own. Who asks for them with `weights="random"`, as this
+# page does where it lacks the trained ones, gets "untrained" in every title.
 # ```
 
 # %%
@@ -254,8 +278,9 @@ print(second.title, second.fingerprint[:12])
 # %% [markdown]
 # ## In a scikit-learn pipeline
 #
-# `ViTFeatures` is the same as a transformer of scikit-learn. It takes one image a sample, or
-# several and aggregates their features. Everything that is fitted comes after it, so a pipeline
+# `ViTFeatures` is the same as a step of a scikit-learn pipeline. (scikit-learn calls such a step a
+# "transformer"; it has nothing to do with vision transformers.) It takes one image per sample, or
+# several, whose features it aggregates. Everything that is fitted comes after it, so a pipeline
 # with it can be cross-validated as usual.
 
 # %%
@@ -266,7 +291,8 @@ descriptor = ViTFeatures(
 pipeline = make_pipeline(descriptor, PCA(5, svd_solver="full"), LinearRegression())
 pipeline.fit(volumes, study.modulus[:100])
 print("descriptor:", descriptor.transform(volumes).shape)
-print("predicted moduli [GPa]:", pipeline.predict(volumes[:3]).round(1))
+print("fitted moduli [GPa]:", pipeline.predict(volumes[:3]).round(1))
+print("true moduli [GPa]:  ", study.modulus[:3].round(1))
 
 # %% [markdown]
 # ## Your own encoder
@@ -284,14 +310,15 @@ print("predicted moduli [GPa]:", pipeline.predict(volumes[:3]).round(1))
 #
 # ## What it costs
 #
-# A forward pass is nearly all matrix products, so its cost can be counted. Case study 1 has 5900
-# volumes and so 17 700 sections. The times below are projected from measured rates; the networks
-# were full size, with random weights, which cost as much as trained ones.
+# A forward pass is nearly all matrix products, so its cost can be counted, in GFLOP: billions of
+# multiplications and additions. The times below are projected from measured rates to all sections
+# of the paper's case study 1, three for each of 5900 volumes. The networks were full size, with
+# random weights, which cost as much as trained ones.
 
 # %% tags=["hide-input"]
 rates = pd.read_csv(DATA / "extraction_rates.csv")
 rates["title"] = [ENCODERS[n].title for n in rates["encoder"]]
-rates["hours"] = 17_700 / rates["images_per_s"] / 3600
+rates["hours"] = 3 * 5900 / rates["images_per_s"] / 3600
 
 
 def in_words(hours):
@@ -303,9 +330,9 @@ def in_words(hours):
 
 table = rates.assign(time=rates["hours"].map(in_words), share=100 * rates["share_of_peak"])
 table["images_per_s"] = table["images_per_s"].map("{:.3g}".format)
-shown = {"title": "encoder", "input": "input", "gflop_per_image": "GFLOP an image"}
-shown |= {"images_per_s": "images/s", "share": "share of peak [%]"}
-shown |= {"peak_memory_mb": "peak memory [MB]", "time": "17 700 sections"}
+shown = {"title": "encoder", "input": "input", "gflop_per_image": "GFLOP per image"}
+shown |= {"images": "images timed", "images_per_s": "images/s", "share": "share of peak [%]"}
+shown |= {"peak_memory_mb": "peak memory [MB]", "time": "all sections"}
 shown |= {"dtype": "type", "hardware": "hardware"}
 table[list(shown)].rename(columns=shown).style.format(precision=1).format(
     precision=0, subset=["share of peak [%]"]
@@ -319,15 +346,17 @@ quickest, slowest = transformers["hours"].idxmin(), transformers["hours"].idxmax
 facts = cpu.iloc[0]
 display(
     Markdown(f"""
-*Peak* is the rate of a large matrix product on the same machine in the same minute
-({facts["peak_gflops"]:.0f} GFLOP/s when the first row was measured). Measured on {facts["date"]} on
+*Peak* is the rate of a large matrix product on the same machine in the same minute. The machine is
+shared, so it varied from {cpu["peak_gflops"].min():.0f} to {cpu["peak_gflops"].max():.0f} GFLOP/s. Measured on {facts["date"]} on
 {facts["hardware"]}, PyTorch {facts["torch"]}, by `{facts["command"]}` (commit {facts["commit"]}).
 
 The paper reports {times.iloc[0]:.0f} minutes to {times.iloc[1] / 60:.0f} hours for CLIP and DINOv2 and
 {times["sam-h"] / 60:.0f} hours for SAM, on a laptop. Here the quickest of these
 ({ENCODERS[quickest].title}) would take {in_words(cpu.loc[quickest, "hours"])}, the slowest
 ({ENCODERS[slowest].title}) {in_words(cpu.loc[slowest, "hours"])}, and SAM
-{in_words(cpu.loc["sam-h", "hours"])}.
+{in_words(cpu.loc["sam-h", "hours"])}. By the operations counted here, the paper's time for SAM means about
+{17_700 * cpu.loc["sam-h", "gflop_per_image"] / times["sam-h"] / 60:.0f} GFLOP/s: that laptop computes faster
+than the machine of this table.
 """)
 )
 
@@ -343,8 +372,8 @@ display(
   class token for CLIP and DINOv2, a mean over the image for SAM and the ResNet.
 - **Batches change nothing but the time**: features differ from those of single images by
   {difference:.0e} of the largest one.
-- **The cost spans a factor of {heaviest / lightest:,.0f}**, from {lightest:.1f} to {heaviest:,.0f} GFLOP
-  a section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
+- **The cost spans a factor of about {round(heaviest / lightest, -3):,.0f}**, from {lightest:.1f} to
+  {heaviest:,.0f} GFLOP per section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
   {tokens(ENCODERS["sam-h"]):,} for SAM.
 - **Which features predict a property** is the question of {{doc}}`40_case_study_1`. {about}
 """)
