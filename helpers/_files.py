@@ -8,7 +8,13 @@ import os
 import threading
 from pathlib import Path
 
-NO_SPACE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+NO_SPACE = {
+    errno.ENOSPC,
+    errno.EROFS,
+    errno.EFBIG,
+    errno.EIO,
+    getattr(errno, "EDQUOT", errno.ENOSPC),
+}
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from helpers.forward import n_cores
 from helpers.images import ImageError, image_digest, list_images
@@ -18,10 +19,10 @@ def as_list(images, grouped=False):
     """The images as a list, one entry each (or one a sample)."""
     if isinstance(images, str | os.PathLike):
         images = list_images(images) if Path(images).is_dir() else [images]
-    if hasattr(images, "__array__") and not hasattr(images, "mode"):
+    if hasattr(images, "__array__") and not isinstance(images, Image.Image):
         images = np.asarray(images)
         colour = images.ndim == 4 and images.shape[-1] in (1, 3, 4)
-        paths = images.ndim == 1 and images.dtype.kind in "OU"
+        paths = images.ndim <= 1 + grouped and images.dtype.kind in "OU"
         if not (images.ndim == 3 or colour or paths or (grouped and images.ndim == 4)):
             raise ImageError(
                 f"the array of images has shape {images.shape}: expected (n, h, w) or "

@@ -128,7 +128,7 @@ def read_model(folder, entry):
 
     try:
         checkpoint = next(iter(sorted(folder.glob("*.pth.tar"))), None)
-        if checkpoint is not None:
+        if checkpoint is not None and not (folder / "config.json").is_file():
             return _read_torchvision_resnet(checkpoint, entry)
         with quiet_transformers():
             model, report = AutoModel.from_pretrained(

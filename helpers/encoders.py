@@ -49,8 +49,9 @@ class EncoderEntry:
     input_size : int or None
         Side that images are brought to [pixels]. None: any multiple of `crop`.
     pooling : str
-        ``"cls"``: the class token after the final norm. ``"mean"``: the mean of the patch
-        tokens. ``"pooler"``: the network's own pooled output.
+        ``"cls"``: the class token as the network returns it, in DINOv2 after the final norm.
+        ``"mean"``: the mean of the patch tokens. ``"pooler"``: the network's own pooled output,
+        in CLIP the class token after the final norm.
     mean, std : tuple of 3 float or None
         What the network's authors subtract from and divide pixels by, in units of [0, 1].
     config : dict
@@ -254,17 +255,21 @@ def load_encoder(
     ('DINOv2 S14 (untrained)', torch.Size([2, 384]))
     """
     _check_options(weights, pooling, interpolation)
+    if isinstance(name_or_folder, Encoder | EncoderEntry):
+        raise ValueError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
     entry = find_entry(name_or_folder)
-    local = entry.name not in ENCODERS
+    local = ENCODERS.get(entry.name) is not entry
     if local:
         if pooling is None:
             raise ValueError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
         entry = _entry_of_folder(Path(name_or_folder), pooling)
-    elif pooling is not None:
-        entry = dataclasses.replace(entry, pooling=pooling)
+    elif pooling not in (None, entry.pooling):
+        entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
         raise ValueError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise ValueError(f"dtype is {dtype!r}: expected a torch.dtype, such as torch.float32")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     revision = None
@@ -306,6 +311,8 @@ def _pool(output, how, n_patches):
     if how == "pooler":
         return output.pooler_output.flatten(1)
     tokens = output.last_hidden_state
+    if how == "cls" and (tokens.ndim == 4 or tokens.shape[1] == n_patches > 1):
+        raise ValueError("it has no class token")
     if tokens.ndim == 4:  # (n, channels, rows, columns)
         return tokens.mean((2, 3))
     return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
@@ -339,14 +346,20 @@ def _entry_of_folder(folder, pooling):
     config = getattr(config, "vision_config", None) or config
     kind, patch = config.model_type, getattr(config, "patch_size", None)
     patch = patch if isinstance(patch, int) else None
-    size = None if kind in FLEXIBLE else getattr(config, "image_size", None)
-    size = size if isinstance(size, int) or kind in FLEXIBLE else 224
+    size = None if kind in FLEXIBLE else getattr(config, "image_size", 224)
+    if isinstance(size, list | tuple) and len(set(size)) == 1:
+        size = size[0]
+    if not isinstance(size, int | None):
+        raise ValueError(f"{folder}: image_size is {size}; expected one number, square images")
+    facts = json.loads(config.to_json_string(use_diff=False))
+    for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
+        facts.pop(name, None)  # none of the architecture
     mean, std = _pixel_statistics(folder / "preprocessor_config.json")
     return EncoderEntry(
         name=folder.resolve().name,
         title=folder.resolve().name,
         family=kind,
-        config=json.loads(config.to_json_string(use_diff=False)),
+        config=facts,
         n_features=None,
         patch=patch,
         crop=patch or 1,
@@ -362,10 +375,17 @@ def _pixel_statistics(path):
     """Mean and standard deviation that a folder states, or None twice."""
     if not path.is_file():
         return None, None
-    stated = json.loads(path.read_text(encoding="utf-8"))
-    if not {"image_mean", "image_std"} <= stated.keys():
-        return None, None
-    return tuple(stated["image_mean"]), tuple(stated["image_std"])
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
+        if mean is None or std is None:
+            return None, None
+        mean, std = (tuple(float(value) for value in values) for values in (mean, std))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not (len(mean) == len(std) == 3 and min(std) > 0):
+        raise ValueError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
+    return mean, std
 
 
 def _probe(encoder):

@@ -83,8 +83,7 @@ class StoredFeatures:
 
     def begin(self):
         """Note what is being computed, so that a store that cannot be written is told now."""
-        with atomic_write(self.parts / "computing.json") as file:
-            file.write(json.dumps(self.facts, indent=1).encode())
+        self._write_part("computing.json", json.dumps(self.facts, indent=1).encode())
 
     def read_shards(self):
         """Yield what an unfinished computation left: rows (k,) and features (k, n_features)."""
@@ -105,5 +104,15 @@ class StoredFeatures:
         if not len(rows):
             return
         content = {"rows": np.asarray(rows, np.int64), "features": features}
-        with atomic_write(self.parts / f"{os.getpid()}-{uuid.uuid4().hex}.safetensors") as file:
-            file.write(save(content))
+        self._write_part(f"{os.getpid()}-{uuid.uuid4().hex}.safetensors", save(content))
+
+    def _write_part(self, name, content):
+        for attempt in range(3):
+            try:
+                with atomic_write(self.parts / name) as file:
+                    file.write(content)
+            except FileNotFoundError:  # another process has finished, and dropped the folder
+                if attempt == 2:
+                    raise
+            else:
+                return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import contextlib
 import datetime
 import functools
 import hashlib
@@ -24,11 +25,12 @@ from tqdm import tqdm
 
 from helpers import feature_store
 from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
-from helpers.encoders import Encoder, load_encoder
+from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.images import MAX_PIXELS, ImageError
 from helpers.preprocessing import check_options, prepare_batch
 from helpers.reduction import aggregate_sections
+from helpers.weights import weights_at_hand
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
@@ -161,6 +163,7 @@ def extract(
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, weights)
     check_options(encoder.entry, pipeline, normalize)
+    value_range = _checked_range(value_range)
     options = {"pipeline": pipeline, "normalize": normalize}
     options |= {"value_range": value_range, "max_pixels": max_pixels}
     with ThreadPoolExecutor(n_cores()) as pool:
@@ -171,22 +174,31 @@ def extract(
         folder = feature_store.store_folder(store) / (name or f"data-{key['data'][:12]}")
         stored = feature_store.StoredFeatures(folder, encoder.name, key)
         found = stored.read()
+    if found is not None and found[1]["skipped"] and found[1]["max_pixels"] != max_pixels:
+        found = None  # another limit may skip others
     if found is not None:
         skipped = {int(i): reason for i, reason in found[1]["skipped"].items()}
         report_bad_images(skipped, images, on_error)
         return Extraction(found[0], skipped, found[1], stored.path)
     run = {"batch_size": batch_size, "workers": workers, "compile": compile, "progress": progress}
-    features, skipped, facts = _extract_new(
+    features, skipped, facts, fresh = _extract_new(
         encoder, images, digests, options, on_error, stored, run
     )
     provenance = {**encoder.provenance(), **key, **facts}
     if stored is not None:
-        provenance = stored.write(features, provenance)
+        try:
+            provenance = stored.write(features, provenance)
+        except OSError:
+            stored.write_shard(fresh, features[fresh])  # a shard needs less space
+            raise
     return Extraction(features, skipped, provenance, stored and stored.path)
 
 
 def _extract_new(encoder, images, digests, options, on_error, stored, run):
-    """Check all images, then compute each kind once: the matrix, skipped images, facts."""
+    """Check all images, then compute each kind once.
+
+    Gives the matrix, the skipped images, facts for the provenance, and the rows in no shard.
+    """
     first = {}  # the first image of each kind
     for i, digest in enumerate(digests):
         first.setdefault(digest, i)
@@ -199,18 +211,19 @@ def _extract_new(encoder, images, digests, options, on_error, stored, run):
     start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
     if stored is not None:
         stored.begin()
-    features = _compute(encoder, images, shapes, options, stored, run)
+    features, fresh = _compute(encoder, images, shapes, options, stored, run)
     for i, digest in enumerate(digests):
         features[i] = features[first[digest]]
     facts = {
         "pipeline": options["pipeline"],
+        "max_pixels": options["max_pixels"],
         "n_images": len(images),
         "n_computed": len(shapes),
         "skipped": {str(i): reason for i, reason in skipped.items()},
         "date": date.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - start, 2),
     }
-    return features, skipped, facts
+    return features, skipped, facts, fresh
 
 
 class ViTFeatures(TransformerMixin, BaseEstimator):
@@ -267,7 +280,8 @@ class ViTFeatures(TransformerMixin, BaseEstimator):
 
     def transform(self, X):
         """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""
-        encoder = _loaded(str(self.encoder), self.weights, self.pooling, self.interpolation)
+        which = str(self.encoder), self.weights, self.pooling, self.interpolation
+        encoder = _loaded(*which, _stamp(self.encoder))
         options = {"pipeline": self.pipeline, "normalize": self.normalize, "store": self.store}
         samples = [s if _is_group(s) else [s] for s in as_list(X, grouped=True)]
         counts = {len(sample) for sample in samples}
@@ -286,8 +300,34 @@ class ViTFeatures(TransformerMixin, BaseEstimator):
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(encoder, weights, pooling, interpolation):
+def _loaded(encoder, weights, pooling, interpolation, stamp):
+    """The network that was used last; `stamp` changes when its files do."""
     return load_encoder(encoder, weights, pooling=pooling, interpolation=interpolation)
+
+
+def _stamp(encoder):
+    folder = Path(encoder)
+    if str(encoder) in ENCODERS:
+        folder = weights_at_hand(ENCODERS[str(encoder)]) or folder
+    if not folder.is_dir():
+        return None
+    files = ((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in folder.iterdir())
+    return folder.resolve(), tuple(sorted(files))
+
+
+def _checked_range(value_range):
+    """(low, high) as floats, or None; anything else is told before any image is read."""
+    if value_range is None:
+        return None
+    try:
+        low, high = (float(value) for value in value_range)
+    except (TypeError, ValueError):
+        low, high = 1.0, 0.0
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(
+            f"value_range is {value_range}: expected two numbers (low, high), low < high"
+        )
+    return low, high
 
 
 def _is_group(sample):
@@ -316,7 +356,7 @@ def _key(encoder, digests, options, compile):
 
 
 def _compute(encoder, images, shapes, options, stored, run):
-    """Matrix (n, n_features): rows of the images in `shapes` filled, the others NaN."""
+    """Matrix (n, n_features), rows of the images in `shapes` filled; and the rows in no shard."""
     features = np.full((len(images), encoder.n_features), np.nan, np.float32)
     done = set()
     for rows, values in stored.read_shards() if stored is not None else ():
@@ -337,8 +377,9 @@ def _compute(encoder, images, shapes, options, stored, run):
 
     fresh, last = [], time.monotonic()
     try:
-        with _bar(encoder, len(shapes), len(done), run["progress"]) as bar:
-            for batch, values in forward_batches(encoder, load, todo, workers=count):
+        results = contextlib.closing(forward_batches(encoder, load, todo, workers=count))
+        with results as results, _bar(encoder, len(shapes), len(done), run["progress"]) as bar:
+            for batch, values in results:
                 features[batch] = values
                 fresh += batch
                 bar.update(len(batch))
@@ -349,7 +390,7 @@ def _compute(encoder, images, shapes, options, stored, run):
         if stored is not None:
             stored.write_shard(fresh, features[fresh])
         raise
-    return features
+    return features, fresh
 
 
 def _batches(encoder, shapes, done, size):

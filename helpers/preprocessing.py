@@ -258,8 +258,10 @@ def read_checked(image, encoder, pipeline, value_range=None, max_pixels=MAX_PIXE
         See `preprocess_section` and `preprocess_micrograph`.
     """
     pixels = read_image(image, value_range=value_range, max_pixels=max_pixels)
-    if pipeline == "micrograph" and pixels.min() == pixels.max():
-        raise ImageError(f"all pixels are {pixels.min():g}: an image without any structure")
+    if pipeline == "micrograph":
+        low, high = (extreme(pixels, axis=(0, 1)) for extreme in (np.min, np.max))
+        if np.array_equal(low, high):
+            raise ImageError(f"all pixels are {low}: an image without any structure")
     return pixels, input_rule(encoder, pixels.shape[:2], pipeline)
 
 

@@ -58,7 +58,7 @@ def read_manifest(folder):
         return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DownloadError(f"{path} is damaged ({error}): delete its folder") from error
 
 

@@ -542,3 +542,44 @@ def test_a_vision_config_alone_is_read(tmp_path):
     config = CLIPVisionConfig(**SMALL, intermediate_size=64, image_size=64, patch_size=32)
     save(CLIPVisionModel(config), tmp_path / "vision")
     assert find_entry(tmp_path / "vision").patch == 32
+
+
+def test_a_folder_with_the_name_of_an_encoder_is_that_folder(dinov2_folder, tmp_path):
+    folder = shutil.copytree(dinov2_folder, tmp_path / "dinov2-s14")
+    encoder = load_encoder(folder, pooling="cls")
+    assert encoder.n_features == 32
+    assert encoder.fingerprint == load_encoder(dinov2_folder, pooling="cls").fingerprint
+
+
+def test_a_class_token_that_is_none_is_refused(tmp_path):
+    siglip = SiglipVisionConfig(**SMALL, intermediate_size=64, image_size=64, patch_size=16)
+    save(realistic(SiglipVisionModel, siglip), tmp_path / "siglip")
+    save(tiny_sam(), tmp_path / "sam")
+    for name in ("siglip", "sam"):
+        with pytest.raises(ValueError, match="it has no class token"):
+            load_encoder(tmp_path / name, pooling="cls")
+
+
+def test_weights_in_several_files_are_read(tmp_path, dinov2_folder):
+    with _networks.quiet_transformers():
+        tiny_dinov2().save_pretrained(tmp_path / "parts", max_shard_size="20KB")
+    assert len(list((tmp_path / "parts").glob("*.safetensors"))) > 1
+    whole = load_encoder(dinov2_folder, pooling="cls")
+    assert load_encoder(tmp_path / "parts", pooling="cls").fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [("{", "cannot be read"), ('{"image_mean": [0.5], "image_std": [0.5]}', "expected three")],
+)
+def test_bad_pixel_statistics_are_named(dinov2_folder, stated, message):
+    (dinov2_folder / "preprocessor_config.json").write_text(stated)
+    with pytest.raises(ValueError, match=rf"preprocessor_config\.json.*{message}"):
+        find_entry(dinov2_folder)
+    (dinov2_folder / "preprocessor_config.json").write_text('{"image_mean": null}')
+    assert find_entry(dinov2_folder).mean is None
+
+
+def test_a_dtype_in_words_is_refused():
+    with pytest.raises(ValueError, match="dtype is .float32.: expected a torch"):
+        load_encoder("dinov2-s14", "random", dtype="float32")

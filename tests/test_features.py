@@ -5,6 +5,7 @@ import doctest
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -427,7 +428,7 @@ def nan_image():
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((42, 42)), "all pixels are 0"),
+        (np.zeros((42, 42)), "all pixels are"),
         (nan_image(), r"\(3, 4\)|row 3"),
         (np.full((42, 42), 7.5), "7.5"),
         (np.random.default_rng(0).random((10, 42)), "less than one patch"),
@@ -531,3 +532,64 @@ def test_gpu_features_agree(folders):
     gpu = extract_features(sections(64), load_encoder(folders["dinov2"], pooling="cls"))
     cosine = (cpu * gpu).sum(1) / np.linalg.norm(cpu, axis=1) / np.linalg.norm(gpu, axis=1)
     assert cosine.min() >= 0.999
+
+
+def test_a_larger_limit_gives_what_a_smaller_one_skipped(dinov2):
+    images = [np.random.default_rng(i).random((s, s)) for i, s in enumerate((42, 140))]
+    with pytest.warns(UserWarning, match="max_pixels=10000"):
+        first = extract(images, dinov2, on_error="skip", max_pixels=10_000)
+    assert list(first.skipped) == [1]
+    assert np.isfinite(extract(images, dinov2).features).all()
+
+
+def test_a_failed_last_write_leaves_all_rows_in_shards(dinov2, monkeypatch):
+    write = feature_store.StoredFeatures.write
+
+    def full(self, *_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(feature_store.StoredFeatures, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        extract(sections(40), dinov2, batch_size=8)
+    monkeypatch.setattr(feature_store.StoredFeatures, "write", write)
+    counted = counting(dinov2, monkeypatch)
+    extract(sections(40), dinov2, batch_size=8)
+    assert counted == []
+
+
+def test_a_shard_outlives_another_process_that_drops_the_folder(tmp_path, monkeypatch):
+    stored = feature_store.StoredFeatures(tmp_path, "name", {})
+    replace, dropped = Path.replace, []
+
+    def drop_first(self, target):
+        if not dropped:
+            dropped.append(shutil.rmtree(stored.parts))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", drop_first)
+    stored.write_shard([3], np.ones((1, 4), np.float32))
+    ((rows, values),) = stored.read_shards()
+    assert (rows.tolist(), values.sum()) == ([3], 4)
+
+
+def test_the_transformer_follows_its_folder(folders, tmp_path):
+    folder = shutil.copytree(folders["dinov2"], tmp_path / "model")
+    vit = ViTFeatures(folder, pooling="cls", pipeline="section", store=False)
+    first = vit.transform(sections(3))
+    state = load_file(folder / "model.safetensors")
+    state["layernorm.bias"] = state["layernorm.bias"] + 1
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    np.testing.assert_allclose(vit.transform(sections(3)), first + 1, rtol=1e-4, atol=1e-5)
+
+
+def test_a_moved_folder_is_the_same_network(folders, dinov2, tmp_path):
+    moved = load_encoder(shutil.copytree(folders["dinov2"], tmp_path / "dinov2"), pooling="cls")
+    assert extract(sections(3), moved).path == extract(sections(3), dinov2).path
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_gives_the_same_features(dinov2):
+    found = extract_features(sections(20), dinov2, compile=True, store=False)
+    expected = extract_features(sections(20), dinov2, store=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

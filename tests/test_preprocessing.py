@@ -18,6 +18,7 @@ from helpers.preprocessing import (
 )
 
 SECTION = np.random.default_rng(0).integers(0, 2, (51, 51), dtype=np.uint8)
+COLOUR = np.full((99, 99, 3), (10, 20, 30), np.uint8)
 GREY = np.random.default_rng(1).integers(0, 256, (662, 731), dtype=np.uint8)
 # Of the paper's text and of facts on its files: what is kept of 51 x 51 and of 662 x 731.
 SECTIONS = {"dinov2": (1, 42, 42), "clip": (5, 224, 224), "resnet": (5, 224, 224)}
@@ -120,7 +121,8 @@ def test_sections_of_other_sizes_are_split_by_the_smallest_factor():
         (lambda: preprocess_section(np.zeros((225, 225)), "clip-b16"), "225 x 225.*'micrograph'"),
         (lambda: preprocess_section(np.full((51, 51), 2.0), "clip-b16"), "2.0"),
         (lambda: preprocess_section(np.full((51, 51), np.nan), "clip-b16"), "nan"),
-        (lambda: preprocess_micrograph(np.zeros((99, 99)), "clip-b16"), "all pixels are 0"),
+        (lambda: preprocess_micrograph(np.zeros((99, 99)), "clip-b16"), "all pixels are"),
+        (lambda: preprocess_micrograph(COLOUR, "clip-b16"), "all pixels are"),
         (lambda: preprocess_micrograph(GREY[:15], "clip-b16"), "15 x 731.*16 x 16"),
         (lambda: preprocess_micrograph(GREY.astype(float), "clip-b16"), "value_range"),
     ],
