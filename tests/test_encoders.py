@@ -581,5 +581,5 @@ def test_bad_pixel_statistics_are_named(dinov2_folder, stated, message):
 
 
 def test_a_dtype_in_words_is_refused():
-    with pytest.raises(ValueError, match="dtype is .float32.: expected a torch"):
+    with pytest.raises(ValueError, match=r"dtype is .float32"):
         load_encoder("dinov2-s14", "random", dtype="float32")
