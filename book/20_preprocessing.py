@@ -113,7 +113,8 @@ table.style.hide(axis="index")
 # largest multiple of the patch. For the others it must grow. Interpolation would put greys between
 # the phases, so instead each pixel is *split* into a square of equal pixels: by the smallest whole
 # number that reaches the size of the input. What is too much is cut off at the bottom and at the
-# right.
+# right. For the ResNet the paper does not say how sections were prepared; this book treats them as for
+# CLIP, whose input has the same size.
 
 # %%
 h, w = section.shape
