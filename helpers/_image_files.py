@@ -38,6 +38,7 @@ class StoredImage(NamedTuple):
 
 
 def open_file(path):
+    """An open binary file, or an error that names the path and what to do."""
     try:
         return Path(path).open("rb")
     except FileNotFoundError:
@@ -58,6 +59,7 @@ def _refuse_stack(name, count):
 
 
 def file_image(file, name):
+    """The `StoredImage` of an open file; an ImageError where it holds none, or several."""
     start = file.read(4)
     file.seek(0)
     if not start:
@@ -113,6 +115,7 @@ def _tiff(file, name):
 
 
 def pillow_image(image, name, file=None):
+    """The `StoredImage` of a Pillow image; `file` is the open file that it came from."""
     deep = image.mode.startswith("RGB") and any(
         ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
     )

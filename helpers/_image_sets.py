@@ -35,6 +35,7 @@ def as_list(images, grouped=False):
 
 
 def digest_or_error(image):
+    """Hash of an image; for one that cannot be read, what is wrong with it."""
     try:
         return image_digest(image)
     except (ImageError, OSError, TypeError) as error:

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm import tqdm
 
 from helpers import feature_store
 from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
+from helpers._steps import ImageStep
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.images import MAX_PIXELS, ImageError
@@ -226,7 +226,7 @@ def _extract_new(encoder, images, digests, options, on_error, stored, run):
     return features, skipped, facts, fresh
 
 
-class ViTFeatures(TransformerMixin, BaseEstimator):
+class ViTFeatures(ImageStep):
     """`extract_features` for a scikit-learn ``Pipeline``, with aggregation over sections.
 
     Parameters
@@ -274,10 +274,6 @@ class ViTFeatures(TransformerMixin, BaseEstimator):
         self.normalize = normalize
         self.store = store
 
-    def fit(self, X, y=None):
-        """Do nothing but return self, as a ``Pipeline`` expects."""
-        return self
-
     def transform(self, X):
         """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""
         which = str(self.encoder), self.weights, self.pooling, self.interpolation
@@ -290,13 +286,6 @@ class ViTFeatures(TransformerMixin, BaseEstimator):
         flat = [image for sample in samples for image in sample]
         features = extract_features(flat, encoder, progress=False, **options)
         return aggregate_sections(features.reshape(len(samples), *counts, -1), self.aggregate)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 @functools.lru_cache(maxsize=1)

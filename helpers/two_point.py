@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-from sklearn.base import BaseEstimator, TransformerMixin
+
+from helpers._steps import ImageStep
 
 # Pixels in one batch: enough to hide the cost of a call, few enough that the arrays of a
 # batch stay near the cache. It bounds the working memory, about 6 MB a thread.
@@ -129,7 +130,7 @@ def two_point_statistics(
     return result.reshape(*batch_shape, *result.shape[1:])
 
 
-class TwoPointStatistics(TransformerMixin, BaseEstimator):
+class TwoPointStatistics(ImageStep):
     """Sections to rows of two-point statistics, for a scikit-learn ``Pipeline``.
 
     The autocorrelation map of each section, flattened row by row. Nothing is fitted:
@@ -152,10 +153,6 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         self.cutoff = cutoff
         self.dtype = dtype
 
-    def fit(self, X, y=None):
-        """Do nothing but return self, as a ``Pipeline`` expects."""
-        return self
-
     def transform(self, X):
         """Sections (n, h, w), values in [0, 1], to descriptors (n, n_lags_total)."""
         X = np.asarray(X)
@@ -165,13 +162,6 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
             X, periodic=self.periodic, cutoff=self.cutoff, dtype=self.dtype
         )
         return maps.reshape(len(maps), -1)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 class _Grid(NamedTuple):
