@@ -15,6 +15,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from bookbuild.chapters import ROOT
 from helpers import archives, downloads
@@ -137,11 +138,11 @@ def test_only_the_listed_files_come_out_and_only_once(server, tmp_path, capfd):
 
 
 def test_a_terminal_shows_bars(server, monkeypatch, capfd):
-    monkeypatch.setattr(archives.sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fetch_archive("set")
     told = capfd.readouterr().err
     assert re.search(r"set: 100%.*B/s", told)
-    assert re.search(r"unpacking: 100%.*3\.00/3\.00", told)
+    assert re.search(r"unpacking: 100%.*3/3", told)
 
 
 def test_a_server_that_tells_no_length(server):
@@ -225,7 +226,7 @@ def test_what_was_kept_is_dropped_where_it_does_not_fit(server, tmp_path, change
         (part,) = (tmp_path / "cache").glob(".*.part")
         part.write_bytes(bytes(len(server.content) + 1))
     assert files_below(fetch_archive("set")) == FILES
-    assert server.sent[-1] == len(server.content)
+    assert len(server.content) in server.sent[1:]  # the threads of two answers may overtake
 
 
 def test_a_server_that_refuses_or_is_not_there_is_told(server, tmp_path):
@@ -389,14 +390,17 @@ def test_interrupted_unpacking_goes_on_without_a_download(server, tmp_path, monk
 
 
 def test_an_interrupted_transfer_is_kept(server, tmp_path, monkeypatch):
-    class Stopping(archives.tqdm):
+    class Stopping(tqdm):
         def update(self, n=1):
             if self.n > 50_000:
                 raise KeyboardInterrupt
             self.n += n
 
+    def stopping(*_, **__):
+        return Stopping(disable=False, file=io.StringIO())
+
     with monkeypatch.context() as patch:
-        patch.setattr(archives, "tqdm", Stopping)
+        patch.setattr(archives, "progress_bar", stopping)
         with pytest.raises(KeyboardInterrupt):
             fetch_archive("set")
     kept = part_of(tmp_path)
