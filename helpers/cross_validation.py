@@ -237,7 +237,7 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
         count = min(count, MOST_COMPONENTS[model])
 
     def run(i):
-        curves = [_curve(model, split, y, count) for split in folds.inner[i]]
+        curves = [error_curve(split, y, model, count) for split in folds.inner[i]]
         curve = np.mean(curves, axis=0)
         best = int(np.argmin(curve)) + 1
         split = folds.outer[i]
@@ -254,6 +254,37 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
         fold=fold,
         inner_mape=np.array([curve for curve, _, _ in found]),
     )
+
+
+def error_curve(split, y, model, n_components):
+    """MAPE of the rows that were held out, for 1, 2, ... components.
+
+    Parameters
+    ----------
+    split : Split
+        One of a `NestedFolds`.
+    y : ndarray of float, shape (n,)
+        Property of all rows.
+    model : str
+        As in `nested_cv`.
+    n_components : int
+        The largest number to try.
+
+    Returns
+    -------
+    ndarray, shape (n_components,)
+        In percent. That of an outer fold must choose nothing; it shows what hangs on the choice.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(40, 6))
+    >>> folds = nested_folds(X, outer=4, inner=3)
+    >>> error_curve(folds.outer[0], 10 + X[:, 0], "lr", 6).argmin()
+    np.int64(5)
+    """
+    predicted = _predictions(model, split, y, range(1, n_components + 1))
+    truth = y[split.test]
+    return 100 * np.mean(np.abs((predicted - truth) / truth), axis=1)
 
 
 def _splits(which, splitter, rows, groups, seed):
@@ -296,13 +327,6 @@ def _components(X, train, count, standardize):
     X = X - X[train].mean(axis=0)
     _, _, axes = scipy.linalg.svd(X[train], full_matrices=False)
     return X @ axes[:count].T
-
-
-def _curve(model, split, y, count):
-    """Validation MAPE [%] of 1 to `count` components."""
-    predicted = _predictions(model, split, y, range(1, count + 1))
-    truth = y[split.test]
-    return 100 * np.mean(np.abs((predicted - truth) / truth), axis=1)
 
 
 def _predictions(model, split, y, counts):

@@ -14,20 +14,11 @@ from helpers._least_squares import (
     design_matrix,
     fit_nested,
 )
-from helpers.cross_validation import NestedCV, nested_cv
+from helpers.cross_validation import nested_cv as nested_cv
 from helpers.metrics import mape
 from helpers.reduction import fit_pca
 
-__all__ = [
-    "MODELS",
-    "Holdout",
-    "HoldoutScores",
-    "NestedCV",
-    "holdout",
-    "holdout_scores",
-    "mape",
-    "nested_cv",
-]
+__all__ = ["MODELS", "Holdout", "HoldoutScores", "holdout", "holdout_scores"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,37 +1,34 @@
-"""Many descriptors and models through nested cross-validation, each run kept as it is done.
-
-``python -m helpers.scoring --write data/results_superalloys.csv`` computes the table of case
-study 2 on the published data; interrupted, it goes on where it was.
-"""
+"""Many descriptors and models through nested cross-validation, each run kept as it is done."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
-import time
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
 from helpers._files import atomic_write
+from helpers._least_squares import check_descriptors, check_target
 from helpers._progress import progress_bar
-from helpers._provenance import code_digests, run_facts, versions
-from helpers.cross_validation import NESTED_MODELS, NestedCV, nested_cv, nested_folds
-from helpers.datasets import load_superalloys
+from helpers._provenance import code_digests, versions
+from helpers.cross_validation import (
+    NESTED_MODELS,
+    NestedCV,
+    error_curve,
+    nested_cv,
+    nested_folds,
+)
 from helpers.downloads import cache_folder
-from helpers.two_point import micrograph_descriptor
 
-TWO_POINT = "two-point statistics"
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 CODE = ("_least_squares", "cross_validation", "metrics")
 N_FOLDS = 10
 PAPER_SEED = 42
-SHUFFLES = 20
 
 
 def evaluate_descriptors(
@@ -76,7 +73,8 @@ def evaluate_descriptors(
     Raises
     ------
     ValueError
-        As in `nested_cv`, before the first run where the target or a model's name is to blame.
+        As in `nested_cv`; before the first run where a model's name, the target or a descriptor
+        is to blame.
 
     Examples
     --------
@@ -88,6 +86,8 @@ def evaluate_descriptors(
     unknown = [model for model in models if model not in NESTED_MODELS]
     if unknown:
         raise ValueError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
+    for name, X in descriptors.items():
+        check_target(y, len(check_descriptors(X, f"descriptor {name!r}")))
     folder = cache_folder() / "scores" if store is None else Path(store or ".")
     common = {
         "versions": versions(LIBRARIES),
@@ -112,6 +112,11 @@ def evaluate_descriptors(
     with progress_bar(title, "run", len(results), done=done, progress=progress) as bar:
         shared, folds = None, None
         for name, model, seed, path in waiting:
+            found = None if store is False else _read(path)
+            if found is not None:  # by another process, meanwhile
+                results[name, model, seed] = found
+                bar.update()
+                continue
             if shared != (name, seed):
                 outer = kind(N_FOLDS, shuffle=True, random_state=seed)
                 folds = nested_folds(
@@ -172,48 +177,77 @@ def best_descriptors(table, count=3, model="svr"):
     return rows.nsmallest(count, "mape_mean")["descriptor"].tolist()
 
 
-def superalloy_descriptors(data):
-    """Descriptors of case study 2 that come with the data: features and two-point statistics.
+class WorstFold(NamedTuple):
+    """The outer fold with the largest error, and what is strange about its worst sample.
+
+    `fold` counts from 0; `mape` [%] is the fold's, `error` [%] the sample's, `sample` its row;
+    `std` and `std_without` [%] are over all folds and over the others. `elements` has a row for
+    each element of which the sample holds more than any sample that the fold's model was fitted
+    on: its ``content``, the ``largest`` of all other samples and ``whose`` that is, and
+    ``deviations``, how many standard deviations of the fitted samples the content lies above
+    their mean. `curve` [%] is the fold's error with 1, 2, ... components.
+    """
+
+    fold: int
+    mape: float
+    sample: int
+    error: float
+    std: float
+    std_without: float
+    elements: pd.DataFrame
+    curve: np.ndarray
+
+
+def worst_fold(X, y, composition, model="svr"):
+    """Find the outer fold with the largest error, its worst sample and that sample's composition.
 
     Parameters
     ----------
-    data : helpers.datasets.SuperalloyData
+    X : array_like of float, shape (n, n_features)
+        Descriptors; the composition is appended.
+    y : ndarray of float, shape (n,)
+        Property to predict; no zeros.
+    composition : DataFrame, shape (n, n_elements)
+        One column an element, indexed by the names of the samples.
+    model : str
+        As in `nested_cv`.
 
     Returns
     -------
-    dict of str to ndarray, shape (n, n_features)
-        Two-point statistics of the segmented micrographs first, then the feature sets.
+    WorstFold
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> composition = pd.DataFrame({"B": [0.0] * 59 + [2.8], "Al": rng.uniform(5, 6, 60)})
+    >>> y = np.full(60, 400.0) + rng.normal(size=60)
+    >>> y[59] = 700
+    >>> worst = worst_fold(rng.normal(size=(60, 3)), y, composition, "lr")
+    >>> worst.sample, worst.elements.index.tolist()
+    (59, ['B'])
     """
-    maps = np.stack([micrograph_descriptor(image) for image in data.binary_images])
-    return {TWO_POINT: maps, **data.features}
-
-
-def score_superalloys(data, store=None, shuffles=SHUFFLES):
-    """The table of case study 2: all descriptors and models, with and without composition.
-
-    Parameters
-    ----------
-    data : helpers.datasets.SuperalloyData
-    store : path-like, None or False
-        As in `evaluate_descriptors`.
-    shuffles : int
-        Seeds 0, 1, ... of the outer folds, for the best three descriptors and for two-point
-        statistics with support vector regression.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `score_table` gives it.
-    """
-    descriptors, y = superalloy_descriptors(data), data.hardness
-    parts = []
-    for label, composition in (("no", None), ("yes", data.composition)):
-        results = evaluate_descriptors(descriptors, y, composition=composition, store=store)
-        parts.append(score_table(results, label))
-    names = dict.fromkeys([*best_descriptors(parts[0]), TWO_POINT])
-    chosen = {name: descriptors[name] for name in names}
-    repeated = evaluate_descriptors(chosen, y, ["svr"], seeds=range(shuffles), store=store)
-    return pd.concat([*parts, score_table(repeated)], ignore_index=True)
+    folds = nested_folds(X, composition)
+    result = nested_cv(folds, y, model)
+    fold = int(np.argmax(result.fold_mape))
+    held = np.flatnonzero(result.fold == fold)
+    errors = 100 * np.abs(result.y_pred[held] / y[held] - 1)
+    sample = int(held[np.argmax(errors)])
+    fitted = composition[result.fold != fold]
+    content, others = composition.iloc[sample], composition.drop(composition.index[sample])
+    with np.errstate(divide="ignore", invalid="ignore"):  # an element that no other holds
+        deviations = (content - fitted.mean()) / fitted.std(ddof=0)
+    columns = {"content": content, "largest": others.max(), "whose": others.idxmax()}
+    table = pd.DataFrame({**columns, "deviations": deviations})
+    return WorstFold(
+        fold,
+        float(result.fold_mape[fold]),
+        sample,
+        float(errors.max()),
+        result.std,
+        float(np.delete(result.fold_mape, fold).std()),
+        table[content > fitted.max()].sort_values("deviations", ascending=False),
+        error_curve(folds.outer[fold], y, model, result.inner_mape.shape[1]),
+    )
 
 
 def _digest(values):
@@ -228,24 +262,3 @@ def _read(path):
             return NestedCV(**file)
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
         return None
-
-
-def main(arguments=None):
-    """Compute the table on the published data and write it with its provenance."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.scoring", description=__doc__)
-    parser.add_argument("--write", type=Path, metavar="CSV", help="where the table goes")
-    options = parser.parse_args(arguments)
-    start = time.monotonic()
-    data = load_superalloys("published")
-    table = score_superalloys(data)
-    print(table.drop(columns=["fold_mape", "fold_n_components"]).round(2).to_string(index=False))
-    print(f"{len(table)} runs, {time.monotonic() - start:.0f} s without those that were kept")
-    if options.write:
-        command = f"python -m helpers.scoring --write {options.write.as_posix()}"
-        table = table.assign(data="published superalloys", **run_facts(command, LIBRARIES))
-        with atomic_write(options.write) as file:
-            file.write(table.to_csv(index=False, float_format="%.4f").encode())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -215,8 +215,8 @@ def score_segmentation(binary, truth):
         ``area_fraction_error``: their difference in percentage points, positive where there are
         too many ones.
         ``two_point_error``: with d the descriptor of case study 2, the 25 281 cross-correlations
-        of `helpers.two_point.micrograph_descriptor`, 100 |d(binary) - d(truth)| / |d(truth)|
-        percent in the Euclidean norm. One phase everywhere gives 100.
+        of `helpers.two_point.micrograph_descriptor`, the length of d(binary) - d(truth) over
+        that of d(truth), in percent. One phase everywhere gives 100.
 
     Raises
     ------
