@@ -76,10 +76,11 @@ plots_validation.plot_by_source(study.hardness, study.groups, "Vickers hardness 
 # What a careful reader of the table finds:
 
 # %% tags=["hide-input"]
-odd = odd_sums(study.composition)
-both = [e for e in ("Nb", "Cb") if e in study.composition]
-sums = ", ".join(
-    f"{value:.1f} ({count} rows)" for value, count in odd.round(1).value_counts().items()
+both = " and ".join(e for e in ("Nb", "Cb") if e in study.composition)
+odd = pd.read_csv(DATA / "results_superalloys_sums.csv").set_index("Image_Name")["sum"]
+odd = odd if embedded else odd_sums(study.composition)
+listed = "; ".join(
+    f"{total:.1f}: {', '.join(rows.index)}" for total, rows in odd.round(1).groupby(odd.round(1))
 )
 display(
     Markdown(f"""
@@ -87,9 +88,9 @@ display(
   {study.hardness.max():.0f} kgf/mm², mean {study.hardness.mean():.0f}, standard deviation {study.hardness.std():.0f}.
 - Some hardness values are given in GPa. Then HV [kgf/mm²] = 1000/9.80665 × HV [GPa]. The paper prints
   the factor the wrong way round (section 3.2); its data are right.
-- The composition has {study.composition.shape[1]} columns. Unit: {study.composition_unit}. {" and ".join(both)}
+- The composition has {study.composition.shape[1]} columns. Unit: {study.composition_unit}. {both}
   are the same element: columbium is the old name of niobium.
-- {len(odd)} compositions do not sum to 98 to 102 %{f": {sums}" if len(odd) else ""}.
+- **In the published table {len(odd)} compositions do not sum to 98 to 102 %.** Their sums: {listed}.
 """)
 )
 

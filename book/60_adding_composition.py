@@ -157,7 +157,7 @@ def tell(table, source):
 columns = {
     "content": "content of the sample",
     "largest": "largest of all others",
-    "whose": "that is",
+    "whose": "held by",
 }
 columns |= {"deviations": "standard deviations above the mean of the fitted samples"}
 display(Markdown(tell(outlier, source)))

@@ -24,6 +24,7 @@ from helpers.scoring import (
     score_table,
     worst_fold,
 )
+from helpers.tables import odd_sums
 from helpers.two_point import micrograph_descriptor
 
 TWO_POINT = "two-point statistics"
@@ -116,6 +117,8 @@ def main(arguments=None):
         outlier = options.write.with_name(f"{options.write.stem}_outlier.csv")
         sam = outlier_table(data.features["sam-h"], data).assign(descriptor="sam-h", model="svr")
         _write(sam.assign(**facts), outlier)
+        sums = odd_sums(data.composition).rename("sum").reset_index()
+        _write(sums.assign(**facts), options.write.with_name(f"{options.write.stem}_sums.csv"))
 
 
 def _write(table, path):
