@@ -24,6 +24,7 @@ from helpers.cross_validation import (
     nested_folds,
 )
 from helpers.downloads import cache_folder
+from helpers.metrics import mape
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 CODE = ("_least_squares", "cross_validation", "metrics")
@@ -171,6 +172,42 @@ def score_table(results, composition="no"):
     return pd.DataFrame(rows)
 
 
+def guess_without_image(y, groups, seed=PAPER_SEED):
+    """What one errs by without looking at any image, on the folds of `evaluate_descriptors`.
+
+    Parameters
+    ----------
+    y : ndarray of float, shape (n,)
+        Property; no zeros.
+    groups : ndarray, shape (n,)
+        Source of each sample.
+    seed : int
+        Of the shuffling of the 10 outer folds.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (10,)
+        MAPE [%] of each fold. ``"mean of all"``: the mean of the samples outside the fold.
+        ``"mean of the source"``: the mean of those of the same source; where the source has none
+        outside the fold, the mean of all.
+
+    Examples
+    --------
+    >>> y, groups = np.repeat([100.0, 200.0], 20), np.repeat([1, 2], 20)
+    >>> {name: f"{errors.mean():.0f}" for name, errors in guess_without_image(y, groups).items()}
+    {'mean of all': '38', 'mean of the source': '0'}
+    """
+    y = check_target(y, len(groups))
+    errors = {"mean of all": [], "mean of the source": []}
+    for train, test in KFold(N_FOLDS, shuffle=True, random_state=seed).split(y):
+        overall = y[train].mean()
+        means = pd.Series(y[train]).groupby(np.asarray(groups)[train]).mean()
+        of_source = means.reindex(np.asarray(groups)[test]).fillna(overall).to_numpy()
+        errors["mean of all"].append(mape(y[test], np.full(len(test), overall)))
+        errors["mean of the source"].append(mape(y[test], of_source))
+    return {name: np.array(values) for name, values in errors.items()}
+
+
 def best_descriptors(table, count=3, model="svr"):
     """Names of the descriptors with the lowest ``mape_mean`` of a model without composition."""
     rows = table[(table["model"] == model) & (table["composition"] == "no")]
@@ -180,18 +217,21 @@ def best_descriptors(table, count=3, model="svr"):
 class WorstFold(NamedTuple):
     """The outer fold with the largest error, and what is strange about its worst sample.
 
-    `fold` counts from 0; `mape` [%] is the fold's, `error` [%] the sample's, `sample` its row;
-    `std` and `std_without` [%] are over all folds and over the others. `elements` has a row for
-    each element of which the sample holds more than any sample that the fold's model was fitted
-    on: its ``content``, the ``largest`` of all other samples and ``whose`` that is, and
-    ``deviations``, how many standard deviations of the fitted samples the content lies above
-    their mean. `curve` [%] is the fold's error with 1, 2, ... components.
+    `fold` counts from 0, and its model has `n_components`; `mape` [%] is the fold's. `sample` is
+    the row of the worst sample, `measured` and `predicted` its property. `std` and `std_without`
+    [%] are over all folds and over the others. `elements` has a row for each element of which the
+    sample holds more than any sample that the fold's model was fitted on: its ``content``, the
+    ``largest_fitted`` of those samples, ``deviations``, how many of their standard deviations the
+    content lies above their mean, the ``largest_other`` of all other samples and ``whose`` that
+    is. `curve` [%] is the fold's error with 1, 2, ... components.
     """
 
     fold: int
+    n_components: int
     mape: float
     sample: int
-    error: float
+    measured: float
+    predicted: float
     std: float
     std_without: float
     elements: pd.DataFrame
@@ -230,19 +270,21 @@ def worst_fold(X, y, composition, model="svr"):
     result = nested_cv(folds, y, model)
     fold = int(np.argmax(result.fold_mape))
     held = np.flatnonzero(result.fold == fold)
-    errors = 100 * np.abs(result.y_pred[held] / y[held] - 1)
-    sample = int(held[np.argmax(errors)])
+    sample = int(held[np.argmax(np.abs(result.y_pred[held] / y[held] - 1))])
     fitted = composition[result.fold != fold]
     content, others = composition.iloc[sample], composition.drop(composition.index[sample])
     with np.errstate(divide="ignore", invalid="ignore"):  # an element that no other holds
         deviations = (content - fitted.mean()) / fitted.std(ddof=0)
-    columns = {"content": content, "largest": others.max(), "whose": others.idxmax()}
-    table = pd.DataFrame({**columns, "deviations": deviations})
+    columns = {"content": content, "largest_fitted": fitted.max(), "deviations": deviations}
+    columns |= {"largest_other": others.max(), "whose": others.idxmax()}
+    table = pd.DataFrame(columns)
     return WorstFold(
         fold,
+        int(result.fold_n_components[fold]),
         float(result.fold_mape[fold]),
         sample,
-        float(errors.max()),
+        float(y[sample]),
+        float(result.y_pred[sample]),
         result.std,
         float(np.delete(result.fold_mape, fold).std()),
         table[content > fitted.max()].sort_values("deviations", ascending=False),

@@ -19,8 +19,10 @@ from helpers._provenance import run_facts
 from helpers.datasets import load_superalloys
 from helpers.scoring import (
     LIBRARIES,
+    PAPER_SEED,
     best_descriptors,
     evaluate_descriptors,
+    guess_without_image,
     score_table,
     worst_fold,
 )
@@ -62,7 +64,8 @@ def score_superalloys(data, store=None, shuffles=SHUFFLES):
     Returns
     -------
     pandas.DataFrame
-        As `score_table` gives it.
+        As `helpers.scoring.score_table` gives it. The last two rows, of model ``"none"``, are the
+        predictors of `helpers.scoring.guess_without_image`.
     """
     descriptors, y = superalloy_descriptors(data), data.hardness
     parts = []
@@ -72,7 +75,27 @@ def score_superalloys(data, store=None, shuffles=SHUFFLES):
     names = dict.fromkeys([*best_descriptors(parts[0]), TWO_POINT])
     chosen = {name: descriptors[name] for name in names}
     repeated = evaluate_descriptors(chosen, y, ["svr"], seeds=range(shuffles), store=store)
-    return pd.concat([*parts, score_table(repeated)], ignore_index=True)
+    parts += [score_table(repeated), guesses(data)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def guesses(data):
+    """Rows of the table for the predictors that know no image."""
+    return pd.DataFrame(
+        [
+            {
+                "descriptor": name,
+                "model": "none",
+                "composition": "no",
+                "seed": PAPER_SEED,
+                "mape_mean": errors.mean(),
+                "mape_std": errors.std(),
+                "fold_mape": " ".join(f"{value:.4f}" for value in errors),
+                "fold_n_components": "",
+            }
+            for name, errors in guess_without_image(data.hardness, data.groups).items()
+        ]
+    )
 
 
 def outlier_table(X, data):

@@ -3,11 +3,18 @@ import doctest
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import KFold
 
 from helpers import plots_validation, scoring
 from helpers.datasets import DATA, paper_results
-from helpers.regression import nested_cv
-from helpers.scoring import best_descriptors, evaluate_descriptors, score_table, worst_fold
+from helpers.regression import mape, nested_cv
+from helpers.scoring import (
+    best_descriptors,
+    evaluate_descriptors,
+    guess_without_image,
+    score_table,
+    worst_fold,
+)
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT
 
 TABLE = DATA / "results_superalloys.csv"
@@ -195,7 +202,13 @@ def test_the_worst_fold_and_what_is_strange_in_it(problem):
     assert worst.elements.index.tolist() == ["B"]
     row = worst.elements.loc["B"]
     others = composition["B"].drop(17)
-    assert (row["content"], row["largest"], row["whose"]) == (2.8, others.max(), others.idxmax())
+    assert (row["content"], row["largest_other"], row["whose"]) == (
+        2.8,
+        others.max(),
+        others.idxmax(),
+    )
+    assert row["largest_fitted"] <= row["largest_other"]
+    assert worst.measured == 20
     assert row["deviations"] > 50
     assert worst.std_without < worst.std / 2
     assert worst.curve.shape == (15,)
@@ -205,7 +218,29 @@ def test_the_worst_fold_and_what_is_strange_in_it(problem):
         "svr",
         composition=composition,
     )
-    assert worst.curve[result.fold_n_components[worst.fold] - 1] == pytest.approx(worst.mape)
+    assert worst.n_components == result.fold_n_components[worst.fold]
+    assert worst.curve[worst.n_components - 1] == pytest.approx(worst.mape)
+    assert worst.predicted == result.y_pred[17]
+
+
+def test_guesses_that_look_at_no_image():
+    """Against a loop over the folds, one sample at a time."""
+    rng = np.random.default_rng(2)
+    groups = np.append(rng.integers(0, 4, 59), 9)  # the last source has one sample
+    y = 100 + 50 * groups + rng.normal(size=60)
+    errors = guess_without_image(y, groups, seed=3)
+    fold = nested_cv(
+        y[:, None], y, outer=KFold(10, shuffle=True, random_state=3), max_components=1
+    ).fold
+    for f in range(10):
+        own, overall = [], y[fold != f].mean()
+        for i in np.flatnonzero(fold == f):
+            same = y[(fold != f) & (groups == groups[i])]
+            own.append(abs((same.mean() if len(same) else overall) / y[i] - 1))
+        assert errors["mean of the source"][f] == pytest.approx(100 * np.mean(own))
+        assert errors["mean of all"][f] == pytest.approx(
+            mape(y[fold == f], overall + 0 * y[fold == f])
+        )
 
 
 # The table that ships; tests/test_profiles.py computes it again.
@@ -214,11 +249,13 @@ def test_the_worst_fold_and_what_is_strange_in_it(problem):
 def test_committed_table_is_whole():
     table = pd.read_csv(TABLE)
     runs = table.groupby(["composition", "seed"]).size()
-    assert runs["no", 42] == runs["yes", 42] == 30
-    assert table["descriptor"].nunique() == 10
+    assert runs["no", 42] == 32  # with two predictors that know no image
+    assert runs["yes", 42] == 30
+    assert table["descriptor"].nunique() == 12
     repeated = table[table["seed"] != 42]
     assert sorted(repeated["seed"].unique()) == list(range(SHUFFLES))
     best = best_descriptors(table[table["seed"] == 42])
+    assert table["mape_mean"].notna().all()
     assert set(repeated["descriptor"]) == {*best, TWO_POINT}
     for path in (TABLE, OUTLIER):
         facts = pd.read_csv(path)[["data", "hardware", "versions", "date", "commit", "command"]]
