@@ -161,6 +161,7 @@ def tell(table, name, source):
     )
 
 
+# %% tags=["hide-input"]
 columns = {"content": "content", "largest_fitted": "largest of the fitted samples"}
 columns |= {"deviations": "standard deviations above their mean"}
 columns |= {"largest_other": "largest of all others", "whose": "held by"}
@@ -345,6 +346,8 @@ largest = ", ".join(
     f"{titles.get(n, n)} with {m.upper()} {change[m, n]:+.1f}"
     for m, n in zip(("lr", "svr"), sizes, strict=True)
 )
+
+# %% tags=["hide-input"]
 display(
     Markdown(f"""
 - **Published data: the best SVR errs by {svr.loc[top_without, "no"]:.1f} % without ({titles.get(top_without, top_without)}) and by
