@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import zipfile
 from pathlib import Path
@@ -89,46 +90,25 @@ def evaluate_descriptors(
         raise ValueError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
     for name, X in descriptors.items():
         check_target(y, len(check_descriptors(X, f"descriptor {name!r}")))
-    folder = cache_folder() / "scores" if store is None else Path(store or ".")
-    common = {
-        "versions": versions(LIBRARIES),
-        "code": code_digests(CODE),
-        "y": _digest(y),
-        "composition": None if composition is None else _digest(composition),
-        "groups": None if groups is None else [str(group) for group in groups],
-    }
-    results, waiting = {}, []
-    for name, X in descriptors.items():
-        facts = {**common, "X": _digest(X)}
-        for seed in seeds:
-            for model in models:
-                key = json.dumps({**facts, "model": model, "seed": seed}, sort_keys=True)
-                path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
-                found = None if store is False else _read(path)
-                results[name, model, seed] = found
-                if found is None:
-                    waiting.append((name, model, seed, path))
-    title, kind = "nested cross-validation", KFold if groups is None else GroupKFold
-    done = len(results) - len(waiting)
+    paths = _paths(descriptors, y, models, composition, groups, seeds, store)
+    results = {run: _read(path) for run, path in paths.items()}
+    waiting = [run for run, found in results.items() if found is None]
+    done, kind = len(results) - len(waiting), KFold if groups is None else GroupKFold
+    title = "nested cross-validation"
     with progress_bar(title, "run", len(results), done=done, progress=progress) as bar:
         shared, folds = None, None
-        for name, model, seed, path in waiting:
-            found = None if store is False else _read(path)
-            if found is not None:  # by another process, meanwhile
-                results[name, model, seed] = found
-                bar.update()
-                continue
-            if shared != (name, seed):
-                outer = kind(N_FOLDS, shuffle=True, random_state=seed)
-                folds = nested_folds(
-                    descriptors[name], composition, groups, outer=outer, seed=PAPER_SEED
-                )
-                shared = name, seed
-            result = nested_cv(folds, y, model)
-            results[name, model, seed] = result
-            if store is not False:
-                with atomic_write(path) as file:
-                    np.savez(file, **vars(result))
+        for run in waiting:
+            name, model, seed = run
+            results[run] = _read(paths[run])  # another process may have done it meanwhile
+            if results[run] is None:
+                if shared != (name, seed):
+                    outer = kind(N_FOLDS, shuffle=True, random_state=seed)
+                    folds = nested_folds(
+                        descriptors[name], composition, groups, outer=outer, seed=PAPER_SEED
+                    )
+                    shared = name, seed
+                results[run] = nested_cv(folds, y, model)
+                _keep(results[run], paths[run])
             bar.update()
     return results
 
@@ -297,8 +277,36 @@ def _digest(values):
     return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
 
 
+def _paths(descriptors, y, models, composition, groups, seeds, store):
+    """(descriptor, model, seed) -> the file of its result, or None; named by all that counts."""
+    folder = cache_folder() / "scores" if store is None else Path(store or ".")
+    common = {
+        "versions": versions(LIBRARIES),
+        "code": code_digests(CODE),
+        "y": _digest(y),
+        "composition": None if composition is None else _digest(composition),
+        "groups": None if groups is None else [str(group) for group in groups],
+    }
+    paths = {}
+    for name, X in descriptors.items():
+        facts = {**common, "X": _digest(X)}
+        for seed, model in itertools.product(seeds, models):
+            key = json.dumps({**facts, "model": model, "seed": seed}, sort_keys=True)
+            file = f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+            paths[name, model, seed] = None if store is False else folder / file
+    return paths
+
+
+def _keep(result, path):
+    if path is not None:
+        with atomic_write(path) as file:
+            np.savez(file, **vars(result))
+
+
 def _read(path):
     """A result that was kept, or None where there is none that can be read."""
+    if path is None:
+        return None
     try:
         with np.load(path, allow_pickle=False) as file:
             return NestedCV(**file)
