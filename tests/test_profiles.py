@@ -150,7 +150,7 @@ def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
     for run in build(project, "paper", 2, names=names, site=False):
         cells = nbformat.read(run.executed, 4).cells
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-        text = "\n".join(data.get("text/markdown", "") for data in shown)
+        text = " ".join(" ".join(data.get("text/markdown", "").split()) for data in shown)
         assert "**Data: published set**, 149 superalloys" in text
         assert "embedded set" not in text
         assert "computed on this page" in text
