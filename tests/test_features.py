@@ -318,10 +318,12 @@ def test_killed_ten_times_at_random_the_matrix_is_the_same(tmp_path):
         process.kill()
         process.wait()
         shards = (tmp_path / "cache").rglob("*.parts/[!.]*.safetensors")
-        done.append(len({row for path in shards for row in load_file(path)["rows"].tolist()}))
+        rows = {row for path in shards for row in load_file(path)["rows"].tolist()}
+        # On a fast machine the last of the ten find the matrix finished, and no shards.
+        whole = list((tmp_path / "cache" / "features" / "kill").glob("*.safetensors"))
+        done.append(800 if whole else len(rows))
     assert done == sorted(done)  # nothing that was finished is lost
-    assert done[-1] > 0
-    assert done[0] < 800
+    assert len({count for count in done if 0 < count < 800}) > 1  # killed in the middle
     assert start().wait() == 0
     (matrix,) = (tmp_path / "cache" / "features" / "kill").glob("*.safetensors")
     found = extract(many_sections(), toy_encoder(), name="kill")
