@@ -28,7 +28,7 @@ from helpers.probes import probe_volumes, run_probes
 
 OBJECTIVES = ("statistics", "distillation", "both")
 PATCH = 7
-SMALL, LARGE = (49, 49, 49, 56), tuple(range(98, 155, PATCH))  # sides of images [pixels]
+SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
 ARCHITECTURE = {
     "hidden_size": 192,
     "num_hidden_layers": 6,
@@ -36,6 +36,7 @@ ARCHITECTURE = {
     "image_size": 49,
     "patch_size": PATCH,
 }
+SAVE_SECONDS = 120.0
 LONGEST_STEP = 10.0  # seconds; what lasts longer was a pause, and is not counted
 
 
@@ -267,7 +268,7 @@ def train(
             row = {"step": trainer.steps, "seconds": trainer.seconds, "images": trainer.images}
             logs["losses"].write({**row, **mean})
             recent = []
-        if trainer.seconds - saved > 120:
+        if trainer.seconds - saved > SAVE_SECONDS:
             saved = trainer.seconds
             trainer.checkpoint(out / "checkpoint.pt")
         if trainer.seconds - probed > 60 * probe_minutes:
