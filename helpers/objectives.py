@@ -5,13 +5,15 @@ None needs a label. `helpers.pretraining` puts them behind one training loop.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from helpers.image_statistics import image_statistics, statistic_names
-from helpers.microstructures import sample_batch
+from helpers.training_images import sample_batch
 
 
 class Statistics(nn.Module):
@@ -32,11 +34,10 @@ class Statistics(nn.Module):
     def __init__(self, width, conductivity=3.0):
         super().__init__()
         names, shared = statistic_names()
-        values = image_statistics(sample_batch(np.random.default_rng(1), 3000).phases)
-        values = torch.from_numpy(values)
+        mean, spread = _moments()
         weight = [conductivity if "conductivity" in name else 1.0 for name in names]
-        self.register_buffer("mean", values.mean(0))
-        self.register_buffer("scale", values.std(0) + 1e-4)
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("scale", spread + 1e-4)
         self.register_buffer("weight", torch.tensor(weight))
         self.register_buffer("shared", torch.from_numpy(shared))
         self.predict = nn.Linear(width, len(names))
@@ -48,6 +49,13 @@ class Statistics(nn.Module):
         error = F.smooth_l1_loss(self.predict(token.float()), target, reduction="none")
         asked = self.shared | torch.from_numpy(known).to(token.device)[:, None]
         return (error * asked).sum() / asked.sum()
+
+
+@functools.cache
+def _moments(n=2000):
+    """Mean and standard deviation of each statistic over images of 49 x 49 pixels."""
+    values = image_statistics(sample_batch(np.random.default_rng(1), n).phases)
+    return torch.from_numpy(values.mean(0)), torch.from_numpy(values.std(0))
 
 
 class Prototypes(nn.Module):

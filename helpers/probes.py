@@ -17,9 +17,9 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from helpers._files import atomic_write
 from helpers.homogenization import youngs_modulus
 from helpers.image_statistics import mean_chord
-from helpers.microstructures import sample_batch
 from helpers.regression import mape
 from helpers.synthesis import sections_of, two_phase_volume
+from helpers.training_images import sample_batch
 
 SEED = 50521
 PROBE_FILE = Path(__file__).resolve().parents[1] / "_build" / "microvit_probe.npz"
@@ -54,7 +54,7 @@ def probe_images(n=900, shape=(49, 49)):
         ``fraction``; ``chord_y``, ``chord_x``: logarithm of the mean chord length, averaged over
         the phases; ``anisotropy``: logarithm of the ratio of the two.
     known : ndarray of bool, shape (n,)
-        See `helpers.microstructures.Batch`.
+        See `helpers.training_images.Batch`.
     """
     batch = sample_batch(np.random.default_rng([SEED, 1]), n, shape)
     chords = [

@@ -7,9 +7,10 @@ import pytest
 from scipy.ndimage import label
 
 from helpers import image_statistics as stats
-from helpers import microstructures
+from helpers import microstructures, training_images
 from helpers.image_statistics import LAGS, image_statistics, statistic_names
-from helpers.microstructures import FAMILIES, crop, render, sample_batch
+from helpers.microstructures import FAMILIES
+from helpers.training_images import crop, render, sample_batch
 from helpers.two_point import two_point_statistics
 
 
@@ -18,7 +19,7 @@ def batch():
     return sample_batch(np.random.default_rng(5), 96, (49, 56))
 
 
-@pytest.mark.parametrize("module", [microstructures, stats])
+@pytest.mark.parametrize("module", [training_images, stats])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

