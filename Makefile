@@ -21,8 +21,9 @@ help:  ## list the targets
 
 setup: $(READY)  ## create .venv with the pinned packages
 
-data: $(READY)  ## compute data/two_phase.npz again (under an hour on 2 cores)
+data: $(READY)  ## make the embedded data of data/ again (under an hour on 2 cores)
 	$(RUN) -m helpers.synthesis
+	$(RUN) -m helpers.superalloys
 
 book: $(READY)  ## execute the chapters and build the site
 	@$(RUN) -m bookbuild --profile $(PROFILE) --jobs $(JOBS)

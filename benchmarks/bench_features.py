@@ -9,10 +9,8 @@ cores in each operation. Both sides preprocess the same 51 x 51 sections.
 
 import argparse
 import csv
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -28,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import random_sections, resident_peak
 from helpers._networks import hub_positions, random_model
+from helpers._provenance import run_facts
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract
 from helpers.forward import choose_batch_size, n_cores
@@ -212,16 +211,9 @@ def table(names, device):
 
 def write(rows, path):
     """Keep the rows of this hardware in the results file; those of other hardware stay."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    facts = {
-        "processor": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit or "unknown",
-        "command": f"python benchmarks/bench_features.py --write {path.as_posix()}",
-    }
+    facts = run_facts(f"python benchmarks/bench_features.py --write {path.as_posix()}")
+    del facts["versions"], facts["hardware"]  # the rows hold the latter
+    facts["torch"] = torch.__version__
     old = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
     new = [{**row, **facts} for row in rows]
     done = {(row["encoder"], row["hardware"]) for row in new}

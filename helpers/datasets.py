@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,14 +15,26 @@ import scipy.io
 
 from helpers._checks import check_volumes
 from helpers._files import atomic_write
-from helpers.downloads import cache_folder, fetch, registry
+from helpers._superalloy_files import NO_MAT_FILE, SuperalloyData, read_embedded, read_published
+from helpers.archives import fetch_archive
+from helpers.downloads import DownloadError, cache_folder, fetch, registry
 from helpers.elasticity import PHASE_MODULI
+
+__all__ = [
+    "SuperalloyData",
+    "TwoPhaseData",
+    "convert_published",
+    "load_superalloys",
+    "load_two_phase",
+    "paper_results",
+    "save_two_phase",
+]
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 EMBEDDED_TWO_PHASE = DATA / "two_phase.npz"
+EMBEDDED_SUPERALLOYS = DATA / "superalloys"
 PAPER_RESULTS = DATA / "paper_results.csv"
 PUBLISHED_TWO_PHASE = "two_phase/dataset.mat"
-_NO_MAT_FILE = (scipy.io.matlab.MatReadError, NotImplementedError, TypeError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +118,46 @@ def load_two_phase(source="embedded"):
     raise ValueError(f"source is {source!r}: expected 'embedded' or 'published'")
 
 
+def load_superalloys(source="embedded"):
+    """Data of case study 2.
+
+    Parameters
+    ----------
+    source : str
+        ``"embedded"``: made by `helpers.superalloys`, ships with the book. ``"published"``: the
+        149 alloys of the paper, from ``MICROPROP_DATA`` or downloaded once, every file verified.
+
+    Returns
+    -------
+    SuperalloyData
+
+    Raises
+    ------
+    ValueError
+        Another `source`, or a file that cannot be used.
+    FileNotFoundError
+        The embedded data is not there.
+    DownloadError
+        The published data cannot be had; see `helpers.archives.fetch_archive`.
+
+    Notes
+    -----
+    Section 3.2 of doi:10.1016/j.actamat.2025.121217. Rows of one source paper, and often of one
+    alloy, are alike: `SuperalloyData.groups` tells which they are.
+
+    Examples
+    --------
+    >>> data = load_superalloys("embedded")
+    >>> data.hardness.shape, data.composition.shape, data.composition_unit
+    ((149,), (149, 22), 'at.%')
+    """
+    if source == "embedded":
+        return read_embedded(EMBEDDED_SUPERALLOYS)
+    if source == "published":
+        return read_published(fetch_archive("superalloys"), registry()["superalloys"])
+    raise ValueError(f"source is {source!r}: expected 'embedded' or 'published'")
+
+
 def paper_results():
     """Numbers that the paper states, from ``data/paper_results.csv``.
 
@@ -170,7 +224,7 @@ def convert_published(mat_file, path):
         modulus = content["label"].ravel().astype(float)
         size = round((content["data"].size / len(modulus)) ** (1 / 3))
         volumes = content["data"].reshape(size, size, size, len(modulus)).transpose(3, 0, 1, 2)
-    except (ArithmeticError, LookupError, ValueError, *_NO_MAT_FILE) as error:
+    except (ArithmeticError, LookupError, ValueError, *NO_MAT_FILE) as error:
         raise ValueError(
             f"{mat_file} does not hold cubic volumes `data` and their moduli `label`: {error!r}"
         ) from error
@@ -217,10 +271,34 @@ def _two_phase(arrays, notice):
     )
 
 
-def main():
-    """Download the published data of case study 1, or check the local copy of it."""
-    data = load_two_phase("published")
-    print(f"{len(data.modulus)} volumes, {data.modulus_kind} up to {data.modulus.max():.1f} GPa")
+def main(arguments=None):
+    """Download published data that is not on this machine, and verify all of it."""
+    sets = {
+        "two_phase": "case study 1: volumes and their moduli",
+        "superalloys": "case study 2: hardness, composition, segmented micrographs and features",
+    }
+    told = "; ".join(f"{name} ({what})" for name, what in sets.items())
+    parser = argparse.ArgumentParser(prog="python -m helpers.datasets", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{told}; default: both")
+    names = parser.parse_args(arguments).names
+    for name in names:
+        if name not in sets:
+            parser.error(f"{name!r}: expected one of {', '.join(sets)}")
+    failed = []
+    for name in names or sets:
+        try:
+            print(f"{name}, {sets[name]}:", flush=True)
+            data = (load_two_phase if name == "two_phase" else load_superalloys)("published")
+        except DownloadError as error:
+            failed.append(f"{name}: {error}")  # the other set may still be had
+            continue
+        if name == "two_phase":
+            told, values, unit = data.modulus_kind, data.modulus, "GPa"
+        else:
+            told, values, unit = "hardness", data.hardness, "kgf/mm2"
+        print(f"  {len(values)} rows, {told} {values.min():.1f} to {values.max():.1f} {unit}")
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 if __name__ == "__main__":

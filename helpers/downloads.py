@@ -33,18 +33,32 @@ def registry():
     -------
     dict of str to dict
         ``hash`` reads ``sha256:...`` or ``git-blob:...``; ``size`` is in bytes or None;
-        ``fixture`` is true for the small files that tests put in place of published ones.
+        ``fixture`` is true for the small files that tests put in place of published ones. An
+        entry with ``hashes`` is a folder; see `helpers.archives`.
 
     Examples
     --------
     >>> registry()["two_phase/dataset.mat"]["hash"].split(":")[0]
     'git-blob'
     """
-    path = Path(os.environ.get(REGISTRY) or ROOT / "data" / "registry.json")
+    path = registry_path()
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DownloadError(f"{path}, the registry ({REGISTRY} may name it): {error}") from error
+
+
+def registry_path():
+    """The registry's file: the one that ``MICROPROP_REGISTRY`` names, or the book's own."""
+    return Path(os.environ.get(REGISTRY) or ROOT / "data" / "registry.json")
+
+
+def local_copy():
+    """The folder that ``MICROPROP_DATA`` names, or None; one that is not there is an error."""
+    local = os.environ.get(LOCAL_COPY)
+    if local and not Path(local).is_dir():
+        raise DownloadError(f"{LOCAL_COPY} is {local!r}, which is no folder: mend it or unset it")
+    return Path(local) if local else None
 
 
 def cache_folder():
@@ -104,6 +118,8 @@ def fetch(name):
     ------
     KeyError
         The registry has no such file.
+    ValueError
+        A folder, for which there is `helpers.archives.fetch_archive`.
     DownloadError
         No network, a server that refuses, a transfer cut short, a wrong hash. Nothing is
         left in the cache then.
@@ -112,12 +128,12 @@ def fetch(name):
     if name not in entries:
         raise KeyError(f"{name!r} is not in the registry: expected one of {sorted(entries)}")
     entry = entries[name]
-    local = os.environ.get(LOCAL_COPY)
-    if local and not Path(local).is_dir():
-        raise DownloadError(f"{LOCAL_COPY} is {local!r}, which is no folder: mend it or unset it")
-    if local and (Path(local) / name).exists():
-        verify(Path(local) / name, entry["hash"])
-        return Path(local) / name
+    if "hashes" in entry:
+        raise ValueError(f"{name!r} is a folder of files: get it with helpers.archives")
+    local = local_copy()
+    if local and (local / name).exists():
+        verify(local / name, entry["hash"])
+        return local / name
     # The hash in the name: another version of the file never passes for this one.
     target = cache_folder() / entry["hash"].split(":")[1][:12] / Path(name).name
     if not target.exists():

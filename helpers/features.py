@@ -6,24 +6,22 @@ is the same for a scikit-learn ``Pipeline``.
 
 from __future__ import annotations
 
-import ast
 import collections
 import contextlib
 import datetime
 import functools
 import hashlib
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from helpers import feature_store
 from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
+from helpers._progress import progress_bar
+from helpers._provenance import code_digests, versions
 from helpers._steps import ImageStep
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
@@ -338,8 +336,8 @@ def _key(encoder, digests, options, compile):
         "mean_std": [entry.mean, entry.std] if options["normalize"] == "encoder" else None,
         "value_range": options["value_range"],
         "compile": compile,
-        "versions": {name: _version(name) for name in LIBRARIES},
-        "code": {name: _code(name) for name in CODE},
+        "versions": versions(LIBRARIES),
+        "code": code_digests(CODE),
         "data": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
     }
 
@@ -367,7 +365,10 @@ def _compute(encoder, images, shapes, options, stored, run):
     fresh, last = [], time.monotonic()
     try:
         results = contextlib.closing(forward_batches(encoder, load, todo, workers=count))
-        with results as results, _bar(encoder, len(shapes), len(done), run["progress"]) as bar:
+        bar = progress_bar(
+            encoder.title, "image", len(shapes), done=len(done), progress=run["progress"]
+        )
+        with results as results, bar:
             for batch, values in results:
                 features[batch] = values
                 fresh += batch
@@ -396,33 +397,3 @@ def _batches(encoder, shapes, done, size):
         chunks = (members[k : k + step] for k in range(0, len(members), step))
         batches += [chunk for chunk in chunks if not all(i in done for i in chunk)]
     return batches
-
-
-def _bar(encoder, total, done, progress):
-    """A bar on a terminal; elsewhere a line now and then, and none in the first seconds."""
-    terminal = sys.stderr.isatty()
-    return tqdm(
-        total=total,
-        initial=done,
-        desc=encoder.title,
-        unit="image",
-        file=sys.stderr if terminal else sys.stdout,
-        mininterval=0.2 if terminal else 20,
-        delay=0 if terminal else 20,
-        disable=not progress,
-    )
-
-
-@functools.cache
-def _code(module):
-    """Hash of a module's code, which changes with neither its comments nor its docstrings."""
-    tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        if documented and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
-
-
-def _version(library):
-    return metadata.version(library)

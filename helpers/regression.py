@@ -5,41 +5,20 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import scipy.linalg
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import mean_absolute_percentage_error
 from sklearn.model_selection import train_test_split
 
+from helpers._least_squares import (
+    MODELS,
+    check_descriptors,
+    check_target,
+    design_matrix,
+    fit_nested,
+)
+from helpers.cross_validation import nested_cv as nested_cv
+from helpers.metrics import mape
 from helpers.reduction import fit_pca
 
-MODELS = {"lr": "linear regression", "pr": "second-order polynomial regression"}
-
-
-def mape(y_true, y_pred):
-    """Mean absolute percentage error [%].
-
-    Parameters
-    ----------
-    y_true, y_pred : array_like of float, shape (n,)
-        Measured and predicted values; no measured value is zero.
-
-    Raises
-    ------
-    ValueError
-        A measured zero, for which the error is infinite.
-
-    Examples
-    --------
-    >>> mape([100.0, 200.0], [110.0, 180.0])
-    10.0
-    """
-    zeros = np.flatnonzero(np.asarray(y_true) == 0)
-    if len(zeros):
-        raise ValueError(
-            f"y_true is 0 at position {zeros[0]} ({len(zeros)} in all): a percentage error needs "
-            "targets other than zero; drop those rows or choose another error"
-        )
-    return 100 * float(mean_absolute_percentage_error(y_true, y_pred))
+__all__ = ["MODELS", "Holdout", "HoldoutScores", "holdout", "holdout_scores"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,15 +107,7 @@ def holdout_scores(X, max_components=50):
     >>> len(scores.train), len(scores.val), len(scores.test)
     (72, 18, 10)
     """
-    X = np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(f"X has shape {X.shape}: expected (n_samples, n_features)")
-    bad = np.argwhere(~np.isfinite(X))
-    if len(bad):
-        row, column = (int(i) for i in bad[0])
-        raise ValueError(
-            f"X holds {X[row, column]} in row {row}, column {column}: drop or mend it"
-        )
+    X = check_descriptors(X)
     rest, test = train_test_split(np.arange(len(X)), test_size=0.1, random_state=11)
     train, val = train_test_split(rest, test_size=0.2, random_state=32)
     limit = min(len(train), X.shape[1])
@@ -190,23 +161,15 @@ def holdout(X, y, model="lr", max_components=50):
     if model not in MODELS:
         raise ValueError(f"model is {model!r}: expected one of {sorted(MODELS)}")
     scores = X if isinstance(X, HoldoutScores) else holdout_scores(X, max_components)
-    y = np.asarray(y, dtype=float)
-    if y.shape != (len(scores.tuning),):
-        raise ValueError(
-            f"y has shape {y.shape}: expected {len(scores.tuning)} values, one for each row of X"
-        )
-    bad = np.flatnonzero(~np.isfinite(y))
-    if len(bad):
-        raise ValueError(f"y holds {y[bad[0]]} in row {bad[0]} ({len(bad)} in all): drop the rows")
-    mape(y, y)  # zeros anywhere are refused before the long part
+    y = check_target(y, len(scores.tuning))
     train, val, test = scores.train, scores.val, scores.test
-    coefficients = _fit_nested(_design(scores.tuning[train], model), y[train], model)
-    design = _design(scores.tuning[val], model)
+    coefficients = fit_nested(design_matrix(scores.tuning[train], model), y[train], model)
+    design = design_matrix(scores.tuning[val], model)
     val_mape = np.array([mape(y[val], design[:, : len(c)] @ c) for c in coefficients])
     best = int(np.argmin(val_mape)) + 1
     fit = np.concatenate([train, val])
-    design = _design(scores.final[:, :best], model)
-    final = _fit_nested(design[fit], y[fit], model)[-1]
+    design = design_matrix(scores.final[:, :best], model)
+    final = fit_nested(design[fit], y[fit], model)[-1]
     predicted = design @ final
     return Holdout(
         n_components=best,
@@ -218,33 +181,3 @@ def holdout(X, y, model="lr", max_components=50):
         y_fit_pred=predicted[fit],
         test=test,
     )
-
-
-def _design(scores, model):
-    """Columns of the regression, ordered so that the first belong to the fewest components."""
-    columns = [np.ones((len(scores), 1))]
-    for j in range(scores.shape[1]):
-        columns.append(scores[:, j : j + 1])
-        if model == "pr":
-            columns.append(scores[:, j : j + 1] * scores[:, : j + 1])
-    return np.hstack(columns)
-
-
-def _fit_nested(design, y, model):
-    """Least-squares coefficients for 1, 2, ... components from one QR decomposition."""
-    n_components = np.arange(1, design.shape[1])
-    sizes = n_components + 1 if model == "lr" else (n_components + 1) * (n_components + 2) // 2
-    sizes = sizes[sizes <= design.shape[1]]
-    scale = np.linalg.norm(design, axis=0)
-    scale[scale == 0] = 1
-    q, r = scipy.linalg.qr(design / scale, mode="economic")
-    target, diagonal = q.T @ y, np.abs(np.diag(r))
-    coefficients = []
-    for size in sizes:
-        if size <= len(diagonal) and diagonal[:size].min() > 1e-10:
-            c = scipy.linalg.solve_triangular(r[:size, :size], target[:size])
-        else:  # more columns than samples, or dependent ones: the solution of least norm
-            raw = LinearRegression(fit_intercept=False).fit(design[:, :size] / scale[:size], y)
-            c = raw.coef_
-        coefficients.append(c / scale[:size])
-    return coefficients

@@ -6,6 +6,7 @@ import shutil
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
 import tifffile
@@ -13,8 +14,9 @@ from test_encoders import SMALL, save, tiny_clip, tiny_dinov2
 
 from bookbuild.__main__ import build
 from bookbuild.chapters import ROOT, BuildError
-from helpers.datasets import PUBLISHED_TWO_PHASE
+from helpers.datasets import DATA, PUBLISHED_TWO_PHASE, load_superalloys
 from helpers.micrographs import gamma_prime_micrograph
+from helpers.superalloy_scores import outlier_table, score_superalloys
 from helpers.synthesis import two_phase_volume
 
 # The chapters whose cell `parameters` takes the published data or weights.
@@ -24,6 +26,7 @@ CHAPTERS = [
     "30_features",
     "40_case_study_1",
 ]
+KEYS = ["descriptor", "model", "composition", "seed"]
 N_VOLUMES = 150  # enough for 50 components of the training part
 
 
@@ -102,6 +105,61 @@ def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fi
         if run.chapter.name == "40_case_study_1":
             assert "pretrained for CLIP B16 (test fixture), DINOv2 S14 (test fixture)" in text
             assert "DINOv2 S14, trained:" in text
+
+
+@pytest.fixture(scope="session")
+def superalloys(shared_data, tmp_path_factory):
+    """The real published data of case study 2, and a cache that keeps what is computed."""
+    if not (shared_data / "superalloys").is_dir():
+        pytest.skip(f"needs the published superalloys in {shared_data}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MICROPROP_DATA", str(shared_data))
+        patch.setenv("MICROPROP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("MICROPROP_REGISTRY", raising=False)
+        yield
+
+
+@pytest.mark.slow
+def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(superalloys):
+    data = load_superalloys("published")
+    table = score_superalloys(data).set_index(KEYS)
+    committed = pd.read_csv(DATA / "results_superalloys.csv").set_index(KEYS)
+    assert len(table) == len(committed) == 140
+    table = table.loc[committed.index]
+    # libsvm stops at a tolerance, and where depends on the last bits of its input.
+    for column in ("mape_mean", "mape_std"):
+        np.testing.assert_allclose(table[column], committed[column], atol=2e-3)
+    same = table["fold_n_components"] == committed["fold_n_components"]
+    assert same.mean() > 0.98
+    outlier = pd.read_csv(DATA / "results_superalloys_outlier.csv")
+    again = outlier_table(data.features["sam-h"], data)
+    assert again["element"].tolist() == outlier["element"].tolist()
+    numbers = ["content", "largest", "deviations", "mape", "error", "std", "std_without"]
+    np.testing.assert_allclose(again[numbers], outlier[numbers], rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
+    """After the test above, which has left the scores in the cache."""
+    names = ["50_case_study_2", "60_adding_composition"]
+    for run in build(project, "paper", 2, names=names, site=False):
+        cells = nbformat.read(run.executed, 4).cells
+        shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+        text = "\n".join(data.get("text/markdown", "") for data in shown)
+        assert "**Data: published set**, 149 superalloys" in text
+        assert "embedded set" not in text
+        assert "computed on this page" in text
+        assert sum("image/png" in data for data in shown) >= 3
+        errors = [
+            o for cell in cells for o in cell.get("outputs", []) if o.get("name") == "stderr"
+        ]
+        assert errors == []
+        if run.chapter.name == "50_case_study_2":
+            assert "17 compositions do not sum to 98 to 102 %" in text
+            assert "Largest difference to the file that ships: 0.000" in text
+        else:
+            assert "Its worst sample is Paper25-N0" in text
+            assert "Paper6-1Si holds 1.0" in text
 
 
 def test_results_of_fixtures_never_reach_the_site(project, fixture_data):

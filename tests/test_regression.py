@@ -8,7 +8,8 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from helpers import plots, plots_results, reduction, regression
+from helpers import metrics, plots, plots_results, reduction, regression
+from helpers._least_squares import design_matrix, fit_nested
 from helpers.reduction import aggregate_sections, fit_pca
 from helpers.regression import holdout, holdout_scores, mape
 
@@ -23,7 +24,7 @@ def problem():
     return X, y
 
 
-@pytest.mark.parametrize("module", [reduction, regression, plots, plots_results])
+@pytest.mark.parametrize("module", [metrics, reduction, regression, plots, plots_results])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -94,12 +95,15 @@ def test_scores_can_be_shared(problem):
 
 
 def test_polynomial_with_more_columns_than_samples(problem):
-    """The least-squares solution of smallest norm, as scikit-learn gives it."""
+    """scikit-learn's solution of smallest norm: it shows where the model was not fitted."""
     X, y = problem
-    scores = fit_pca(X, 8).transform(X)[:40]
-    design = regression._design(scores, "pr")
-    coefficients = regression._fit_nested(design, y[:40], "pr")[-1]
-    np.testing.assert_allclose(design @ coefficients, y[:40], rtol=1e-6)
+    scores = fit_pca(X, 8).transform(X)
+    coefficients = fit_nested(design_matrix(scores[:40], "pr"), y[:40], "pr")[-1]
+    theirs = make_pipeline(PolynomialFeatures(2), LinearRegression()).fit(scores[:40], y[:40])
+    assert len(coefficients) == 45
+    ours = design_matrix(scores, "pr") @ coefficients
+    np.testing.assert_allclose(ours[:40], y[:40], rtol=1e-6)
+    np.testing.assert_allclose(ours, theirs.predict(scores), rtol=1e-8)
 
 
 def test_components_are_limited_by_the_data(problem):

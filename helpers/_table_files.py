@@ -1,0 +1,178 @@
+"""Cells of a table file, .xlsx or .csv, as rows of plain values.
+
+A workbook is read as data: no formula is evaluated, and sizes are bounded before anything is
+unpacked, so that a file from elsewhere can be opened without harm.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+import zipfile
+from pathlib import Path
+
+import openpyxl
+
+MAX_BYTES = 2**26  # of a file, and of a workbook unpacked: far more than any table of alloys
+MAX_ROWS = 100_000
+MAX_COLUMNS = 1000
+LAST_ROW = 2**20  # that a spreadsheet can have
+NO_VALUE = "a formula whose value is not stored"
+_ZIP, _OLD_EXCEL = b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")
+
+
+class TableError(ValueError):
+    """A table that cannot be used; the message names file, cells and what to do."""
+
+
+def read_rows(path):
+    """Rows of a .csv file, or of the first sheet of an .xlsx workbook.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its ending says which kind it is.
+
+    Returns
+    -------
+    list of list
+        Row 1 of the spreadsheet first, cells as str, int, float, bool or dates; None for an
+        empty cell. Rows end with their last cell that is not empty. A formula gives the value
+        that was stored with it, or `NO_VALUE`.
+
+    Raises
+    ------
+    TableError
+        A missing file, another kind of file than its ending says, a damaged one, a .csv that is
+        not UTF-8, more than `MAX_ROWS` rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "table.csv")
+    ...     _ = path.write_text("Image_Name,Al (at.%)\\na,5.5,,\\n", encoding="utf-8")
+    ...     read_rows(path)
+    [['Image_Name', 'Al (at.%)'], ['a', '5.5']]
+    """
+    path = Path(path)
+    kinds = {".xlsx": _xlsx_rows, ".csv": _csv_rows}
+    if path.suffix.lower() not in kinds:
+        raise TableError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size > MAX_BYTES:
+                raise TableError(
+                    f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}: this is no "
+                    "table of alloys; save the table alone"
+                )
+            rows = kinds[path.suffix.lower()](path, file)
+    except FileNotFoundError:
+        raise TableError(f"there is no file {path}: check its name and folder") from None
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error}") from error
+    while rows and not rows[-1]:
+        rows.pop()
+    too_wide = next((i for i, row in enumerate(rows, 1) if len(row) > MAX_COLUMNS), None)
+    if sum(map(bool, rows)) > MAX_ROWS or too_wide:
+        found = f"row {too_wide} has more than {MAX_COLUMNS} columns"
+        raise TableError(
+            f"{path}: {found if too_wide else f'more than {MAX_ROWS} rows'}: expected one row an "
+            "alloy; delete what is no part of the table"
+        )
+    return rows
+
+
+def _csv_rows(path, file):
+    content = file.read()
+    if content.startswith((_ZIP, _OLD_EXCEL)):
+        raise TableError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TableError(
+            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; save it "
+            "again as 'CSV UTF-8'"
+        ) from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = [_trimmed([cell or None for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise TableError(
+            f"{path} is not comma-separated text near line {reader.line_num} ({error}): check the "
+            "quotes there, or save it again as 'CSV UTF-8'"
+        ) from error
+    longer = [i for i, row in enumerate(rows, 1) if len(row) > len(rows[0])]
+    if longer:  # a decimal comma shifts all cells behind it
+        raise TableError(
+            f"{path}: row {longer[0]} holds {len(rows[longer[0] - 1])} cells ({len(longer)} such "
+            f"rows) but row 1 holds {len(rows[0])} headings: write decimal points, and quote "
+            "text that holds a comma"
+        )
+    return rows
+
+
+def _xlsx_rows(path, file):
+    if file.read(8) == _OLD_EXCEL:
+        raise TableError(
+            f"{path} is an .xls workbook or one with a password, whatever its name: save it as "
+            ".xlsx without a password"
+        )
+    try:
+        with zipfile.ZipFile(file) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+            if size > MAX_BYTES:
+                raise TableError(
+                    f"{path} unpacks to {size} bytes, more than {MAX_BYTES}: this is no table of "
+                    "alloys; save the table alone"
+                )
+            # Reads to the announced size and no further, so that the sum above is true.
+            if (damaged := parts.testzip()) is not None:
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl's, about styles that it leaves out
+            rows = _sheet(path, file, data_only=True)
+            if any(None in row or len(row) < len(rows[0]) for row in rows[1:] if row):
+                _mark_formulas(rows, _sheet(path, file, data_only=False))
+    except (TableError, MemoryError):
+        raise
+    except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
+        raise TableError(
+            f"{path} is not an .xlsx workbook ({type(error).__name__}: {error}): it is damaged, "
+            "cut short or another kind of file; save it again as .xlsx, or as .csv in UTF-8"
+        ) from error
+    return rows
+
+
+def _sheet(path, file, data_only):
+    sheets = openpyxl.load_workbook(file, read_only=True, data_only=data_only).worksheets
+    if not sheets:
+        raise TableError(f"{path} holds no sheet with cells: put the table on the first sheet")
+    sheets[0].reset_dimensions()  # what the file states may be wrong, or huge
+    rows, filled = [], 0
+    for row in sheets[0].iter_rows(values_only=True):
+        rows.append(_trimmed(row))
+        filled += bool(rows[-1])
+        if filled > MAX_ROWS or len(rows) > LAST_ROW:
+            break  # read_rows says so
+    if len(rows) > LAST_ROW:
+        raise TableError(f"{path} has more than {LAST_ROW} rows: delete what is below the table")
+    return rows
+
+
+def _mark_formulas(rows, formulas):
+    """Where a cell has no value but a formula, say so in its place."""
+    for row, formula_row in zip(rows, formulas, strict=True):
+        row.extend([None] * (len(formula_row) - len(row)))
+        for i, formula in enumerate(formula_row):
+            if row[i] is None and formula is not None:
+                row[i] = NO_VALUE
+
+
+def _trimmed(row):
+    row = list(row)
+    while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
+        row.pop()
+    return row

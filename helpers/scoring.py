@@ -1,0 +1,264 @@
+"""Many descriptors and models through nested cross-validation, each run kept as it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupKFold, KFold
+
+from helpers._files import atomic_write
+from helpers._least_squares import check_descriptors, check_target
+from helpers._progress import progress_bar
+from helpers._provenance import code_digests, versions
+from helpers.cross_validation import (
+    NESTED_MODELS,
+    NestedCV,
+    error_curve,
+    nested_cv,
+    nested_folds,
+)
+from helpers.downloads import cache_folder
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+CODE = ("_least_squares", "cross_validation", "metrics")
+N_FOLDS = 10
+PAPER_SEED = 42
+
+
+def evaluate_descriptors(
+    descriptors,
+    y,
+    models=tuple(NESTED_MODELS),
+    *,
+    composition=None,
+    groups=None,
+    seeds=(PAPER_SEED,),
+    store=None,
+    progress=True,
+):
+    """Nested cross-validation of every descriptor with every model.
+
+    Parameters
+    ----------
+    descriptors : mapping of str to array_like, shape (n, n_features)
+        Name -> descriptors.
+    y : array_like of float, shape (n,)
+        Property to predict; no zeros.
+    models : sequence of str
+        See `helpers.cross_validation.nested_cv`.
+    composition : DataFrame or array_like of float, shape (n, n_elements), optional
+        Appended to each descriptor; all columns are then standardised inside the folds.
+    groups : array_like, shape (n,), optional
+        For folds by groups, in both loops.
+    seeds : sequence of int
+        Of the shuffling of the 10 outer folds, one run each; 42 is the paper's. The inner folds
+        keep the paper's seed.
+    store : path-like, None or False
+        Folder where each run is kept as soon as it is done, and found by the next call. None:
+        ``scores`` in the cache of `helpers.downloads`. False: read and write nothing.
+    progress : bool
+        Show the runs done and the time left.
+
+    Returns
+    -------
+    dict of (str, str, int) to NestedCV
+        (descriptor, model, seed) -> result.
+
+    Raises
+    ------
+    ValueError
+        As in `nested_cv`; before the first run where a model's name, the target or a descriptor
+        is to blame.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 8))
+    >>> results = evaluate_descriptors({"noise": X}, 10 + X[:, 0], ["lr"], store=False)
+    >>> list(results), results["noise", "lr", 42].mean < 1e-6
+    ([('noise', 'lr', 42)], True)
+    """
+    unknown = [model for model in models if model not in NESTED_MODELS]
+    if unknown:
+        raise ValueError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
+    for name, X in descriptors.items():
+        check_target(y, len(check_descriptors(X, f"descriptor {name!r}")))
+    folder = cache_folder() / "scores" if store is None else Path(store or ".")
+    common = {
+        "versions": versions(LIBRARIES),
+        "code": code_digests(CODE),
+        "y": _digest(y),
+        "composition": None if composition is None else _digest(composition),
+        "groups": None if groups is None else [str(group) for group in groups],
+    }
+    results, waiting = {}, []
+    for name, X in descriptors.items():
+        facts = {**common, "X": _digest(X)}
+        for seed in seeds:
+            for model in models:
+                key = json.dumps({**facts, "model": model, "seed": seed}, sort_keys=True)
+                path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+                found = None if store is False else _read(path)
+                results[name, model, seed] = found
+                if found is None:
+                    waiting.append((name, model, seed, path))
+    title, kind = "nested cross-validation", KFold if groups is None else GroupKFold
+    done = len(results) - len(waiting)
+    with progress_bar(title, "run", len(results), done=done, progress=progress) as bar:
+        shared, folds = None, None
+        for name, model, seed, path in waiting:
+            found = None if store is False else _read(path)
+            if found is not None:  # by another process, meanwhile
+                results[name, model, seed] = found
+                bar.update()
+                continue
+            if shared != (name, seed):
+                outer = kind(N_FOLDS, shuffle=True, random_state=seed)
+                folds = nested_folds(
+                    descriptors[name], composition, groups, outer=outer, seed=PAPER_SEED
+                )
+                shared = name, seed
+            result = nested_cv(folds, y, model)
+            results[name, model, seed] = result
+            if store is not False:
+                with atomic_write(path) as file:
+                    np.savez(file, **vars(result))
+            bar.update()
+    return results
+
+
+def score_table(results, composition="no"):
+    """Results as a table, a row a run.
+
+    Parameters
+    ----------
+    results : mapping of (str, str, int) to NestedCV
+        From `evaluate_descriptors`.
+    composition : str
+        ``"yes"`` or ``"no"``, for the column of that name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``descriptor``, ``model``, ``composition``, ``seed``, ``mape_mean`` and
+        ``mape_std`` (ddof 0) over the outer folds [%], ``fold_mape`` [%] and
+        ``fold_n_components``, both as text with a number a fold.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 8))
+    >>> score_table(evaluate_descriptors({"a": X}, 9 + X[:, 0], ["lr"], store=False)).shape
+    (1, 8)
+    """
+    rows = [
+        {
+            "descriptor": name,
+            "model": model,
+            "composition": composition,
+            "seed": seed,
+            "mape_mean": result.mean,
+            "mape_std": result.std,
+            "fold_mape": " ".join(f"{value:.4f}" for value in result.fold_mape),
+            "fold_n_components": " ".join(map(str, result.fold_n_components)),
+        }
+        for (name, model, seed), result in results.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def best_descriptors(table, count=3, model="svr"):
+    """Names of the descriptors with the lowest ``mape_mean`` of a model without composition."""
+    rows = table[(table["model"] == model) & (table["composition"] == "no")]
+    return rows.nsmallest(count, "mape_mean")["descriptor"].tolist()
+
+
+class WorstFold(NamedTuple):
+    """The outer fold with the largest error, and what is strange about its worst sample.
+
+    `fold` counts from 0; `mape` [%] is the fold's, `error` [%] the sample's, `sample` its row;
+    `std` and `std_without` [%] are over all folds and over the others. `elements` has a row for
+    each element of which the sample holds more than any sample that the fold's model was fitted
+    on: its ``content``, the ``largest`` of all other samples and ``whose`` that is, and
+    ``deviations``, how many standard deviations of the fitted samples the content lies above
+    their mean. `curve` [%] is the fold's error with 1, 2, ... components.
+    """
+
+    fold: int
+    mape: float
+    sample: int
+    error: float
+    std: float
+    std_without: float
+    elements: pd.DataFrame
+    curve: np.ndarray
+
+
+def worst_fold(X, y, composition, model="svr"):
+    """Find the outer fold with the largest error, its worst sample and that sample's composition.
+
+    Parameters
+    ----------
+    X : array_like of float, shape (n, n_features)
+        Descriptors; the composition is appended.
+    y : ndarray of float, shape (n,)
+        Property to predict; no zeros.
+    composition : DataFrame, shape (n, n_elements)
+        One column an element, indexed by the names of the samples.
+    model : str
+        As in `nested_cv`.
+
+    Returns
+    -------
+    WorstFold
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> composition = pd.DataFrame({"B": [0.0] * 59 + [2.8], "Al": rng.uniform(5, 6, 60)})
+    >>> y = np.full(60, 400.0) + rng.normal(size=60)
+    >>> y[59] = 700
+    >>> worst = worst_fold(rng.normal(size=(60, 3)), y, composition, "lr")
+    >>> worst.sample, worst.elements.index.tolist()
+    (59, ['B'])
+    """
+    folds = nested_folds(X, composition)
+    result = nested_cv(folds, y, model)
+    fold = int(np.argmax(result.fold_mape))
+    held = np.flatnonzero(result.fold == fold)
+    errors = 100 * np.abs(result.y_pred[held] / y[held] - 1)
+    sample = int(held[np.argmax(errors)])
+    fitted = composition[result.fold != fold]
+    content, others = composition.iloc[sample], composition.drop(composition.index[sample])
+    with np.errstate(divide="ignore", invalid="ignore"):  # an element that no other holds
+        deviations = (content - fitted.mean()) / fitted.std(ddof=0)
+    columns = {"content": content, "largest": others.max(), "whose": others.idxmax()}
+    table = pd.DataFrame({**columns, "deviations": deviations})
+    return WorstFold(
+        fold,
+        float(result.fold_mape[fold]),
+        sample,
+        float(errors.max()),
+        result.std,
+        float(np.delete(result.fold_mape, fold).std()),
+        table[content > fitted.max()].sort_values("deviations", ascending=False),
+        error_curve(folds.outer[fold], y, model, result.inner_mape.shape[1]),
+    )
+
+
+def _digest(values):
+    values = np.ascontiguousarray(values, dtype=np.float64)
+    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
+
+
+def _read(path):
+    """A result that was kept, or None where there is none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return NestedCV(**file)
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        return None

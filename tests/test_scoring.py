@@ -1,0 +1,242 @@
+import doctest
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import plots_validation, scoring
+from helpers.datasets import DATA, paper_results
+from helpers.regression import nested_cv
+from helpers.scoring import best_descriptors, evaluate_descriptors, score_table, worst_fold
+from helpers.superalloy_scores import SHUFFLES, TWO_POINT
+
+TABLE = DATA / "results_superalloys.csv"
+OUTLIER = DATA / "results_superalloys_outlier.csv"
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 80, 12))
+    y = 100 + 9 * a[:, 0] + 4 * a[:, 1] + rng.normal(size=80)
+    return {"a": a, "b": b}, y
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Count the runs that are computed."""
+    done = []
+
+    def counted(folds, y, model):
+        done.append(model)
+        return nested_cv(folds, y, model)
+
+    monkeypatch.setattr(scoring, "nested_cv", counted)
+    return done
+
+
+@pytest.mark.parametrize("module", [scoring, plots_validation])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def assert_equal(one, other):
+    assert list(one) == list(other)
+    for key, result in one.items():
+        for name, values in vars(result).items():
+            np.testing.assert_array_equal(values, getattr(other[key], name))
+
+
+def test_results_are_those_of_nested_cv(problem):
+    descriptors, y = problem
+    results = evaluate_descriptors(descriptors, y, ["pr", "svr"], store=False)
+    assert list(results) == [(d, m, 42) for d in "ab" for m in ("pr", "svr")]
+    alone = nested_cv(descriptors["b"], y, "pr")
+    np.testing.assert_array_equal(results["b", "pr", 42].y_pred, alone.y_pred)
+
+
+def test_seeds_shuffle_the_outer_folds_only(problem):
+    descriptors, y = problem
+    results = evaluate_descriptors(descriptors, y, ["lr"], seeds=(42, 1), store=False)
+    first, other = results["a", "lr", 42], results["a", "lr", 1]
+    assert (first.fold != other.fold).any()
+    np.testing.assert_array_equal(first.fold, nested_cv(descriptors["a"], y).fold)
+
+
+def test_groups_and_composition_reach_the_folds(problem):
+    descriptors, y = problem
+    groups = np.repeat(np.arange(20), 4)
+    composition = pd.DataFrame({"Ni": y + 1, "Al": 100 - y})
+    (result,) = evaluate_descriptors(
+        {"b": descriptors["b"]}, y, ["lr"], groups=groups, composition=composition, store=False
+    ).values()
+    assert all(len(set(result.fold[groups == g])) == 1 for g in range(20))
+    assert result.mean < 1  # the composition tells all
+    alone = nested_cv(descriptors["b"], y, "lr", groups, composition)
+    np.testing.assert_array_equal(result.y_pred, alone.y_pred)
+
+
+def test_what_was_interrupted_goes_on(problem, runs, tmp_path, monkeypatch):
+    descriptors, y = problem
+    undisturbed = evaluate_descriptors(descriptors, y, ["lr", "pr"], store=False)
+    runs.clear()
+    counted = scoring.nested_cv
+
+    def stop(folds, y, model):
+        if len(runs) == 3:
+            raise KeyboardInterrupt
+        return counted(folds, y, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "nested_cv", stop)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_descriptors(descriptors, y, ["lr", "pr"], store=tmp_path)
+    assert len(runs) == 3
+    assert_equal(evaluate_descriptors(descriptors, y, ["lr", "pr"], store=tmp_path), undisturbed)
+    assert len(runs) == 4
+    assert_equal(evaluate_descriptors(descriptors, y, ["lr", "pr"], store=tmp_path), undisturbed)
+    assert len(runs) == 4
+
+
+def test_whatever_changes_a_number_is_another_run(problem, runs, tmp_path, monkeypatch):
+    descriptors, y = problem
+    one = {"a": descriptors["a"]}
+    composition = pd.DataFrame({"Ni": y})
+
+    def count(*arguments, **options):
+        evaluate_descriptors(*arguments, store=tmp_path, **options)
+        return len(runs)
+
+    assert count(one, y, ["lr"]) == 1
+    assert count({"another name": descriptors["a"].copy()}, y, ["lr"]) == 1
+    assert count({"a": descriptors["a"] + 1e-9}, y, ["lr"]) == 2
+    assert count(one, y + 1e-9, ["lr"]) == 3
+    assert count(one, y, ["pr"]) == 4
+    assert count(one, y, ["lr"], seeds=[1]) == 5
+    assert count(one, y, ["lr"], composition=composition) == 6
+    assert count(one, y, ["lr"], composition=composition + 1) == 7
+    assert count(one, y, ["lr"], groups=np.arange(80) // 4) == 8
+    monkeypatch.setattr(scoring, "code_digests", lambda modules: dict.fromkeys(modules, "new"))
+    assert count(one, y, ["lr"]) == 9
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])
+def test_a_damaged_result_is_computed_again(problem, runs, tmp_path, content):
+    descriptors, y = problem
+    before = evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"], store=tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(content)
+    assert_equal(evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"], store=tmp_path), before)
+    assert len(runs) == 2
+
+
+def test_what_another_process_has_done_is_not_done_again(problem, runs, tmp_path, monkeypatch):
+    descriptors, y = problem
+    two = {"a": descriptors["a"], "b": descriptors["b"]}
+    counted = scoring.nested_cv
+
+    def meanwhile(folds, y, model):
+        with monkeypatch.context() as patch:
+            patch.setattr(scoring, "nested_cv", counted)
+            evaluate_descriptors({"b": descriptors["b"]}, y, ["lr"], store=tmp_path)
+        return counted(folds, y, model)
+
+    monkeypatch.setattr(scoring, "nested_cv", meanwhile)
+    evaluate_descriptors(two, y, ["lr"], store=tmp_path)
+    assert len(runs) == 2
+
+
+def test_the_default_store_is_in_the_cache_and_false_writes_nothing(
+    problem, tmp_path, monkeypatch
+):
+    descriptors, y = problem
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"], store=False)
+    assert list(tmp_path.iterdir()) == []
+    evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"])
+    assert len(list((tmp_path / "cache" / "scores").glob("*.npz"))) == 1
+
+
+def test_bad_input_is_refused_before_the_first_run(problem, runs):
+    descriptors, y = problem
+    with pytest.raises(ValueError, match="model is 'svm'"):
+        evaluate_descriptors(descriptors, y, ["lr", "svm"], store=False)
+    with pytest.raises(ValueError, match="0 at position 3"):
+        evaluate_descriptors(descriptors, np.where(np.arange(80) == 3, 0, y), store=False)
+    bad = {**descriptors, "c": np.where(np.eye(80, 12), np.nan, 1)}
+    with pytest.raises(ValueError, match="descriptor 'c' holds nan in row 0, column 0"):
+        evaluate_descriptors(bad, y, ["lr"], store=False)
+    assert runs == []
+
+
+def test_table_and_best(problem):
+    descriptors, y = problem
+    results = evaluate_descriptors(descriptors, y, ["svr"], store=False)
+    table = score_table(results, "no")
+    row = table.iloc[0]
+    result = results["a", "svr", 42]
+    assert (row["mape_mean"], row["mape_std"]) == (result.fold_mape.mean(), result.fold_mape.std())
+    np.testing.assert_allclose(np.array(row["fold_mape"].split(), float), result.fold_mape, 1e-3)
+    assert row["fold_n_components"].split() == [str(n) for n in result.fold_n_components]
+    assert best_descriptors(table, 1) == ["a"]
+
+
+def test_the_worst_fold_and_what_is_strange_in_it(problem):
+    descriptors, y = problem
+    rng = np.random.default_rng(1)
+    composition = pd.DataFrame({"Ni": rng.uniform(60, 70, 80), "B": rng.uniform(0, 0.1, 80)})
+    composition["Al"] = 100 - composition.sum(axis=1)
+    composition.loc[17, ["Ni", "B"]] = 66, 2.8
+    worst = worst_fold(descriptors["b"], np.where(np.arange(80) == 17, 20, y), composition)
+    assert worst.sample == 17
+    assert worst.elements.index.tolist() == ["B"]
+    row = worst.elements.loc["B"]
+    others = composition["B"].drop(17)
+    assert (row["content"], row["largest"], row["whose"]) == (2.8, others.max(), others.idxmax())
+    assert row["deviations"] > 50
+    assert worst.std_without < worst.std / 2
+    assert worst.curve.shape == (15,)
+    result = nested_cv(
+        descriptors["b"],
+        np.where(np.arange(80) == 17, 20, y),
+        "svr",
+        composition=composition,
+    )
+    assert worst.curve[result.fold_n_components[worst.fold] - 1] == pytest.approx(worst.mape)
+
+
+# The table that ships; tests/test_profiles.py computes it again.
+
+
+def test_committed_table_is_whole():
+    table = pd.read_csv(TABLE)
+    runs = table.groupby(["composition", "seed"]).size()
+    assert runs["no", 42] == runs["yes", 42] == 30
+    assert table["descriptor"].nunique() == 10
+    repeated = table[table["seed"] != 42]
+    assert sorted(repeated["seed"].unique()) == list(range(SHUFFLES))
+    best = best_descriptors(table[table["seed"] == 42])
+    assert set(repeated["descriptor"]) == {*best, TWO_POINT}
+    for path in (TABLE, OUTLIER):
+        facts = pd.read_csv(path)[["data", "hardware", "versions", "date", "commit", "command"]]
+        assert len(facts.drop_duplicates()) == 1
+        assert facts["command"][0].startswith("python -m helpers.superalloy_scores --write")
+
+
+def test_committed_scores_are_the_papers_where_its_text_states_them():
+    table = (
+        pd.read_csv(TABLE).query("seed == 42").set_index(["descriptor", "model", "composition"])
+    )
+    paper = paper_results().query("case_study == 2 and quantity == 'cv_mape_mean'")
+    assert len(paper) == 3
+    for row in paper.itertuples():
+        ours = table.loc[(row.descriptor, row.model, row.composition), "mape_mean"]
+        assert ours == pytest.approx(row.value, abs=1)
+    best = table.loc[("dinov2-l14", "svr", "no")]
+    assert (best["mape_mean"], best["mape_std"]) == pytest.approx((13.4, 4.6), abs=0.05)
+    sam = table.loc[("sam-h", "svr", "yes")]
+    assert (sam["mape_mean"], sam["mape_std"]) == pytest.approx((19.7, 14.2), abs=0.05)
+    assert pd.read_csv(OUTLIER)["sample"].unique().tolist() == ["Paper25-N0"]
