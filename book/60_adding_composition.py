@@ -44,8 +44,8 @@ committed = committed[committed["seed"] == PAPER_SEED]
 when = committed["date"].iloc[0]
 about = (
     f"**Results: two kinds.** Those headed *published data, computed on {when} by this code* ship with "
-    "the book; all others are computed on this page from the embedded set, with the random weights of a "
-    "network that was never trained."
+    "the book; all others are computed on this page from the embedded set. "
+    "**Weights: pretrained for MicroViT**; random for the control, which says so."
     if embedded
     else "**Weights: none are loaded.** The features are the published vectors."
 )
@@ -80,14 +80,17 @@ summary.T.style.format(lambda v: v if isinstance(v, str) else f"{v:.3g}")
 # Mark what scaling does to the balance: {math}`k` columns of composition stand beside hundreds or
 # thousands of features, each with the same variance. PCA looks for variance. The more features a
 # descriptor has, the less the composition shows in the first components.
+#
+# In profile embedded the network is MicroViT, which ships with the book, on the grey micrographs. Beside
+# it stands the same network with random weights.
 
 # %% tags=["remove-output"]
 descriptors = superalloy_descriptors(study)
 if embedded:
-    control = load_encoder("dinov2-s14", "random")
-    descriptors[control.title] = extract_features(
-        study.images, control, name="superalloys-embedded"
-    )
+    for kind in ("pretrained", "random"):
+        network = load_encoder("microvit", kind)
+        key = "microvit" if kind == "pretrained" else network.title
+        descriptors[key] = extract_features(study.images, network, name="superalloys-embedded")
 results = {
     "no": evaluate_descriptors(descriptors, study.hardness),
     "yes": evaluate_descriptors(descriptors, study.hardness, composition=composition),
@@ -139,7 +142,7 @@ plots_validation.plot_cv_bars(scores[scores["composition"] == "yes"], titles)
 # fitted on?
 
 # %% tags=["hide-input"]
-encoder = "sam-h" if "sam-h" in descriptors else control.title
+encoder = "sam-h" if "sam-h" in descriptors else "microvit"
 outlier_here = outlier_table(descriptors[encoder], study)
 outlier = pd.read_csv(DATA / "results_superalloys_outlier.csv") if embedded else outlier_here
 
@@ -282,7 +285,7 @@ display(
 # %% tags=["hide-input"]
 if embedded:
     display(changes(live).style.format("{:.1f}"))
-    display(Markdown(tell(outlier_here, "embedded set").replace("SAM", encoder)))
+    display(Markdown(tell(outlier_here, "embedded set").replace("SAM", titles[encoder])))
     display(outlier_here[["element", *columns]].style.format(precision=2).hide(axis="index"))
 else:
     display(Markdown("This page shows the published set instead."))
@@ -298,6 +301,18 @@ top, top_without = svr["yes"].idxmin(), svr["no"].idxmin()
 gain = svr.loc[top_without, "no"] - svr.loc[top, "yes"]
 claimed = said["value"].iloc[0]
 stds = scores.set_index(["descriptor", "model", "composition"])["mape_std"]
+on_this_page = ""
+if embedded:
+    here = live.query("model == 'svr'").pivot(
+        index="descriptor", columns="composition", values="mape_mean"
+    )
+    listed = "; ".join(
+        f"{titles.get(name, name)} {row['no']:.1f} and {row['yes']:.1f} %"
+        for name, row in here.iterrows()
+    )
+    on_this_page = f"- **On the embedded set**, SVR without and with composition: {listed}.\n"
+
+# %% tags=["hide-input"]
 verdict = "little" if abs(gain) < stds[top, "svr", "yes"] / 2 else "a good deal"
 display(
     Markdown(f"""
@@ -308,7 +323,7 @@ display(
 - **The standard deviation of SAM is one fold.** It is {sam["yes"].std():.1f} % with it and {without.std():.1f} % without it; the
   other descriptors have {svr_stds.min():.1f} to {svr_stds.max():.1f} %. Behind it stands one alloy, {outlier["sample"].iloc[0]}, which lies
   {outlier["deviations"].iloc[0]:.0f} standard deviations out in {outlier["element"].iloc[0]}.
-- **This is one way to add composition, and not a strong one.** A linear model of standardised columns,
+{on_this_page}- **This is one way to add composition, and not a strong one.** A linear model of standardised columns,
   reduced by PCA, gives a trace element the weight of a main one. What composition *alone* can say is not
   asked here.
 - {study.notice}
