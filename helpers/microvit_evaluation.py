@@ -155,6 +155,10 @@ def evaluate(model="microvit", published=True):
     def done(part, new):
         rows.extend(new)
         print(f"{part}: done, {time.monotonic() - start:.0f} s", flush=True)
+        for r in new:
+            if meets(r) is not None:
+                told = f"{r['value']:.3g} ({r['low']:.3g} to {r['high']:.3g})"
+                print(f"  {r['quantity']}: {told}, target {r['target']}", flush=True)
 
     study, alloys = load_two_phase("embedded"), load_superalloys("embedded")
     sections = study.sections.reshape(-1, *study.sections.shape[2:])
