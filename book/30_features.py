@@ -49,7 +49,7 @@ about = f"**Weights: pretrained** {encoder.title}."
 if not of_paper:
     about += (
         " It ships with the book and learned from synthetic microstructures. The paper's smallest "
-        f"network is {small.title}: {how_to_get(small)}; then `make book PROFILE=paper` shows it here."
+        f"network is {small.title}. For its weights, {how_to_get(small)}; then `make book PROFILE=paper` shows it here."
     )
 display(Markdown(f"{study.notice} {about}"))
 
@@ -369,7 +369,7 @@ store.cleanup()
 lightest, heaviest = cpu["gflop_per_image"].min(), cpu["gflop_per_image"].max()
 display(
     Markdown(f"""
-- **An encoder turns an image into {cpu["n_features"].min()} to {cpu["n_features"].max()} numbers**: the
+- **The paper's encoders turn an image into {cpu["n_features"].min()} to {cpu["n_features"].max()} numbers**: the
   class token for CLIP and DINOv2, a mean over the image for SAM and the ResNet.
 - **Batches change nothing but the time**: features differ from those of single images by
   {difference:.0e} of the largest one.
