@@ -80,7 +80,18 @@ def score_superalloys(data, store=None, shuffles=SHUFFLES):
 
 
 def guesses(data):
-    """Rows of the table for the predictors that know no image."""
+    """Rows of the table for the predictors that know no image.
+
+    Parameters
+    ----------
+    data : helpers.datasets.SuperalloyData
+
+    Returns
+    -------
+    pandas.DataFrame
+        Two rows, ``"mean of all"`` and ``"mean of the source"``, with the columns of
+        `helpers.scoring.score_table`; the model is ``"none"``, errors are in percent.
+    """
     return pd.DataFrame(
         [
             {
@@ -110,9 +121,9 @@ def outlier_table(X, data):
     Returns
     -------
     pandas.DataFrame
-        The fields of `helpers.scoring.WorstFold`: ``element``, ``content``, ``largest``,
-        ``whose``, ``deviations``; then those of the fold, the same in every row, with the name
-        of the ``sample`` and the ``curve`` as text.
+        The fields of `helpers.scoring.WorstFold`: ``element``, ``content``, ``largest_fitted``,
+        ``deviations``, ``largest_other``, ``whose``; then those of the fold, the same in every
+        row, with the name of the ``sample`` and the ``curve`` as text.
     """
     worst = worst_fold(X, data.hardness, data.composition)
     facts = worst._replace(sample=data.names[worst.sample])._asdict()
