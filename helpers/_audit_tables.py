@@ -138,7 +138,7 @@ def curve_rows(curve):
             sources = np.mean([len(set(folds.groups[train])) for train, _ in folds.splits])
         rows.append({**row, "n_sources": sources, "mape": mape(run.y, run.y_pred)})
     keys = ["folds", "predictor", "share"]
-    return (
+    points = (
         pd.DataFrame(rows)
         .groupby(keys, sort=False)
         .agg(
@@ -148,9 +148,12 @@ def curve_rows(curve):
             pooled_low=("mape", "min"),
             pooled_high=("mape", "max"),
         )
-        .reset_index()
-        .sort_values(keys, kind="stable", ignore_index=True)
     )
+
+    def rank(column):  # names in the order in which they came
+        return column if column.name == "share" else pd.factorize(column)[0]
+
+    return points.reset_index().sort_values(keys, key=rank, ignore_index=True)
 
 
 def flag_sentences(audit):
@@ -169,11 +172,15 @@ def flag_sentences(audit):
             f"{row.gain:.1f} points of MAPE over the mean; {row.lost:.1f} of them ({row.low:.1f} "
             f"to {row.high:.1f}) are lost where the source is unseen. {recognised}"
         )
-    open_ones = audit.differences.query("role == 'control' and errs != 'less'")
-    for (kind, name), rows in open_ones.groupby(["folds", "predictor"], sort=False):
-        listed = "; ".join(
-            f"{row.other} ({row.difference:+.1f} points, {row.low:.1f} to {row.high:.1f})"
-            for row in rows.itertuples()
-        )
-        flags.append(f"{name}, folds {kind}: not shown to err less than {listed}.")
+    lost = audit.differences.query("role == 'control' and errs != 'less'")
+    same = (lost["other"] == RULES[2]) & (lost["folds"] != SHUFFLED)  # falls back to the mean
+    for (kind, name), rows in lost[~same].groupby(["folds", "predictor"], sort=False):
+        told = []
+        for verdict, words in (("more", "errs more than"), ("open", "not shown to err less than")):
+            listed = "; ".join(
+                f"{row.other} ({row.difference:+.1f} points, {row.low:.1f} to {row.high:.1f})"
+                for row in rows[rows["errs"] == verdict].itertuples()
+            )
+            told += [f"{words} {listed}"] if listed else []
+        flags.append(f"{name}, folds {kind}: {'. '.join(told)}.")
     return flags

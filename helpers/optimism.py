@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers._least_squares import check_descriptors
 
-LEAK_SHARE = 0.25
+LEAK_SHARE = 0.5
 SOURCE_FOLDS = 5
 MOST_SCORES = 50
 
@@ -103,7 +103,7 @@ def lost_gain(seen, unseen, mean_seen, mean_unseen, groups):
     1. there was a gain to lose: ``gain > 0``;
     2. a loss is beyond chance: the 95 % interval of `lost` lies above zero, with sources as the
        independent units (`clustered_interval`);
-    3. the loss matters: it is more than a quarter of the gain. Folds by source also leave fewer
+    3. it is most of what was gained: ``share`` is above a half. Folds by source also leave fewer
        and less similar samples for training, so that even a clean signal loses a little.
 
     Subtracting the mean's error takes out that the target itself is harder to guess for an unseen
