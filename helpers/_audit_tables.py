@@ -60,9 +60,8 @@ def difference_rows(runs, roles, groups):
     for kind in dict.fromkeys(kind for kind, _ in runs):
         for i, name in enumerate(names):
             controls = [c for c, role in roles.items() if role == "control"]
-            strangers = {shuffled_targets(n) for n in names if n != name}
-            others = [*names[i + 1 :], *(c for c in controls if c not in strangers)]
-            for other in others:
+            mixed = {shuffled_targets(n) for n in names}  # other targets: nothing to pair
+            for other in [*names[i + 1 :], *(c for c in controls if c not in mixed)]:
                 mean, (low, high) = _difference(runs[kind, name], runs[kind, other], kind, groups)
                 verdict = "less" if high < 0 else "more" if low > 0 else "open"
                 row = {"folds": kind, "predictor": name, "other": other, "role": roles[other]}
@@ -174,13 +173,21 @@ def flag_sentences(audit):
         )
     lost = audit.differences.query("role == 'control' and errs != 'less'")
     same = (lost["other"] == RULES[2]) & (lost["folds"] != SHUFFLED)  # falls back to the mean
-    for (kind, name), rows in lost[~same].groupby(["folds", "predictor"], sort=False):
-        told = []
-        for verdict, words in (("more", "errs more than"), ("open", "not shown to err less than")):
-            listed = "; ".join(
-                f"{row.other} ({row.difference:+.1f} points, {row.low:.1f} to {row.high:.1f})"
-                for row in rows[rows["errs"] == verdict].itertuples()
+    words = {"more": "errs more than", "open": "not shown to err less than"}
+    keys = ["folds", "predictor", "errs"]
+    for (kind, name, errs), rows in lost[~same].groupby(keys, sort=False):
+        listed = "; ".join(
+            f"{row.other} ({row.difference:+.1f} points, {row.low:.1f} to {row.high:.1f})"
+            for row in rows.itertuples()
+        )
+        flags.append(f"{name}, folds {kind}: {words[errs]} {listed}.")
+    scores = audit.table.set_index(["folds", "predictor"])
+    for row in audit.table.query("role == 'descriptor'").itertuples():
+        mixed = scores.loc[(row.folds, shuffled_targets(row.predictor))]
+        if row.mape_pooled >= mixed["pooled_low"]:
+            flags.append(
+                f"{row.predictor}, folds {row.folds}: errs by {row.mape_pooled:.1f} %, no less "
+                f"than with shuffled targets ({mixed['pooled_low']:.1f} % in the lowest of "
+                f"{mixed['shuffles']})."
             )
-            told += [f"{words} {listed}"] if listed else []
-        flags.append(f"{name}, folds {kind}: {'. '.join(told)}.")
     return flags

@@ -45,7 +45,8 @@ class Audit(NamedTuple):
     differences : pandas.DataFrame
         A row a kind of ``folds``, descriptor and ``other`` predictor: ``difference``, error of the
         descriptor minus that of the other, with its 95 % interval ``low`` to ``high``; ``errs``
-        is ``"less"`` or ``"more"`` where that excludes zero, else ``"open"``.
+        is ``"less"`` or ``"more"`` where that excludes zero, else ``"open"``. Shuffled targets
+        are not among the others, for errors on other targets cannot be paired.
     intervals : pandas.DataFrame
         A row a kind of ``folds`` and descriptor: conformal prediction intervals of nominal
         ``level`` [%]; ``coverage`` [%] with the lowest and highest shuffle; mean ``width`` in the
@@ -54,7 +55,8 @@ class Audit(NamedTuple):
         A row a kind of ``folds``, descriptor and ``share`` of the training parts: ``n_train`` and
         ``n_sources``, means over the folds; ``mape_pooled``, ``pooled_low``, ``pooled_high``.
     flags : list of str
-        Leaks, and the controls that a descriptor is not shown to beat, as sentences.
+        Leaks; controls that a descriptor does worse than, or is not shown to beat; descriptors
+        that err no less than with shuffled targets. As sentences.
     """
 
     table: pd.DataFrame
@@ -115,8 +117,9 @@ def audit(
     outer, inner : int
         Numbers of outer and inner folds; by source there must be as many sources.
     standardize : bool
-        Scale every column of the descriptors to standard deviation 1 before PCA. Composition,
-        size and grey levels always are.
+        Scale every column of the descriptors to standard deviation 1 before PCA. Size and grey
+        levels always are, a composition never: its columns have one unit, and an element that
+        few alloys hold, once scaled, makes wild extrapolations and so too weak a control.
     level : float
         Of the prediction intervals, 0 to 1.
     store : path-like, None or False
@@ -178,7 +181,7 @@ def audit(
 
     fitted = {name: Predictor(M, y, model, standardize) for name, M in descriptors.items()}
     fitted |= {name: Predictor(M, y, model, name == GREY) for name, M in looked.items()}
-    fitted |= {name: Predictor(M, y, "lr", True) for name, M in known.items()}
+    fitted |= {name: Predictor(M, y, "lr", False) for name, M in known.items()}
     found, curve = _run_all(fitted, set(descriptors), plan, groups, store, progress)
     roles = {name: "descriptor" if name in descriptors else "control" for _, name in found}
     shown = {**descriptors, **looked} if groups is not None else {}

@@ -84,7 +84,8 @@ def plot_differences(differences, predictor, titles=None):
     _points(axis, rows, "other", names, "difference", "low", "high")
     _name_rows(axis, names, titles)
     title = (titles or {}).get(predictor, predictor)
-    axis.set_xlabel(f"MAPE of {title} minus that of the row [points], 95 % interval")
+    axis.set_title(title, fontsize=10)
+    axis.set_xlabel("MAPE minus that of the row [points], 95 % interval")
     return _with_legend(figure, axis)
 
 
@@ -154,7 +155,7 @@ def plot_learning_curve(curve, titles=None):
     count = -(-len(names) // columns)
     figure, axes = plt.subplots(
         count, columns, squeeze=False, sharex=True, sharey=True,
-        figsize=(1.2 + 2.9 * columns, 1.0 + 2.5 * count), layout="constrained",
+        figsize=(2.6 + 2.2 * columns, 1.2 + 2.4 * count), layout="constrained",
     )  # fmt: skip
     for axis, name in zip(axes.flat, names, strict=False):
         for kind, rows in curve[curve["predictor"] == name].groupby("folds", sort=False):

@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
+from benchmarks.bench_leak_rule import SIZES, made
 from helpers import (
     _audit_runs,
     audit,
@@ -28,25 +29,7 @@ from helpers.metrics import mape
 from helpers.optimism import clustered_interval, lost_gain, source_accuracy
 
 SHUFFLED, BY_SOURCE, ONE_OUT = audit.runs.KINDS
-SIZES = (15, 7, 8, 18, 4, 8, 8, 2, 4, 9, 6, 6, 10, 1, 4, 16, 6, 5, 12)  # of the published table
 QUICK = {"seeds": [0, 1], "shares": [], "store": False, "progress": False}
-
-
-def made(kind, seed, sizes=SIZES, n_features=30):
-    """Descriptors, property and sources of samples; what the property hangs on is `kind`.
-
-    "clean": on the descriptors, which know nothing of the source. "offset": so too, and on the
-    source, which no descriptor knows. "leak": on the source alone, which the descriptors know.
-    """
-    rng = np.random.default_rng([seed, 11])
-    groups = np.repeat(np.arange(len(sizes)), sizes)
-    n = len(groups)
-    own, source = rng.normal(size=(n, n_features)), rng.normal(size=(len(sizes), n_features))
-    signal = own @ rng.normal(size=n_features) / np.sqrt(n_features)
-    offset, noise = rng.normal(size=len(sizes))[groups], rng.normal(size=n)
-    if kind == "leak":
-        return source[groups] + 0.3 * own, 100 + 15 * offset + 5 * noise, groups
-    return own, 100 + 15 * signal + 10 * offset * (kind == "offset") + 5 * noise, groups
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +130,7 @@ def test_source_accuracy_of_known_answers():
 
 
 def test_a_leak_is_told_where_no_source_is_large_enough_to_be_recognised():
-    X, y, groups = made("leak", 2, sizes=[4] * 30)
+    X, y, groups = made("leak", 0, sizes=[4] * 30)
     found = audit.audit(X, y, groups, kinds=[SHUFFLED, BY_SOURCE], **QUICK)
     assert "The source could not be predicted" in found.flags[0]
 
@@ -219,7 +202,7 @@ def test_controls_that_tell_all_are_not_beaten():
     for kind in (SHUFFLED, BY_SOURCE):
         for other in ("composition, linear", "composition, forest", "size and grey levels"):
             assert errs[kind, other] == "more"
-        for other in ("random weights", "mean", "median", "descriptor, shuffled targets"):
+        for other in ("random weights", "mean", "median"):
             assert errs[kind, other] == "less"
     (flag,) = (flag for flag in found.flags if f"folds {SHUFFLED}" in flag)
     assert "size and grey levels" in flag
@@ -231,9 +214,7 @@ def test_controls_that_tell_all_are_not_beaten():
         "size and grey levels": "control",
     }
     table = found.table.set_index(["folds", "predictor"])
-    linear = nested_cv(
-        composition, y, outer=KFold(10, shuffle=True, random_state=0), standardize=True
-    )
+    linear = nested_cv(composition, y, outer=KFold(10, shuffle=True, random_state=0))
     row = table.loc[(SHUFFLED, "composition, linear")]
     assert row["mape_pooled"] == pytest.approx(mape(y, linear.y_pred))
 
@@ -270,9 +251,11 @@ def test_several_descriptors_are_compared_once_each():
     ]
     assert pairs["errs"].tolist() == ["less"] * 3
     others = found.differences.query("predictor == 'noise'")["other"].tolist()
-    assert "noise, shuffled targets" in others
-    assert "good, shuffled targets" not in others
-    assert any(flag.startswith("noise, folds shuffled: ") for flag in found.flags)
+    assert others == ["mean", "median", "mean of the source"]
+    flags = [flag for flag in found.flags if flag.startswith("noise, folds shuffled: ")]
+    assert any("not shown to err less than mean" in flag for flag in flags)
+    assert any("no less than with shuffled targets" in flag for flag in flags)
+    assert not any(flag.startswith("good") for flag in found.flags)
     row = pairs.iloc[0]
     shuffles = [KFold(10, shuffle=True, random_state=s) for s in (0, 1)]
     errors = np.array([nested_cv(X, y, outer=s).fold_mape for s in shuffles])
@@ -352,7 +335,6 @@ def test_half_width_is_the_conformal_quantile():
         half_width([*np.ones(100), np.nan])
 
 
-@pytest.mark.slow
 def test_coverage_on_exchangeable_data():
     """Fifty data sets of 1 250 samples, so that 1 000 calibrate each interval."""
     found = []
@@ -363,7 +345,7 @@ def test_coverage_on_exchangeable_data():
         result = nested_coverage(nested_cv(X, y, "lr", outer=5), y)
         assert result.n_calibration.min() >= 1000
         found.append(result.coverage)
-    assert np.mean(found) == pytest.approx(90, abs=3)
+    assert np.mean(found) == pytest.approx(90, abs=1)  # 90.07; 3 points were asked for
     assert np.std(found) > 0
 
 
