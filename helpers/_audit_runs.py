@@ -56,6 +56,8 @@ def check_matrices(matrices, n):
         checked[name] = check_descriptors(X, f"{name!r}").astype(float)
         if len(checked[name]) != n:
             raise ValueError(f"{name!r} has {len(checked[name])} rows: expected {n}, as in y")
+        if not np.ptp(checked[name], axis=0).any():
+            raise ValueError(f"{name!r} is the same in every row: it tells nothing; leave it out")
     return checked
 
 

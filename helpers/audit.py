@@ -182,7 +182,7 @@ def audit(
     fitted = {name: Predictor(M, y, model, standardize) for name, M in descriptors.items()}
     fitted |= {name: Predictor(M, y, model, name == GREY) for name, M in looked.items()}
     fitted |= {name: Predictor(M, y, "lr", False) for name, M in known.items()}
-    found, curve = _run_all(fitted, set(descriptors), plan, groups, store, progress)
+    found, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
     roles = {name: "descriptor" if name in descriptors else "control" for _, name in found}
     shown = {**descriptors, **looked} if groups is not None else {}
     told = [[name, roles[name], *source_accuracy(M, groups)] for name, M in shown.items()]

@@ -452,6 +452,7 @@ FEW = np.arange(len(Y)) % 4
         ({"y": Y[:7]}, "'descriptor' has 149 rows: expected 7, as in y"),
         ({"X": np.where(np.eye(149, 30), np.nan, 1)}, "'descriptor' holds nan in row 0, column 0"),
         ({"X": {"a": X, "b": X[:, 0]}}, r"'b' has shape \(149,\)"),
+        ({"controls": {"c": np.ones((149, 3))}}, "'c' is the same in every row"),
         ({"X": {}}, "expected at least one descriptor"),
         ({"X": {"mean": X}}, "no name twice and none of"),
         ({"controls": {"descriptor": X}}, "no name twice"),
