@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,8 @@ GREY = "size and grey levels"
 LINEAR, FOREST = "composition, linear", "composition, forest"
 
 
-class Audit(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Audit:
     """What `audit` found. Errors are in percent (MAPE), differences in points of it.
 
     Attributes
@@ -195,7 +196,7 @@ def audit(
         tables.curve_rows(curve),
         [],
     )
-    return result._replace(flags=tables.flag_sentences(result))
+    return dataclasses.replace(result, flags=tables.flag_sentences(result))
 
 
 def _check_names(descriptors, controls):
