@@ -37,7 +37,7 @@ LOOP_IMAGES = {"dinov2-s14": 96, "dinov2-l14": 16, "clip-b16": 12}
 OUR_IMAGES = {"dinov2-s14": 1024, "dinov2-l14": 160, "clip-b16": 24}
 LENGTHS = {"clip-b16": 768, "clip-b32": 768, "clip-l14": 1024, "dinov2-s14": 384}
 LENGTHS |= {"dinov2-b14": 768, "dinov2-l14": 1024, "dinov2-g14": 1536, "sam-h": 256}
-LENGTHS |= {"micronet-resnet50": 2048, "imagenet-micronet-resnet50": 2048}
+LENGTHS |= {"micronet-resnet50": 2048, "imagenet-micronet-resnet50": 2048, "microvit": 192}
 TOLERANCE = 1e-4
 MEMORY_SLACK_MB = 64
 SECONDS = 15  # of measurement for one encoder
@@ -205,7 +205,7 @@ def table(names, device):
             flush=True,
         )
         if row["n_features"] != LENGTHS[name]:
-            sys.exit(f"{name} gave {row['n_features']} features, Fig. 1 has {LENGTHS[name]}")
+            sys.exit(f"{name} gave {row['n_features']} features, expected {LENGTHS[name]}")
     return rows
 
 

@@ -72,7 +72,8 @@ display(Markdown(f"{study.notice} {notice} **Weights: none**, no network runs on
 # of the patch. It also learned, in training, which place in the image a patch has, as a table of
 # places for one size of image. For CLIP {cite}`radford2021` and SAM {cite}`kirillov2023` we keep to
 # that size, 224 x 224 and 1024 x 1024 pixels. DINOv2 {cite}`oquab2023` is used with any number of patches: its table of
-# places is interpolated. The ResNet, a convolutional network {cite}`stuckner2022`, has no patches.
+# places is interpolated. So is that of MicroViT, the small network that ships with this book
+# ({doc}`92_microvit`). The ResNet, a convolutional network {cite}`stuckner2022`, has no patches.
 #
 # The table follows from the rules that the rest of this page goes through. *Kept* is the share of
 # the image's area that reaches the network.
@@ -109,8 +110,8 @@ table.style.hide(axis="index")
 #
 # ## A section, by hand
 #
-# A section is small, 51 x 51 pixels, and holds nothing but 0 and 1. For DINOv2 it is cut to the
-# largest multiple of the patch. For the others it must grow. Interpolation would put greys between
+# A section is small, 51 x 51 pixels, and holds nothing but 0 and 1. For DINOv2 and MicroViT it is cut
+# to the largest multiple of the patch. For the others it must grow. Interpolation would put greys between
 # the phases, so instead each pixel is *split* into a square of equal pixels: by the smallest whole
 # number that reaches the size of the input. What is too much is cut off at the bottom and at the
 # right. For the ResNet the paper does not say how sections were prepared; this book treats them as for
@@ -120,6 +121,7 @@ table.style.hide(axis="index")
 h, w = section.shape
 by_hand = {
     "dinov2-s14": section[: h - h % 14, : w - w % 14],
+    "microvit": section[: h - h % 7, : w - w % 7],
     "clip-b16": np.kron(section, np.ones((5, 5)))[:224, :224],
     "micronet-resnet50": np.kron(section, np.ones((5, 5)))[:224, :224],
     "sam-h": np.kron(section, np.ones((21, 21)))[:1024, :1024],
@@ -130,9 +132,9 @@ for name, pixels in by_hand.items():
     assert tensor.dtype == np.float32
     print(f"{ENCODERS[name].title:20} {tensor.shape}")
 
-# %% mystnb={"figure": {"caption": "A section on its way into three networks (the form of Fig. 2 of the paper). White: stiff phase. The frame marks what is kept, the thin lines the patches of DINOv2 and CLIP B16.", "name": "fig-preprocessing-section"}, "image": {"alt": "Three rows of images. DINOv2: a section of 51 x 51 pixels and its top-left 42 x 42 pixels, divided into three by three patches. CLIP: the section, the section split to 255 x 255 pixels with a frame at 224, and the input divided into 14 by 14 patches. SAM: the section, 1071 x 1071 pixels with a frame at 1024, and the input. The phases look the same at all sizes."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A section on its way into four networks (the form of Fig. 2 of the paper). White: stiff phase. The frame marks what is kept, the thin lines the patches of DINOv2, MicroViT and CLIP B16.", "name": "fig-preprocessing-section"}, "image": {"alt": "Four rows of images. DINOv2: a section of 51 x 51 pixels and its top-left 42 x 42 pixels, divided into three by three patches. MicroViT: the section and its top-left 49 x 49 pixels, divided into seven by seven patches. CLIP: the section, the section split to 255 x 255 pixels with a frame at 224, and the input divided into 14 by 14 patches. SAM: the section, 1071 x 1071 pixels with a frame at 1024, and the input. The phases look the same at all sizes."}} tags=["hide-input"]
 chains = {}
-for name in ("dinov2-s14", "clip-b16", "sam-h"):
+for name in ("dinov2-s14", "microvit", "clip-b16", "sam-h"):
     entry, rule = ENCODERS[name], input_rule(name, section.shape, "section")
     large = np.kron(section, np.ones((rule.split, rule.split)))
     tensor = preprocess_section(section, name)
@@ -190,7 +192,7 @@ plot_images([clip[:112, :112], bilinear[:112, :112]], ["split", "bilinear"])
 # %%
 whole_fraction = sections.mean(axis=(1, 2))
 cost = {}
-for name in ("dinov2-s14", "clip-b16", "sam-h"):
+for name in ("dinov2-s14", "microvit", "clip-b16", "sam-h"):
     rule = input_rule(name, (h, w), "section")
     # How many of the pixels into which a row (or column) is split are kept.
     seen = [
@@ -215,14 +217,17 @@ pd.DataFrame(
 
 # %% [markdown]
 # The paper calls the loss of pixels for CLIP and SAM minor; the table says how much area it is. For
-# DINOv2 it is larger, since 42 is the last multiple of 14 below 51. A cropped section is no longer
+# DINOv2 it is larger, since 42 is the last multiple of 14 below 51. For MicroViT it is small: 49 is a
+# multiple of 7. A cropped section is no longer
 # periodic either.
 #
 # ## A micrograph, by hand
 #
 # A micrograph is large and grey, and its phases have no sharp edges that interpolation could
 # spoil. (The published micrographs of the second case study are segmented, black and white; they
-# go the same way.) DINOv2 gets it at its own scale: each side is cut to the largest multiple of 14. CLIP, SAM and the ResNet get the largest square at the top left (its side a
+# go the same way.) DINOv2 gets it at its own scale: each side is cut to the largest multiple of 14.
+# MicroViT has seen images of up to 224 pixels. What is larger is made smaller, in proportion, until the
+# longer side has 224; both sides are cut so that multiples of 7 remain. CLIP, SAM and the ResNet get the largest square at the top left (its side a
 # multiple of the patch for CLIP, of 14 for SAM, of any length for the ResNet), resized bilinearly to
 # the size they know.
 
@@ -231,6 +236,13 @@ side = min(rows, columns) // 16 * 16
 square = from_numpy(micrograph[:side, :side].copy())[None, None]
 by_hand = interpolate(square, size=(224, 224), mode="bilinear", antialias=True)[0, 0].numpy()
 assert np.allclose(preprocess_micrograph(micrograph, "clip-b16"), by_hand, atol=1e-6)
+
+factor = max(rows, columns) / 224
+fit = [int(n / factor) // 7 * 7 for n in (rows, columns)]
+kept = micrograph[: round(fit[0] * factor), : round(fit[1] * factor)]
+kept = from_numpy(kept.copy())[None, None]
+by_hand = interpolate(kept, size=fit, mode="bilinear", antialias=True)[0, 0].numpy()
+assert np.allclose(preprocess_micrograph(micrograph, "microvit"), by_hand, atol=1e-6)
 
 by_hand = micrograph[: rows - rows % 14, : columns - columns % 14]
 assert np.array_equal(preprocess_micrograph(micrograph, "dinov2-b14")[0], by_hand)
@@ -243,9 +255,10 @@ example = (662, 731)
 assert input_rule("dinov2-l14", example).crop == (658, 728)
 assert input_rule("clip-b16", example).crop == (656, 656)
 assert input_rule("sam-h", example).crop == (658, 658)
+assert input_rule("microvit", example).shape == (196, 224)  # not in the paper
 
 # %% tags=["hide-input"]
-shown = ["dinov2-s14", "clip-b16", "sam-h", "micronet-resnet50"]
+shown = ["dinov2-s14", "clip-b16", "sam-h", "micronet-resnet50", "microvit"]
 tensors = {name: preprocess_micrograph(micrograph, name) for name in shown}
 rules = {name: input_rule(name, (rows, columns)) for name in shown}
 display(
@@ -263,7 +276,7 @@ display(
     )
 )
 
-# %% mystnb={"figure": {"caption": "A micrograph on its way into four networks. The frame marks what is kept. Which micrograph this is, synthetic or real, is said at the top of the page.", "name": "fig-preprocessing-micrograph"}, "image": {"alt": "Four rows of images, for DINOv2, CLIP, SAM and the ResNet: a grey micrograph of precipitates with a frame, what is kept of it, and the input. All show the same precipitates; the inputs of CLIP and the ResNet are coarser."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A micrograph on its way into five networks. The frame marks what is kept. Which micrograph this is, synthetic or real, is said at the top of the page.", "name": "fig-preprocessing-micrograph"}, "image": {"alt": "Five rows of images, for DINOv2, CLIP, SAM, the ResNet and MicroViT: a grey micrograph of precipitates with a frame, what is kept of it, and the input. All show the same precipitates; the inputs of CLIP, the ResNet and MicroViT are coarser."}} tags=["hide-input"]
 chains = {}
 for name, tensor in tensors.items():
     crop = rules[name].crop
@@ -432,7 +445,8 @@ plot_images(details, [*versions, f"difference (±{255 * most:.0f} levels)"])
 # Each network was trained on images from which a mean was subtracted, and which were divided by a
 # standard deviation, for each channel. The paper does not mention this step, and its public
 # notebooks leave it out. This book offers both ways and says which one a result used:
-# `normalize="none"`, as in the paper, or `normalize="encoder"`.
+# `normalize="none"`, as in the paper, or `normalize="encoder"`. MicroViT was trained on values from 0
+# to 1 as they are, so for it there is nothing to normalise.
 
 # %%
 normalised = {
@@ -488,12 +502,12 @@ kept = {name: np.prod(rule.crop) / (rows * columns) for name, rule in rules.item
 display(
     Markdown(f"""
 - **Sections are cropped or split, never blurred.** DINOv2 gets {100 * cost["dinov2-s14"][0]:.0f} % of a
-  section's area, CLIP {100 * cost["clip-b16"][0]:.0f} %, SAM {100 * cost["sam-h"][0]:.0f} %. The stiff
-  fraction changes by {cost["dinov2-s14"][1]:.1f}, {cost["clip-b16"][1]:.1f} and
-  {cost["sam-h"][1]:.1f} percentage points on average.
+  section's area, MicroViT {100 * cost["microvit"][0]:.0f} %, CLIP {100 * cost["clip-b16"][0]:.0f} %, SAM
+  {100 * cost["sam-h"][0]:.0f} %. The stiff fraction changes by {cost["dinov2-s14"][1]:.1f},
+  {cost["microvit"][1]:.1f}, {cost["clip-b16"][1]:.1f} and {cost["sam-h"][1]:.1f} percentage points on average.
 - **Of this micrograph** DINOv2 gets {100 * kept["dinov2-s14"]:.0f} %, CLIP B16
-  {100 * kept["clip-b16"]:.0f} %, SAM {100 * kept["sam-h"]:.0f} % of the area.
-- **Only DINOv2 keeps the scale.** In CLIP's input one pixel stands for {factors[0]:.2f} pixels of the
+  {100 * kept["clip-b16"]:.0f} %, SAM {100 * kept["sam-h"]:.0f} %, MicroViT {100 * kept["microvit"]:.0f} % of the area.
+- **Only DINOv2 keeps the scale** of every image; MicroViT does up to {ENCODERS["microvit"].longest} pixels. In CLIP's input one pixel stands for {factors[0]:.2f} pixels of the
   whole micrograph, and for {factors[1]:.2f} of its quarter. Precipitates of one size come out in two.
 - **Antialiasing matters when an image is made smaller.** Without it {there} lamellae became {seen} bands.
   On the {kind} micrograph it changed the input by {between:.1f} grey levels of 255.

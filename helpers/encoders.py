@@ -1,7 +1,8 @@
 """Frozen networks that turn images into features: the encoders of the paper, or your own.
 
-``ENCODERS`` is the table of Fig. 1 of the paper (doi:10.1016/j.actamat.2025.121217), kept in
-``data/registry.json``; `load_encoder` loads one of them, or any folder in Hugging Face format.
+``ENCODERS`` is the table of Fig. 1 of the paper (doi:10.1016/j.actamat.2025.121217) and MicroViT,
+which ships with the book, kept in ``data/registry.json``; `load_encoder` loads one of them, or any
+folder in Hugging Face format.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ class EncoderEntry:
         Micrographs are cut to multiples of it [pixels].
     input_size : int or None
         Side that images are brought to [pixels]. None: any multiple of `crop`.
+    longest : int or None
+        Where `input_size` is None: longest side of a micrograph [pixels]; larger ones are made
+        smaller. None: micrographs keep their scale.
     pooling : str
         ``"cls"``: the class token as the network returns it, in DINOv2 after the final norm.
         ``"mean"``: the mean of the patch tokens. ``"pooler"``: the network's own pooled output,
@@ -58,10 +62,12 @@ class EncoderEntry:
         Architecture, in the words of transformers.
     url, hub_id : str or None
         Where the weights are published; `hub_id` for those on the Hugging Face hub.
+    shipped : str or None
+        Folder of ``data`` with weights that ship with the book, which are never downloaded.
     revision : str or None
         Commit of the hub's repository. None: taken at the first download, and kept.
     size : int or None
-        Of the download [bytes].
+        Of the weights [bytes].
     licence, citation : str
         Of the weights; the citation is a key of ``pages/references.bib``.
     fixture : bool
@@ -79,8 +85,10 @@ class EncoderEntry:
     pooling: str
     mean: tuple | None
     std: tuple | None
+    longest: int | None = None
     url: str | None = None
     hub_id: str | None = None
+    shipped: str | None = None
     revision: str | None = None
     hash: str | None = None
     size: int | None = None
@@ -91,8 +99,9 @@ class EncoderEntry:
 
 def _read_table():
     rows = {key.split("/", 1)[1]: row for key, row in registry().items() if "encoders/" in key}
-    tuples = {name: {"mean": tuple(r["mean"]), "std": tuple(r["std"])} for name, r in rows.items()}
-    return {name: EncoderEntry(name=name, **{**row, **tuples[name]}) for name, row in rows.items()}
+    for row in rows.values():
+        row |= {key: row[key] and tuple(row[key]) for key in ("mean", "std")}
+    return {name: EncoderEntry(name=name, **row) for name, row in rows.items()}
 
 
 ENCODERS = types.MappingProxyType(_read_table())
@@ -166,7 +175,7 @@ class Encoder:
         return {
             "encoder": self.name,
             "title": self.title,
-            "source": self.entry.url or "local folder",
+            "source": self.entry.url or ("book" if self.entry.shipped else "local folder"),
             "revision": self.revision,
             "weights": self.weights,
             "fingerprint": self.fingerprint,
@@ -220,7 +229,8 @@ def load_encoder(
         A name of `ENCODERS`, or a folder in Hugging Face format (``config.json`` and
         ``model.safetensors``) with any vision model that transformers knows.
     weights : str
-        ``"pretrained"``: found in ``MICROPROP_DATA`` or the cache, else downloaded.
+        ``"pretrained"``: shipped with the book, found in ``MICROPROP_DATA`` or the cache, else
+        downloaded.
         ``"random"``: as the architecture's authors initialise it, from `seed`; its title says
         "untrained". A control, never a substitute.
     pooling : str or None
@@ -246,13 +256,16 @@ def load_encoder(
         An unknown name or option, weights that are a pickle with code in it, that have missing
         or unexpected keys, or that belong to another architecture than the table says.
     DownloadError
-        The weights are not here and could not be downloaded, or have another checksum.
+        The weights are not here and could not be downloaded, or have another checksum; shipped
+        ones were deleted or changed.
 
     Examples
     --------
-    >>> encoder = load_encoder("dinov2-s14", weights="random")
-    >>> encoder.title, encoder(torch.zeros(2, 3, 42, 42)).shape
-    ('DINOv2 S14 (untrained)', torch.Size([2, 384]))
+    >>> encoder = load_encoder("microvit")
+    >>> encoder.title, encoder(torch.zeros(2, 3, 49, 49)).shape
+    ('MicroViT', torch.Size([2, 192]))
+    >>> load_encoder("dinov2-s14", weights="random").title
+    'DINOv2 S14 (untrained)'
     """
     _check_options(weights, pooling, interpolation)
     if isinstance(name_or_folder, Encoder | EncoderEntry):
@@ -281,7 +294,7 @@ def load_encoder(
         folder = weight_files.fetch_weights(entry)
         revision = weight_files.read_manifest(folder).get("revision")
         model = read_model(folder, entry)
-        _check_architecture(entry, model, folder)
+        check_architecture(entry, model, folder)
     if is_dinov2:
         interpolation = interpolation or "hub"
         if interpolation == "hub":
@@ -318,7 +331,8 @@ def _pool(output, how, n_patches):
     return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
 
 
-def _check_architecture(entry, model, folder):
+def check_architecture(entry, model, folder):
+    """Raise a ValueError that names what of `model`, read from `folder`, is not as in `entry`."""
     config = model.config.to_dict()
     for name, expected in entry.config.items():
         found = config.get(name)

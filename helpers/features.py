@@ -331,7 +331,7 @@ def _key(encoder, digests, options, compile):
     own = ("fingerprint", "weights", "config", "pooling", "interpolation", "dtype", "device")
     return {
         **{name: provenance[name] for name in own},
-        "input": [options["pipeline"], entry.crop, entry.input_size],
+        "input": [options["pipeline"], entry.crop, entry.input_size, entry.longest],
         "normalize": options["normalize"],
         "mean_std": [entry.mean, entry.std] if options["normalize"] == "encoder" else None,
         "value_range": options["value_range"],

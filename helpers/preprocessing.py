@@ -6,6 +6,7 @@ Two pipelines, those of sections 3.1 and 3.2 of the paper (doi:10.1016/j.actamat
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,8 @@ def input_rule(encoder, shape, pipeline="micrograph"):
     InputRule(split=5, crop=(224, 224), shape=(224, 224))
     >>> input_rule("dinov2-s14", (662, 731))
     InputRule(split=1, crop=(658, 728), shape=(658, 728))
+    >>> input_rule("microvit", (662, 731))
+    InputRule(split=1, crop=(640, 731), shape=(196, 224))
     """
     entry = find_entry(encoder)
     check_options(entry, pipeline, "none")
@@ -69,8 +72,12 @@ def input_rule(encoder, shape, pipeline="micrograph"):
             f"({entry.crop} x {entry.crop}): use a larger image"
         )
     if size is None:  # any multiple of the patch
-        crop = height - height % entry.crop, width - width % entry.crop
-        return InputRule(1, crop, crop)
+        scale = Fraction(1)
+        if pipeline == "micrograph" and entry.longest and max(shape) > entry.longest:
+            # of a narrow strip no more than leaves one patch across
+            scale = min(Fraction(max(shape), entry.longest), Fraction(side, entry.crop))
+        fit = tuple(int(n / scale) // entry.crop * entry.crop for n in (height, width))
+        return InputRule(1, tuple(round(n * scale) for n in fit), fit)
     if pipeline == "micrograph":
         square = side - side % entry.crop
         return InputRule(1, (square, square), (size, size))
@@ -107,9 +114,9 @@ def preprocess_section(section, encoder, normalize="none"):
 
     Notes
     -----
-    51 x 51 pixels become 42 x 42 for DINOv2 (the top-left multiple of its patch), 224 of 255 for
-    CLIP and the ResNet (each pixel 5 x 5), 1024 of 1071 for SAM (each pixel 21 x 21). The paper's
-    text swaps the last two factors.
+    51 x 51 pixels become 42 x 42 for DINOv2 and 49 x 49 for MicroViT (the top-left multiple of
+    its patch), 224 of 255 for CLIP and the ResNet (each pixel 5 x 5), 1024 of 1071 for SAM (each
+    pixel 21 x 21). The paper's text swaps the last two factors.
 
     Examples
     --------
@@ -140,9 +147,11 @@ def preprocess_micrograph(image, encoder, normalize="none"):
 
     Notes
     -----
-    DINOv2 gets each side cut to a multiple of 14. The others get the largest square at the top
-    left whose side is a multiple of the patch (SAM: of 14, as in the paper, although its patch
-    is 16; ResNet: any), resized bilinearly with antialiasing.
+    DINOv2 gets each side cut to a multiple of 14. MicroViT gets multiples of 7: as they are up
+    to 224 pixels; where the longer side has more, it is brought to 224 and the other one in
+    proportion. The others get the largest square at the top left whose side is a multiple of the
+    patch (SAM: of 14, as in the paper, although its patch is 16; ResNet: any), resized to their
+    input. All resizing is bilinear, with antialiasing.
 
     Examples
     --------
@@ -244,8 +253,9 @@ def check_options(entry, pipeline, normalize):
         raise ValueError(f"normalize is {normalize!r}: expected one of {NORMALIZATIONS}")
     if normalize == "encoder" and entry.mean is None:
         raise ValueError(
-            f"normalize is 'encoder', but {entry.name} states no mean and standard deviation: add "
-            "a preprocessor_config.json with image_mean and image_std, or use 'none'"
+            f"normalize is 'encoder', but {entry.name} states no mean and standard deviation: use "
+            "'none', or add a preprocessor_config.json with image_mean and image_std to a folder"
+            " of your own"
         )
 
 

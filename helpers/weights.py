@@ -1,7 +1,9 @@
-"""Weights of the encoders: found in a local copy or the cache, downloaded once, verified.
+"""Weights of the encoders: shipped, or in a local copy or the cache, downloaded once, verified.
 
 ``python -m helpers.weights`` lists them; ``python -m helpers.weights dinov2-s14`` fetches one.
 A folder of weights holds a ``manifest.json``: the revision, and a hash for every file.
+``python -m helpers.weights --ship _build/microvit/model`` puts a newly trained MicroViT in the
+place of the one that ships.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from pathlib import Path
 import requests
 
 from helpers._files import atomic_write
-from helpers.downloads import LOCAL_COPY, DownloadError, cache_folder, download, verify
+from helpers.downloads import LOCAL_COPY, ROOT, DownloadError, cache_folder, download, verify
 
 MANIFEST = "manifest.json"
+SHIPPED = ROOT / "data"
+SHIPPED_FILES = ("config.json", "model.safetensors")
 
 
 def weights_at_hand(entry):
@@ -32,8 +36,12 @@ def weights_at_hand(entry):
     Returns
     -------
     Path or None
-        ``encoders/<name>`` in the folder that ``MICROPROP_DATA`` names, or in the cache.
+        In the folder ``data`` of the book where they ship with it; else ``encoders/<name>`` in
+        the folder that ``MICROPROP_DATA`` names, or in the cache.
     """
+    if entry.shipped:
+        folder = SHIPPED / entry.shipped
+        return folder if all((folder / name).is_file() for name in SHIPPED_FILES) else None
     local = os.environ.get(LOCAL_COPY)
     if local and (Path(local) / "encoders" / entry.name).is_dir():
         return Path(local) / "encoders" / entry.name
@@ -45,6 +53,8 @@ def weights_at_hand(entry):
 
 def how_to_get(entry):
     """One sentence: which command fetches the weights, from where, how large they are."""
+    if entry.shipped:
+        return f"`git checkout -- data/{entry.shipped}` restores them, for they ship with the book"
     return (
         f"`python -m helpers.weights {entry.name}` downloads them "
         f"({entry.size / 1e6:,.0f} MB from {entry.url})"
@@ -79,7 +89,10 @@ def fetch_weights(entry):
     DownloadError
         No network, no such repository, a full disk, a file with another hash than the one
         published or recorded. Finished files stay, and a second call goes on from there.
+        Weights that ship with the book were deleted or changed.
     """
+    if entry.shipped:
+        return _check_shipped(entry)
     folder = weights_at_hand(entry)
     if folder is None:
         print(f"downloading {entry.title}: {entry.size / 1e6:,.0f} MB from {entry.url}")
@@ -98,6 +111,51 @@ def fetch_weights(entry):
             raise DownloadError(f"{folder / name} is missing: delete {folder} and fetch it again")
         verify(folder / name, expected)
     return folder
+
+
+def _check_shipped(entry):
+    folder = SHIPPED / entry.shipped
+    for name in (*SHIPPED_FILES, MANIFEST):
+        if not (folder / name).is_file():
+            raise DownloadError(f"{folder / name} is missing: {how_to_get(entry)}")
+    files = read_manifest(folder).get("files", {})
+    for name in SHIPPED_FILES:
+        try:
+            verify(folder / name, files.get(name, "sha256:"))
+        except DownloadError as error:
+            message = str(error).replace("the registry", f"{folder / MANIFEST}")
+            raise DownloadError(f"{message}. {how_to_get(entry)}") from error
+    return folder
+
+
+def ship(model, entry):
+    """Put a model into the folder of the book that `entry` names, with a manifest.
+
+    Parameters
+    ----------
+    model : path-like
+        Folder in Hugging Face format, as `helpers.pretraining` leaves it in ``model``.
+    entry : helpers.encoders.EncoderEntry
+        One with ``shipped``.
+
+    Raises
+    ------
+    ValueError
+        Not a model of the architecture that `entry` states.
+    OSError
+        A file is missing or cannot be written.
+    """
+    from helpers._networks import read_model
+    from helpers.encoders import check_architecture
+
+    check_architecture(entry, read_model(Path(model), entry), model)
+    files = {}
+    for name in SHIPPED_FILES:
+        content = (Path(model) / name).read_bytes()
+        files[name] = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        with atomic_write(SHIPPED / entry.shipped / name) as file:
+            file.write(content)
+    _write_manifest(SHIPPED / entry.shipped, source="helpers.pretraining", files=files)
 
 
 def _write_manifest(folder, **content):
@@ -173,14 +231,19 @@ def main(arguments=None):
 
     parser = argparse.ArgumentParser(prog="python -m helpers.weights", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="encoder", help=f"of {', '.join(ENCODERS)}")
-    names = parser.parse_args(arguments).names
+    parser.add_argument("--ship", metavar="FOLDER", help="a MicroViT to ship with the book")
+    options = parser.parse_args(arguments)
+    names = options.names
+    if options.ship:
+        return ship(options.ship, ENCODERS["microvit"])
     for name in names:
         if name not in ENCODERS:
             parser.error(f"{name!r}: expected one of {', '.join(ENCODERS)}")
     if not names:
         for entry in ENCODERS.values():
             folder = weights_at_hand(entry)
-            print(f"{entry.name:28}{folder or f'{entry.size / 1e6:,.0f} MB, not here'}")
+            place = f"{folder}{' (ships with the book)' * bool(entry.shipped)}"
+            print(f"{entry.name:28}{place if folder else f'{entry.size / 1e6:,.0f} MB, not here'}")
     try:
         for name in names:
             print(fetch_weights(ENCODERS[name]))

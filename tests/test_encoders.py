@@ -25,6 +25,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
+from bookbuild.chapters import ROOT
 from helpers import _networks, encoders
 from helpers.encoders import ENCODERS, EncoderEntry, find_entry, load_encoder
 from helpers.weights import read_manifest
@@ -40,6 +41,7 @@ LENGTHS = {
     "sam-h": 256,
     "micronet-resnet50": 2048,
     "imagenet-micronet-resnet50": 2048,
+    "microvit": 192,
 }
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -99,9 +101,11 @@ def test_examples_in_docstrings(module):
     assert result.failed == 0
 
 
-def test_table_is_figure_1_of_the_paper():
+def test_table_is_figure_1_of_the_paper_and_what_ships():
     assert {name: entry.n_features for name, entry in ENCODERS.items()} == LENGTHS
-    assert all(entry.licence and entry.citation for entry in ENCODERS.values())
+    assert all(entry.licence for entry in ENCODERS.values())
+    bibliography = (ROOT / "pages" / "references.bib").read_text(encoding="utf-8")
+    assert all(f"{{{entry.citation}," in bibliography for entry in ENCODERS.values())
     with pytest.raises(TypeError):
         ENCODERS["new"] = None
 
@@ -111,7 +115,7 @@ def test_no_revision_was_invented():
 
 
 def test_sizes_of_downloads_follow_from_the_architectures():
-    """Four bytes a parameter; CLIP's and SAM's files hold the other half of the model as well."""
+    """Four bytes a parameter, two of those that ship; CLIP and SAM: with the rest of the model."""
     from transformers import AutoConfig, AutoModel
 
     text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
@@ -126,7 +130,7 @@ def test_sizes_of_downloads_follow_from_the_architectures():
                 model = SamModel(SamConfig(vision_config=config.to_dict()))
             else:
                 model = AutoModel.from_config(config)
-        n_bytes = 4 * sum(p.numel() for p in model.parameters())
+        n_bytes = (2 if entry.shipped else 4) * sum(p.numel() for p in model.parameters())
         n_bytes += 4 * (2048 * 1000 + 1000) * (entry.family == "resnet")  # its last layer
         assert entry.size == pytest.approx(n_bytes, rel=0.005)
 

@@ -1,5 +1,6 @@
 """Sizes and pixels of the two pipelines, against computations by other means."""
 
+import dataclasses
 import doctest
 
 import numpy as np
@@ -23,7 +24,9 @@ GREY = np.random.default_rng(1).integers(0, 256, (662, 731), dtype=np.uint8)
 # Of the paper's text and of facts on its files: what is kept of 51 x 51 and of 662 x 731.
 SECTIONS = {"dinov2": (1, 42, 42), "clip": (5, 224, 224), "resnet": (5, 224, 224)}
 SECTIONS |= {"sam": (21, 1024, 1024)}
+SECTIONS |= {"microvit": (1, 49, 49)}
 MICROGRAPHS = {
+    "microvit": (640, 731, (196, 224)),
     "clip-b16": (656, 656, 224),
     "clip-b32": (640, 640, 224),
     "clip-l14": (658, 658, 224),
@@ -42,7 +45,7 @@ def test_examples_in_docstrings(module):
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_sections_are_cropped_or_split(name):
-    split, height, width = SECTIONS[ENCODERS[name].family]
+    split, height, width = SECTIONS.get(name) or SECTIONS[ENCODERS[name].family]
     expected = np.kron(SECTION, np.ones((split, split)))[:height, :width]
     found = preprocess_section(SECTION, name)
     assert (found.dtype, found.shape) == (np.float32, (3, height, width))
@@ -60,14 +63,43 @@ def test_micrographs_are_cropped_at_the_top_left_and_resized(name):
         np.testing.assert_allclose(found, np.stack([cropped] * 3), atol=1e-7)
         return
     # Pillow's bilinear filter is antialiased as well, and was written by others.
-    expected = Image.fromarray(cropped).resize((size, size), Image.Resampling.BILINEAR)
-    assert (found.dtype, found.shape) == (np.float32, (3, size, size))
+    rows, columns = size if isinstance(size, tuple) else (size, size)
+    expected = Image.fromarray(cropped).resize((columns, rows), Image.Resampling.BILINEAR)
+    assert (found.dtype, found.shape) == (np.float32, (3, rows, columns))
     for channel in found:
         np.testing.assert_allclose(channel, np.asarray(expected), atol=1e-5)
 
 
 def test_the_table_covers_all_encoders():
     assert set(MICROGRAPHS) == set(ENCODERS)
+
+
+def test_a_longest_side_leaves_small_micrographs_as_they_are():
+    for shape, kept in [((160, 200), (154, 196)), ((224, 7), (224, 7)), ((221, 224), (217, 224))]:
+        assert input_rule("microvit", shape) == (1, kept, kept)
+    assert input_rule("microvit", (300, 251), "section") == (1, (294, 245), (294, 245))
+
+
+@pytest.mark.parametrize("longer", [225, 300, 511, 731, 1100])
+def test_larger_micrographs_come_to_the_longest_side_without_distortion(longer):
+    for shorter in {31 * longer // 224 + 1, longer // 3, longer - 1, longer}:
+        for shape in ((longer, shorter), (shorter, longer)):
+            split, crop, fit = input_rule("microvit", shape)
+            assert (split, max(fit), max(crop)) == (1, 224, longer)
+            assert [side % 7 for side in fit] == [0, 0]
+            for n, kept, side in zip(shape, crop, fit, strict=True):
+                assert kept == round(side * longer / 224) <= n < (side + 7) * longer / 224 + 1
+
+
+def test_a_narrow_strip_keeps_one_patch_across_and_its_proportions():
+    assert input_rule("microvit", (1100, 20)) == (1, (1100, 20), (385, 7))
+    assert input_rule("microvit", (7, 3000)) == (1, (7, 2996), (7, 2996))
+
+
+def test_a_longest_side_is_a_field_of_any_encoder():
+    entry = dataclasses.replace(ENCODERS["dinov2-s14"], longest=280)
+    assert input_rule(entry, (560, 300)) == (1, (560, 280), (280, 140))
+    assert ENCODERS["dinov2-s14"].longest is None
 
 
 @pytest.mark.parametrize("preprocess", [preprocess_section, preprocess_micrograph])
@@ -118,6 +150,8 @@ def test_sections_of_other_sizes_are_split_by_the_smallest_factor():
     ("call", "message"),
     [
         (lambda: preprocess_section(np.zeros((13, 51)), "dinov2-s14"), "13 x 51.*one patch"),
+        (lambda: preprocess_section(np.zeros((6, 51)), "microvit"), "6 x 51.*MicroViT .7 x 7"),
+        (lambda: preprocess_micrograph(GREY[:6], "microvit"), "6 x 731.*one patch"),
         (lambda: preprocess_section(np.zeros((225, 225)), "clip-b16"), "225 x 225.*'micrograph'"),
         (lambda: preprocess_section(np.full((51, 51), 2.0), "clip-b16"), "2.0"),
         (lambda: preprocess_section(np.full((51, 51), np.nan), "clip-b16"), "nan"),
@@ -149,6 +183,8 @@ def test_an_encoder_without_statistics_cannot_normalise(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "dinov2", "patch_size": 7}')
     with pytest.raises(ValueError, match=r"preprocessor_config\.json"):
         preprocess_section(SECTION, tmp_path, "encoder")
+    with pytest.raises(ValueError, match="microvit states no mean"):
+        preprocess_section(SECTION, "microvit", "encoder")
     assert preprocess_section(SECTION, tmp_path).shape == (3, 49, 49)
 
 

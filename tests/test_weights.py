@@ -275,4 +275,13 @@ def test_the_command_explains_itself_without_a_traceback(hub, capsys, monkeypatc
 
 def test_every_encoder_says_how_to_get_it():
     for entry in ENCODERS.values():
-        assert f"`python -m helpers.weights {entry.name}` downloads them" in how_to_get(entry)
+        download = f"`python -m helpers.weights {entry.name}` downloads them"
+        restore = f"`git checkout -- data/{entry.shipped}` restores them"
+        assert (restore if entry.shipped else download) in how_to_get(entry)
+
+
+def test_the_command_says_what_ships(capsys):
+    weights.main([])
+    assert "data/microvit (ships with the book)" in capsys.readouterr().out
+    weights.main(["microvit"])
+    assert capsys.readouterr().out.strip().endswith("microvit")

@@ -1,0 +1,254 @@
+"""MicroViT against its random twin and two-point statistics: the evaluation table of the book.
+
+``python -m helpers.microvit_evaluation --write data/results_microvit.csv`` computes it from the
+shipped weights; interrupted, it goes on where it was. Columns: ``part``, ``quantity``, ``data``,
+``descriptor``, ``protocol``, ``value``, ``low`` and ``high`` (each part says of what), ``unit``,
+``target`` (a condition such as ``"value <= 0.55"``, see `helpers.microvit_measures.meets`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers._files import atomic_write
+from helpers._provenance import run_facts
+from helpers.comparisons import paired_interval, ratio_interval
+from helpers.datasets import load_superalloys, load_two_phase
+from helpers.encoders import ENCODERS, load_encoder
+from helpers.features import LIBRARIES, extract_features
+from helpers.image_statistics import image_statistics
+from helpers.microvit_measures import (
+    OURS,
+    RANDOM,
+    SEED,
+    describers,
+    invariance,
+    meets,
+    row,
+    sensitivity,
+    speed,
+    twins,
+)
+from helpers.reduction import aggregate_sections
+from helpers.regression import holdout, holdout_scores
+from helpers.scoring import evaluate_descriptors, guess_without_image
+from helpers.segmentation import segment
+from helpers.superalloy_scores import SHUFFLES, TWO_POINT
+from helpers.two_point import micrograph_descriptor, two_point_statistics
+
+SIDE = 224  # of the parts of micrographs whose invariance is measured [pixels]
+COUNTED = "its training targets, counted"
+PAPERS_BEST = ("clip-l14", "dinov2-l14", "clip-b16")  # of the paper's nine, over 20 shuffles
+
+
+def case_study_1(sections, modulus, features, data="embedded"):
+    """The paper's protocol, and MicroViT's error as a share of the others'.
+
+    Parameters
+    ----------
+    sections : ndarray of uint8, shape (n, 3, h, w)
+    modulus : ndarray, shape (n,)
+        [GPa]
+    features : mapping of str to ndarray, shape (3 * n, d)
+        Of all sections, one volume after the other. Added here: two-point statistics, the stiff
+        fraction, and the very statistics that MicroViT was trained to predict.
+    data : str
+        Name of the data, for the table.
+
+    Returns
+    -------
+    list of dict
+        MAPE of the test part. Ratios with the interval of `helpers.comparisons.ratio_interval`.
+    """
+    part, flat, rows, results = "case study 1", sections.reshape(-1, *sections.shape[2:]), [], {}
+    maps = two_point_statistics(flat).reshape(len(flat), -1)
+    simple = {COUNTED: image_statistics(flat), "stiff fraction": flat.mean((1, 2))}
+    for name, values in {**features, TWO_POINT: maps, **simple}.items():
+        for how in ("concat", "mean"):
+            X = aggregate_sections(values.reshape(*sections.shape[:2], -1), how)
+            scores = holdout_scores(X, min(50, X.shape[1]))
+            for model in ("lr", "pr"):
+                result = results[name, how, model] = holdout(scores, modulus, model)
+                keys = data, name, f"{model.upper()}, {how}"
+                rows.append(row(part, "MAPE", *keys, result.test_mape, unit="%"))
+            first = 100 * scores.explained_variance_ratio[0]
+            keys = part, "variance of the first component", data, name, how
+            rows.append(row(*keys, first, unit="%"))
+    errors = {k: np.abs(r.y_pred / r.y_test - 1) for k, r in results.items()}
+    for other, bound in ((RANDOM, 0.55), (TWO_POINT, 0.9)):
+        ratio, ends = ratio_interval(*(errors[name, "concat", "pr"] for name in (OURS, other)))
+        keys = part, f"MAPE over that of {other}", data, OURS, "PR, concat"
+        rows.append(row(*keys, ratio, *ends, target=f"value <= {bound}"))
+    return rows
+
+
+def case_study_2(alloys, features, data, *, shuffles=SHUFFLES, store=None):
+    """Nested SVR over shuffles of the outer folds, beside predictors that see no image.
+
+    Parameters
+    ----------
+    alloys : helpers.datasets.SuperalloyData
+    features : mapping of str to ndarray, shape (n, d)
+        Without two-point statistics, which are computed from the segmented micrographs.
+    data : str
+        What the features are of, for the table.
+    shuffles : int
+        Seeds 0, 1, ... of the outer folds.
+    store : path-like, None or False
+        See `helpers.scoring.evaluate_descriptors`.
+
+    Returns
+    -------
+    list of dict
+        MAPE: mean over the shuffles, with percentiles 2.5 and 97.5 of the shuffles' means.
+        Differences of MicroViT to the others: paired fold by fold, with the corrected interval
+        of `helpers.comparisons.paired_interval`; rows ``"over shuffles"`` hold percentiles.
+    """
+    y = alloys.hardness
+    maps = np.stack([micrograph_descriptor(image) for image in alloys.binary_images])
+    descriptors, seeds = {**features, TWO_POINT: maps}, range(shuffles)
+    results = evaluate_descriptors(descriptors, y, ["svr"], seeds=seeds, store=store)
+    errors = {k: [results[k, "svr", s].fold_mape for s in seeds] for k in descriptors}
+    blind = [guess_without_image(y, alloys.groups, seed) for seed in seeds]
+    errors |= {name: [errors_of[name] for errors_of in blind] for name in blind[0]}
+    errors, rows, part = {k: np.array(v) for k, v in errors.items()}, [], "case study 2"
+    for name, values in errors.items():
+        protocol = "SVR" if name in descriptors else "no image"
+        means = values.mean(axis=1)
+        ends = np.percentile(means, [2.5, 97.5])
+        rows.append(row(part, "MAPE", data, name, protocol, means.mean(), *ends, unit="%"))
+    for name, values in errors.items():
+        if name == OURS:
+            continue
+        difference = errors[OURS] - values
+        mean, ends = paired_interval(difference)
+        target = "high < 0" if name in (RANDOM, TWO_POINT) else ""
+        keys = part, f"MAPE minus that of {name}", data, OURS
+        rows.append(row(*keys, "SVR", mean, *ends, unit="points", target=target))
+        ends = np.percentile(difference.mean(axis=1), [2.5, 97.5])
+        rows.append(row(*keys, "SVR, over shuffles", mean, *ends, unit="points"))
+    return rows
+
+
+def evaluate(model="microvit"):
+    """All parts of the table. The published data must be at hand, or are downloaded.
+
+    Parameters
+    ----------
+    model : str or path-like
+        See `twins`.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    encoders, start = twins(model), time.monotonic()
+    describe, rows = describers(encoders), []
+
+    def features(images, name, **options):
+        return {k: extract_features(images, e, name=name, **options) for k, e in encoders.items()}
+
+    def done(part, new):
+        rows.extend(new)
+        print(f"{part}: done, {time.monotonic() - start:.0f} s", flush=True)
+        for r in new:
+            if meets(r) is not None:
+                told = f"{r['value']:.3g} ({r['low']:.3g} to {r['high']:.3g})"
+                print(f"  {r['quantity']}: {told}, target {r['target']}", flush=True)
+
+    study, published = load_two_phase("embedded"), load_superalloys("published")
+    alloys = load_superalloys("embedded")
+    sections = study.sections.reshape(-1, *study.sections.shape[2:])
+    both = np.flatnonzero(sections.any((1, 2)) & ~sections.all((1, 2)))
+    chosen = np.random.default_rng(SEED).choice(both, 600, replace=False)
+    some = sections[chosen].astype(np.float32)
+    parts = np.stack([m[:SIDE, :SIDE] for m in alloys.images[::4]]) / np.float32(255)
+
+    done("speed", speed(encoders[OURS], some, alloys.images[::8]))
+    done("invariance, sections", invariance(some, describe, "sections", skip=["polarity"]))
+    describe_grey = {**describe, TWO_POINT: _segmented}
+    new = invariance(parts, describe_grey, "grey micrographs", skip=["translation"])
+    done("invariance, micrographs", new)
+    done("sensitivity", sensitivity(describers(encoders, periodic=False)))
+    new = case_study_2(alloys, features(alloys.images, "superalloys-embedded"), "embedded, grey")
+    done("case study 2, embedded", new)
+    values = features(published.binary_images, "superalloys-published")
+    values |= {f"{ENCODERS[n].title} (paper)": published.features[n] for n in PAPERS_BEST}
+    done("case study 2, published", case_study_2(published, values, "published, segmented"))
+    values = features(sections, "two-phase-embedded", pipeline="section")
+    done("case study 1", case_study_1(study.sections, study.modulus, values))
+    return pd.DataFrame(rows).assign(weights=encoders[OURS].fingerprint[:16])
+
+
+def _segmented(images):
+    """Two-point statistics of grey micrographs by the workflow of the paper."""
+    grey = np.round(255 * images).astype(np.uint8)
+    return np.stack([micrograph_descriptor(segment(image)) for image in grey])
+
+
+def training_log(folder, points=100):
+    """Loss and probes of a run of `helpers.pretraining` as one table, the loss thinned.
+
+    Parameters
+    ----------
+    folder : path-like
+        With ``losses.csv`` and ``probes.csv``.
+    points : int
+        Rows of the loss, at most: means of as many steps each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``curve``, ``minutes``, ``step``, ``images``, ``value``.
+    """
+    losses, probes = (pd.read_csv(Path(folder) / f"{n}.csv") for n in ("losses", "probes"))
+    probes = probes.drop_duplicates("step")
+    losses = losses.assign(minutes=losses.pop("seconds") / 60, curve="loss")
+    parts = losses.columns.difference(["step", "minutes", "images", "curve"])
+    losses["value"] = losses[parts].sum(axis=1)
+    some = losses.groupby(np.arange(len(losses)) // -(-len(losses) // points))
+    thin = some[["minutes", "step", "images", "value"]].mean().assign(curve="loss")
+    keys = ["step", "minutes", "images"]
+    table = pd.concat([thin, probes.melt(keys, var_name="curve")], ignore_index=True)
+    return table[["curve", "minutes", "step", "images", "value"]].round({"step": 0, "images": 0})
+
+
+def main(arguments=None):
+    """Compute the table and write it with its provenance."""
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.microvit_evaluation", description=__doc__
+    )
+    parser.add_argument("--write", type=Path, metavar="CSV", help="where the table goes")
+    parser.add_argument("--model", default="microvit", help="or a folder, such as your own")
+    parser.add_argument("--log", type=Path, metavar="FOLDER", help="only write a run's log to CSV")
+    options = parser.parse_args(arguments)
+    if options.log:
+        if options.write is None:
+            parser.error("--log needs --write, the CSV to write")
+        weights = load_encoder(options.log / "model", pooling="cls").fingerprint[:16]
+        command = f"python -m helpers.pretraining (log of {options.log.as_posix()})"
+        facts = run_facts(command, ("torch", "transformers", "numpy"))
+        return _write(training_log(options.log).assign(weights=weights, **facts), options.write)
+    table = evaluate(options.model)
+    met = [{True: "met", False: "missed"}.get(meets(r), "") for r in table.to_dict("records")]
+    print(table.assign(met=met).drop(columns="weights").round(3).to_string(index=False, na_rep=""))
+    if options.write:
+        command = "python -m helpers.microvit_evaluation"
+        command += f" --model {options.model}" * (options.model != "microvit")
+        command += f" --write {options.write.as_posix()}"
+        _write(table.assign(**run_facts(command, LIBRARIES)), options.write)
+
+
+def _write(table, path):
+    with atomic_write(path) as file:
+        file.write(table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

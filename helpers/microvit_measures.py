@@ -1,0 +1,167 @@
+"""What features keep and what they tell: invariance, sensitivity and speed of MicroViT.
+
+Every measure gives rows of the table of `helpers.microvit_evaluation`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from helpers.comparisons import centred_cosine, changes, images_per_second
+from helpers.encoders import ENCODERS, load_encoder
+from helpers.features import extract_features
+from helpers.image_statistics import mean_chord
+from helpers.probes import linear_r2
+from helpers.superalloy_scores import TWO_POINT
+from helpers.training_images import sample_batch
+from helpers.two_point import two_point_statistics
+
+OURS, RANDOM = "MicroViT", "random network"
+SEED = 92  # of images that neither training nor the choice of an objective has seen
+LEAST_R2 = {"volume fraction": 0.95, "log chord y": 0.9, "log chord x": 0.9, "log anisotropy": 0.9}
+COLUMNS = ("part", "quantity", "data", "descriptor", "protocol", "value", "low", "high")
+
+
+def twins(model="microvit"):
+    """MicroViT, or the model in a folder, and its architecture with random weights.
+
+    The input rule is that of MicroViT for any model, as it belongs to the evaluation.
+    """
+    pooling = None if model in ENCODERS else "cls"
+    kinds = {OURS: "pretrained", RANDOM: "random"}
+    options = {"pooling": pooling, "device": "cpu"}
+    encoders = {name: load_encoder(model, kind, **options) for name, kind in kinds.items()}
+    for encoder in encoders.values():
+        rule = {"longest": ENCODERS["microvit"].longest}
+        encoder.entry = dataclasses.replace(encoder.entry, **rule)
+    return encoders
+
+
+def describers(encoders, periodic=True):
+    """Functions from images (n, h, h) to features, of encoders and of two-point statistics.
+
+    `periodic` is that of `helpers.two_point.two_point_statistics`.
+    """
+
+    def of(encoder):
+        options = {"pipeline": "section", "store": False, "progress": False}
+        return lambda images: extract_features(images, encoder, **options)
+
+    def autocorrelation(images):
+        maps = two_point_statistics(images, dtype=np.float32, periodic=periodic)
+        return maps.reshape(len(images), -1)
+
+    return {**{name: of(e) for name, e in encoders.items()}, TWO_POINT: autocorrelation}
+
+
+def meets(entry):
+    """Whether a row of the table meets its target; None where it has none.
+
+    Examples
+    --------
+    >>> meets({"value": 0.6, "target": "value <= 0.55"}), meets({"target": ""})
+    (False, None)
+    """
+    if not isinstance(entry["target"], str) or not entry["target"]:
+        return None
+    name, sign, bound = entry["target"].split()
+    compare = {"<=": np.less_equal, ">=": np.greater_equal, "<": np.less}[sign]
+    return bool(compare(entry[name], float(bound)))
+
+
+def row(*cells, unit="", target=""):
+    """A row of the table as a dict; `cells` in the order of `COLUMNS`, the interval optional."""
+    cells = (*cells, *[np.nan] * (len(COLUMNS) - len(cells)))
+    return {**dict(zip(COLUMNS, cells, strict=True)), "unit": unit, "target": target}
+
+
+def invariance(images, describe, data, *, skip=(), seed=SEED):
+    """Cosine between mean-centred features before and after each of `helpers.comparisons.changes`.
+
+    Parameters
+    ----------
+    images : ndarray of float32, shape (n, h, h)
+        0 to 1.
+    describe : mapping of str to callable
+        Name -> function from images (n, h, h) to features (n, d).
+    data : str
+        Name of the images, for the table.
+    skip : sequence of str
+        Changes to leave out.
+    seed : int
+        Of shifts and noise.
+
+    Returns
+    -------
+    list of dict
+        Mean over the images, with their percentiles 10 and 90.
+    """
+    rows = []
+    for name, function in describe.items():
+        features = function(images)
+        for change, changed in changes(images, np.random.default_rng(seed)):
+            if change in skip:
+                continue
+            cosine = centred_cosine(features, function(np.ascontiguousarray(changed)))
+            ends = np.percentile(cosine, [10, 90])
+            rows.append(row("invariance", change, data, name, "cosine", cosine.mean(), *ends))
+    return rows
+
+
+def sensitivity(describe, n=3000, seed=SEED):
+    """R2 of a ridge probe for what tells microstructures apart, on generated images of 49 x 49.
+
+    Parameters
+    ----------
+    describe : mapping of str to callable
+        As in `invariance`.
+    n : int
+        Binary images, and as many grey ones. Two thirds fit the probe, one third tests it.
+    seed : int
+        Of the images.
+
+    Returns
+    -------
+    list of dict
+        Chord lengths are averaged over both phases; their logarithm is asked for, and that of
+        the ratio of x to y. Targets are for binary images; of grey ones, volume fraction only
+        where the image tells which phase is which. Without intervals.
+    """
+    rows = []
+    for kind, grey in (("binary", 0.0), ("grey", 1.0)):
+        batch = sample_batch(np.random.default_rng([seed, 1 + int(grey)]), n, grey=grey)
+        pair = batch.phases, 1 - batch.phases
+        y, x = (sum(np.log(mean_chord(p, axis)) for p in pair) / 2 for axis in (1, 2))
+        asked = dict(zip(LEAST_R2, (batch.phases.mean((1, 2)), y, x, x - y), strict=True))
+        for name, function in describe.items():
+            features = function(batch.images)
+            for quantity, values in asked.items():
+                some = batch.known if quantity == "volume fraction" else np.full(n, True)
+                r2 = linear_r2(features[some], values[some])
+                target = (
+                    f"value >= {LEAST_R2[quantity]}" if (name, kind) == (OURS, "binary") else ""
+                )
+                keys = "sensitivity", quantity, f"generated, {kind}", name, "ridge, R2"
+                rows.append(row(*keys, r2, target=target))
+    return rows
+
+
+def speed(ours, sections, micrographs):
+    """Images a second on this CPU, beside DINOv2 S14 (random weights: they cost the same).
+
+    Returns
+    -------
+    list of dict
+        Median of three runs, lowest and highest.
+    """
+    other = load_encoder("dinov2-s14", "random", device="cpu")
+    rows = []
+    for pipeline, images in (("section", sections), ("micrograph", micrographs)):
+        rates = images_per_second({OURS: ours, "DINOv2 S14": other}, images, pipeline)
+        rows += [
+            row("speed", f"{pipeline}s", "embedded", k, "CPU", *r, unit="images/s")
+            for k, r in rates.items()
+        ]
+    return rows

@@ -1,0 +1,189 @@
+"""One step of the pre-training of MicroViT: student, teacher, heads, optimiser, data."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import types
+
+import numpy as np
+import torch
+from torch import nn
+
+from helpers._files import atomic_write
+from helpers._networks import compute_class_token_only, hub_positions, quiet_transformers
+from helpers.objectives import Prototypes, Statistics, cross_entropy, sinkhorn
+from helpers.training_images import sample_batch
+
+OBJECTIVES = ("statistics", "distillation", "both")
+PATCH = 7
+SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
+ARCHITECTURE = {
+    "hidden_size": 192,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 3,
+    "image_size": 49,
+    "patch_size": PATCH,
+}
+
+
+class Trainer(nn.Module):
+    """A student, its moving average (the teacher, which is what ships), and the heads.
+
+    Parameters
+    ----------
+    objective : str
+        ``"statistics"``: see `helpers.objectives.Statistics`. ``"distillation"``: two parts of
+        one microstructure, mirrored and imaged by themselves, get one class token, and masked
+        patches that of the whole image (DINO, arXiv:2104.14294; iBOT, arXiv:2111.07832).
+        ``"both"``.
+    seed : int
+        Of weights and data.
+    batch : int
+        Images of 49 x 49 pixels a step; of larger ones as many as have as many tokens.
+    lr : float
+        Highest learning rate, after 100 steps; from there on half a cosine.
+    emphasis : float
+        See `helpers.objectives.Statistics`.
+    architecture : dict
+        Options of ``transformers.Dinov2Config``.
+    """
+
+    def __init__(
+        self,
+        objective,
+        seed=0,
+        batch=64,
+        lr=1e-3,
+        emphasis=3.0,
+        architecture=None,
+        device="cpu",
+    ):
+        from transformers import Dinov2Config, Dinov2Model
+
+        super().__init__()
+        if objective not in OBJECTIVES:
+            raise ValueError(f"objective is {objective!r}: expected one of {OBJECTIVES}")
+        self.options = {"objective": objective, "seed": seed, "batch": batch, "lr": lr}
+        self.options |= {"emphasis": emphasis, "architecture": architecture or {}}
+        self.objective, self.batch, self.lr, self.device = objective, batch, lr, device
+        self.rng, self.steps, self.seconds, self.images = np.random.default_rng(seed), 0, 0.0, 0
+        self.views = 1 if objective == "statistics" else 2
+        with quiet_transformers(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.student = Dinov2Model(Dinov2Config(**{**ARCHITECTURE, **(architecture or {})}))
+            width = self.student.config.hidden_size
+            self.statistics = None if objective == "distillation" else Statistics(width, emphasis)
+            self.prototypes = None if objective == "statistics" else Prototypes(width)
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        for network in (self.student, self.teacher):
+            embeddings = network.embeddings
+            embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
+            if objective == "statistics":  # no other token is asked for
+                compute_class_token_only(network)
+        self.teacher_prototypes = copy.deepcopy(self.prototypes)
+        if self.prototypes is not None:
+            self.teacher_prototypes.requires_grad_(False)
+        learned = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in learned if p.ndim == 2], "weight_decay": 0.05},
+            {"params": [p for p in learned if p.ndim != 2], "weight_decay": 0.0},
+        ]
+        self.to(device)
+        self.optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)
+
+    def step(self, progress):
+        """One optimisation step; `progress` (0 to 1) sets learning rate and moving average."""
+        warm_up, cosine = (
+            min(1.0, (self.steps + 1) / 100),
+            0.5 + 0.5 * math.cos(math.pi * progress),
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = max(self.lr * warm_up * cosine, 1e-6)
+        sides = SMALL if self.rng.random() < 0.8 else LARGE
+        shape = tuple(int(s) for s in self.rng.choice(sides, 2))
+        tokens = shape[0] * shape[1] // PATCH**2
+        n = max(2, round(self.batch / self.views * 50 / (tokens + 1)))
+        data = sample_batch(self.rng, n, shape, views=self.views)
+        losses = self._losses(data, tokens)
+        self.optimizer.zero_grad()
+        sum(losses.values()).backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        self.optimizer.step()
+        self._follow(min(0.998, (1 + self.steps) / (10 + self.steps)))
+        self.steps, self.images = self.steps + 1, self.images + len(data.images)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def _losses(self, data, tokens):
+        pixels = torch.from_numpy(data.images).to(self.device)[:, None].expand(-1, 3, -1, -1)
+        n, mask = len(pixels), None
+        if self.views == 2:
+            half = self.rng.permutation(n)[:, None] < n // 2
+            mask = torch.from_numpy(half & (self.rng.random((n, tokens)) < 0.3)).to(self.device)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            output = self.student(pixel_values=pixels, bool_masked_pos=mask).last_hidden_state
+        losses = {}
+        if self.statistics is not None:
+            losses["statistics"] = self.statistics.loss(output[:, 0], data.phases, data.known)
+        if self.views == 2:
+            with torch.no_grad(), torch.autocast(torch.device(self.device).type, torch.bfloat16):
+                target = self.teacher(pixel_values=pixels).last_hidden_state
+            scores = [self.prototypes(t.float()) for t in (output[:, 0], output[:, 1:][mask])]
+            target = [target[:, 0].roll(n // 2, 0), target[:, 1:][mask]]
+            target = [sinkhorn(self.teacher_prototypes(t.float())) for t in target]
+            weight = 1.0 if self.statistics is None else 0.1
+            losses["class token"] = weight * cross_entropy(scores[0], target[0])
+            losses["patches"] = weight * cross_entropy(scores[1], target[1])
+        return losses
+
+    @torch.no_grad()
+    def _follow(self, momentum):
+        pairs = [(self.teacher, self.student), (self.teacher_prototypes, self.prototypes)]
+        for slow, fast in pairs:
+            if fast is not None:
+                torch._foreach_lerp_(
+                    list(slow.parameters()), list(fast.parameters()), 1 - momentum
+                )
+
+    @torch.inference_mode()
+    def encode(self, images):
+        """Features (n, width) of images (n, h, w), cut to multiples of the patch."""
+        h, w = (side - side % PATCH for side in images.shape[1:])
+        images = torch.from_numpy(images[:, None, :h, :w]).expand(-1, 3, -1, -1)
+        tokens = [
+            self.teacher(pixel_values=part.to(self.device)).last_hidden_state[:, 0].cpu()
+            for part in images.split(64)
+        ]
+        return torch.cat(tokens).numpy()
+
+    def save(self, folder):
+        """Write the teacher, in half precision, as a folder in Hugging Face format."""
+        with quiet_transformers():
+            copy.deepcopy(self.teacher).half().save_pretrained(folder)
+
+    def checkpoint(self, path):
+        """Write everything that `resume` needs, whole or not at all."""
+        state = {
+            "model": self.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "counts": [self.steps, self.seconds, self.images],
+            "options": self.options,
+        }
+        with atomic_write(path) as file:
+            torch.save(state, file)
+
+    def resume(self, path):
+        """Go on from a checkpoint; ValueError where it is of a run with other options."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        for name, value in self.options.items():
+            if (old := state["options"][name]) != value:
+                raise ValueError(
+                    f"{path} is of a run with {name} = {old!r}, not {value!r}: repeat that run's "
+                    "options, or choose another folder"
+                )
+        self.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        self.steps, self.seconds, self.images = state["counts"]

@@ -1,0 +1,84 @@
+"""MicroViT, which ships with the book: it loads like any other encoder, or says what is wrong."""
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from test_encoders import change_weights, save, tiny_dinov2
+
+from bookbuild.chapters import ROOT
+from helpers import _networks, weights
+from helpers.downloads import DownloadError
+from helpers.encoders import ENCODERS, load_encoder
+
+
+@pytest.fixture
+def shipped(monkeypatch, tmp_path):
+    """A copy of the folder of weights, which a test may damage; no other place is looked at."""
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MICROPROP_DATA", raising=False)
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path / "data")
+    return Path(shutil.copytree(ROOT / "data" / "microvit", tmp_path / "data" / "microvit"))
+
+
+def test_the_shipped_network_loads_without_a_network(shipped, monkeypatch):
+    def connect(*_, **__):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    encoder, twin = (load_encoder("microvit", kind) for kind in ("pretrained", "random"))
+    assert (encoder.title, twin.title) == ("MicroViT", "MicroViT (untrained)")
+    assert encoder.fingerprint != twin.fingerprint
+    assert all(torch.isfinite(p).all() for p in encoder.model.parameters())
+    for size in ((49, 49), (7, 224), (154, 203)):
+        images = torch.rand(3, 1, *size)
+        assert encoder(images).shape == twin(images).shape == (3, 192)
+    assert encoder.provenance()["source"] == "book"
+    assert not (shipped.parents[1] / "cache").exists()
+
+
+def test_the_shipped_folder_is_small_and_holds_nothing_else(shipped):
+    assert {path.name for path in shipped.iterdir()} >= {*weights.SHIPPED_FILES, "manifest.json"}
+    assert sum(path.stat().st_size for path in shipped.iterdir()) <= 12e6
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "manifest.json"])
+def test_a_shipped_file_that_was_deleted_is_named(shipped, name):
+    (shipped / name).unlink()
+    with pytest.raises(DownloadError, match=rf"{name} is missing.*git checkout -- data/microvit"):
+        load_encoder("microvit")
+    load_encoder("microvit", "random")  # needs none of them
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("damage", [lambda b: b[:-1] + b"?", lambda b: b[:100], lambda b: b""])
+def test_a_shipped_file_that_was_changed_is_named(shipped, name, damage):
+    (shipped / name).write_bytes(damage((shipped / name).read_bytes()))
+    with pytest.raises(DownloadError, match=rf"(?s){name} .*hash.*manifest.*git checkout"):
+        load_encoder("microvit")
+
+
+def test_a_new_model_takes_the_place_of_the_shipped_one(shipped, tmp_path):
+    old = load_encoder("microvit").fingerprint
+    new = _networks.random_model(ENCODERS["microvit"].config, seed=1)
+    new.half().save_pretrained(tmp_path / "trained")
+    weights.main(["--ship", str(tmp_path / "trained")])
+    encoder = load_encoder("microvit")
+    assert old != encoder.fingerprint == _networks.fingerprint_of(new)
+
+
+def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
+    with pytest.raises(ValueError, match="is no MicroViT: hidden_size is 32, expected 192"):
+        weights.ship(save(tiny_dinov2(), tmp_path / "tiny"), ENCODERS["microvit"])
+    changes = {
+        "missing": lambda state: state.pop("layernorm.weight"),
+        "unexpected": lambda state: state.update(head=torch.ones(3)),
+    }
+    for kind, change in changes.items():
+        folder = shutil.copytree(shipped, tmp_path / kind)
+        change_weights(folder, change)
+        with pytest.raises(ValueError, match=f"1 {kind} weights"):
+            weights.ship(folder, ENCODERS["microvit"])
+    assert load_encoder("microvit").title == "MicroViT"
