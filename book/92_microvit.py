@@ -104,8 +104,8 @@ plots_microvit.plot_sheet(sheet)
 # open in them.
 #
 # The objectives were compared on probe data made for that purpose, with seeds of its own: one run each,
-# after equal processor time. The one with the lowest error of the modulus was taken. With so little
-# training this shows which one learns quickly, not which is best in the end.
+# after equal processor time, and with the first version of the loss (see *The real run*). The one with the
+# lowest error of the modulus was taken. With so little training this shows which one learns quickly, not which is best in the end.
 
 # %% tags=["hide-input"]
 objectives = pd.read_csv(DATA / "microvit_objectives.csv")
