@@ -77,7 +77,10 @@ def image_statistics(phases):
 
 
 def autocovariance(phases, fraction):
-    """Two-point autocovariance of phase 1 at `LAGS` along y, x, d and |d|: (n, 4 * n_lags)."""
+    """Two-point autocovariance of phase 1 at `LAGS`; directions as in `image_statistics`.
+
+    Shape (n, 4 * n_lags).
+    """
     h, w = phases.shape[1:]
     reach = max(LAGS)
     size = [scipy.fft.next_fast_len(s + reach, real=True) for s in (h, w)]
