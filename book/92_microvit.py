@@ -265,8 +265,8 @@ wide("case study 1", ["variance of the first component"], digits=0)
 # ### Case study 2: the hardness
 #
 # Nested cross-validation as in {doc}`50_case_study_2`, for 20 shuffles of the outer folds: mean MAPE [%].
-# The last two rows never see an image. They predict the mean of the other folds: of all samples, or of
-# those from the same source paper. The folds mix the samples of a source, so a low error may mean that
+# *Mean of all* and *mean of the source* never see an image. They predict the mean of the other folds: of
+# all samples, or of those from the same source paper. The folds mix the samples of a source, so a low error may mean that
 # a descriptor recognises the source.
 #
 # Rows with *(paper)* are the paper's three best encoders, on the same folds. Their published features are
