@@ -1,4 +1,4 @@
-"""Numbers behind the conclusions of the paper that the embedded volumes and components can test."""
+"""Numbers behind the conclusions of the paper: the embedded volumes, and first components."""
 
 from __future__ import annotations
 
