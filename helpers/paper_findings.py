@@ -18,84 +18,17 @@ from sklearn.svm import SVR
 from helpers.claims import ALLOYS, component_rows, row
 from helpers.comparisons import paired_interval
 from helpers.cross_validation import nested_cv, nested_folds
-from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import extract_features
 from helpers.metrics import mape
 from helpers.optimism import clustered_interval
 from helpers.scoring import N_FOLDS, PAPER_SEED, evaluate_descriptors
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 from helpers.tables import odd_sums
-from helpers.weights import weights_at_hand
 
 SEEDS = (PAPER_SEED, 0, 1, 2, 3)
 ORDERS = 20
-NETWORKS = 4
 BEST = "dinov2-l14"
 COMPOSED = ("clip-l14", BEST, "sam-h")
 PARITY = {"micrograph": 34, "micrograph and composition": 49}  # components, Figs. 8b and 9b
-
-
-def feature_statistics(X):
-    """What tells features of a trained network from those of a random one.
-
-    Parameters
-    ----------
-    X : ndarray of float, shape (n, n_features)
-
-    Returns
-    -------
-    dict of str to float
-        ``mean`` and ``standard deviation`` of all values; ``zeros``, their share [%];
-        ``correlation``, the mean Pearson correlation between the vectors of two images.
-
-    Examples
-    --------
-    >>> feature_statistics(np.array([[0.0, 1.0, 2.0], [0.0, 2.0, 4.0]]))["correlation"].round(6)
-    np.float64(1.0)
-    """
-    X = np.asarray(X, float)
-    between = np.corrcoef(X)[np.triu_indices(len(X), 1)]
-    return {
-        "mean": X.mean(),
-        "standard deviation": X.std(),
-        "zeros": 100 * (X == 0).mean(),
-        "correlation": between.mean(),
-    }
-
-
-def untrained_rows(data, networks=NETWORKS):
-    """Statistics of the published ResNet-50 vectors against networks with random weights.
-
-    Parameters
-    ----------
-    data : helpers.datasets.SuperalloyData
-        The published set.
-    networks : int
-        Number of random ResNet-50, which see the *segmented* micrographs.
-
-    Returns
-    -------
-    list of dict
-        Beside them the other published features; and MicroNet itself, loaded, on the segmented
-        micrographs, where its weights are on this machine.
-    """
-    name, shown = "micronet-resnet50", {}
-    for key, X in data.features.items():
-        shown[f"{ENCODERS[key].title}, published"] = X
-    for seed in range(networks):
-        encoder = load_encoder(name, "random", seed=seed)
-        title = f"ResNet-50 (untrained), seed {seed}, segmented"
-        shown[title] = extract_features(data.binary_images, encoder, name="superalloys")
-    if weights_at_hand(ENCODERS[name]) is not None:
-        encoder = load_encoder(name)
-        title = f"{encoder.title}, loaded, segmented"
-        shown[title] = extract_features(data.binary_images, encoder, name="superalloys")
-    units = {"zeros": "%"}
-    return [
-        row("untrained", quantity, of, ALLOYS, value, unit=units.get(quantity, ""))
-        for of, X in shown.items()
-        for quantity, value in feature_statistics(X).items()
-    ]
 
 
 def outside_rows(data, seeds=SEEDS):
@@ -271,7 +204,7 @@ def alloy_findings(data, store=None):
     pandas.DataFrame
     """
     share = np.array([image.mean() for image in data.binary_images])
-    rows = untrained_rows(data) + outside_rows(data) + order_rows(data)
+    rows = outside_rows(data) + order_rows(data)
     rows += composition_rows(data, store=store) + parity_rows(data)
     rows += component_rows(superalloy_descriptors(data), share, ALLOYS, data.groups)
     return pd.DataFrame(rows)

@@ -27,6 +27,7 @@ from helpers.claims import (
 )
 from helpers.datasets import DATA, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
+from helpers.feature_findings import normalisation_rows, untrained_rows
 from helpers.features import LIBRARIES as FEATURE_LIBRARIES
 from helpers.features import extract_features
 from helpers.paper_findings import alloy_findings
@@ -226,7 +227,9 @@ def main(arguments=None):
         print(*key, f"{time.monotonic() - start:.0f} s without what was kept", flush=True)
         print("\n".join(found.flags), flush=True)
     both = (volume_descriptors(volumes, how=how) for how in ("concat", "mean"))
-    findings = pd.concat([alloy_findings(alloys), volume_findings(volumes, *both)])
+    networks = untrained_rows(alloys) + normalisation_rows(load_superalloys("embedded"))
+    parts = [pd.DataFrame(networks), alloy_findings(alloys), volume_findings(volumes, *both)]
+    findings = pd.concat(parts, ignore_index=True)
     print(findings.round(3).to_string(index=False, na_rep=""))
     print(f"{time.monotonic() - start:.0f} s in all")
     if options.write:
