@@ -142,6 +142,13 @@ def _hardness_rows(evidence):
     beaten = wide.loc[list(TRANSFORMERS)].lt(wide.loc[TWO_POINT])
     told = {f: [difference(lr, n, TWO_POINT, f) for n in TRANSFORMERS] for f in (MIXED, UNSEEN)}
     text = f"lower error in {beaten.to_numpy().sum()} of {beaten.size} cases"
+    missed = beaten.stack([0, 1], future_stack=True).loc[lambda b: ~b].index
+    if len(missed):
+        listed = [
+            f"{ENCODERS[n].title} {m.upper()}" + " with composition" * (c == "yes")
+            for n, m, c in missed
+        ]
+        text += f" (not: {', '.join(listed)})"
     words = {}
     for kind, found in told.items():
         sure = sum(high < 0 for _, _, high in found)
