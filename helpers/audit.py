@@ -14,7 +14,7 @@ from helpers import _audit_tables as tables
 from helpers._audit_runs import Predictor
 from helpers._audit_tables import Run
 from helpers._progress import progress_bar
-from helpers.controls import blind_predictions, forest_predictions, image_statistics
+from helpers.controls import blind_predictions, forest_predictions, grey_level_statistics
 from helpers.optimism import SourceAccuracy, source_accuracy
 from helpers.scoring import N_FOLDS, PAPER_SEED
 
@@ -104,7 +104,7 @@ def audit(
         For two controls that know the composition alone.
     images : sequence of ndarray, shape (h, w), optional
         For a control that knows size and grey levels alone, see
-        `helpers.controls.image_statistics`.
+        `helpers.controls.grey_level_statistics`.
     controls : mapping of str to array_like, shape (n, n_features), optional
         Other descriptors to beat, such as the features of the same encoder with random weights.
     kinds : sequence of str, optional
@@ -172,7 +172,7 @@ def audit(
     given = dict(X) if isinstance(X, Mapping) else {"descriptor": X}
     looked = dict(controls or {})
     if images is not None:
-        looked[GREY] = image_statistics(images)
+        looked[GREY] = grey_level_statistics(images)
     known = {} if composition is None else {LINEAR: composition}
     _check_names(given, controls or {})
     descriptors, looked, known = (runs.check_matrices(m, len(y)) for m in (given, looked, known))

@@ -111,7 +111,7 @@ def forest_predictions(X, y, splits, seed=0):
     return found
 
 
-def image_statistics(images):
+def grey_level_statistics(images):
     """Size and grey levels of images: what can be known without seeing a microstructure.
 
     Parameters
@@ -133,7 +133,7 @@ def image_statistics(images):
 
     Examples
     --------
-    >>> image_statistics([np.eye(2), np.ones((3, 4))])[["height", "width", "mean"]].to_numpy()
+    >>> grey_level_statistics([np.eye(2), np.ones((3, 4))])[["height", "width", "mean"]].to_numpy()
     array([[2. , 2. , 0.5],
            [3. , 4. , 1. ]])
     """

@@ -23,7 +23,7 @@ from helpers import (
 )
 from helpers.comparisons import paired_interval
 from helpers.conformal import half_width, nested_coverage
-from helpers.controls import blind_predictions, forest_predictions, image_statistics
+from helpers.controls import blind_predictions, forest_predictions, grey_level_statistics
 from helpers.cross_validation import nested_cv
 from helpers.datasets import DATA, load_superalloys
 from helpers.metrics import mape
@@ -231,14 +231,14 @@ def test_forest_is_scikit_learns():
 def test_image_statistics():
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     colour = np.repeat(grey[..., None], 3, axis=2)
-    found = image_statistics([grey, colour])
+    found = grey_level_statistics([grey, colour])
     assert found.loc[0].tolist() == found.loc[1].tolist()
     row = found.loc[0]
     assert (row["height"], row["width"], row["mean"], row["p50"]) == (3, 4, 5.5, 5.5)
     assert row["std"] == grey.std()
     for bad in (np.zeros((2, 2, 2, 2)), np.zeros((0, 3)), np.array([[np.nan, 1]])):
         with pytest.raises(ValueError, match="image 1 has shape"):
-            image_statistics([grey, bad])
+            grey_level_statistics([grey, bad])
 
 
 def test_several_descriptors_are_compared_once_each():
