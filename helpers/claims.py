@@ -106,7 +106,7 @@ def volume_descriptors(data, rows=slice(None), how="concat"):
     for weights in ("pretrained", "random"):
         encoder = load_encoder("microvit", weights)
         found[encoder.title] = extract_features(
-            flat, encoder, pipeline="section", name="two-phase"
+            flat, encoder, pipeline="section", name="two-phase-embedded"
         )
     shape = (*sections.shape[:2], -1)
     return {name: aggregate_sections(X.reshape(shape), how) for name, X in found.items()}

@@ -68,11 +68,11 @@ def untrained_rows(data, networks=NETWORKS):
     for seed in range(networks):
         encoder = load_encoder(name, "random", seed=seed)
         title = f"ResNet-50 (untrained), seed {seed}, segmented"
-        shown[title] = extract_features(data.binary_images, encoder, name="superalloys")
+        shown[title] = extract_features(data.binary_images, encoder, name="superalloys-published")
     if weights_at_hand(ENCODERS[name]) is not None:
         encoder = load_encoder(name)
         title = f"{encoder.title}, loaded, segmented"
-        shown[title] = extract_features(data.binary_images, encoder, name="superalloys")
+        shown[title] = extract_features(data.binary_images, encoder, name="superalloys-published")
     units = {"zeros": "%"}
     return [
         row("untrained", quantity, of, ALLOYS, value, unit=units.get(quantity, ""))
