@@ -39,6 +39,7 @@ TABLES = ("table", "optimism", "source_accuracy", "differences", "intervals", "l
 MICROVIT = "MicroViT, segmented"
 TWIN = "MicroViT (untrained), segmented"
 RESNET = "ResNet-50 (untrained), segmented"
+BY_SVR = (TWO_POINT, "clip-l14", "dinov2-l14", "sam-h", MICROVIT)
 MAIN = (TWO_POINT, "clip-l14", "dinov2-l14", "sam-h", "micronet-resnet50", MICROVIT)
 FEW_SEEDS = (PAPER_SEED, 0)
 N_VOLUMES = 400
@@ -134,13 +135,13 @@ def all_audits(alloys, volumes, store=None):
     (study, model) : tuple of str
     audit : helpers.audit.Audit
         Linear regression with all descriptors; support vector regression, which takes up to a
-        minute a run, with `MAIN`, fewer shuffles, two kinds of folds and no learning curve.
+        minute a run, with `BY_SVR`, fewer shuffles, two kinds of folds and no learning curve.
     """
     yield (ALLOYS, "lr"), audit_superalloys(alloys, store=store)
     options = {"seeds": FEW_SEEDS, "store": store}
     yield (VOLUMES, "pr"), audit_volumes(volumes, shares=(0.25, 0.5), **options)
     options |= {"kinds": (SHUFFLED, BY_SOURCE), "shares": ()}
-    yield (ALLOYS, "svr"), audit_superalloys(alloys, "svr", MAIN, **options)
+    yield (ALLOYS, "svr"), audit_superalloys(alloys, "svr", BY_SVR, **options)
 
 
 def read_audit(study, model, path=RESULTS):
