@@ -63,7 +63,9 @@ def difference(found, name, other, folds=MIXED):
 
 
 def points(value, low, high, what="points"):
-    """A difference with its interval, in words."""
+    """A difference with its interval, in words; NaN: that it was not computed."""
+    if np.isnan(value):
+        return "not computed"
     return f"{value:+.1f} {what} ({low:+.1f} to {high:+.1f})"
 
 
