@@ -34,8 +34,15 @@ from helpers.features import extract_features
 from helpers.paper_findings import BEST, PARITY, alloy_findings
 from helpers.preprocessing import input_rule
 from helpers.scoring import PAPER_SEED
-from helpers.superalloy_audit import MAIN, MICROVIT, TWIN, audit_superalloys, read_audit
-from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
+from helpers.superalloy_audit import (
+    MAIN,
+    MICROVIT,
+    TWIN,
+    audit_superalloys,
+    audits_at_hand,
+    read_audit,
+)
+from helpers.superalloy_scores import superalloy_descriptors
 from helpers.verdicts import Evidence, finding, verdict_table
 
 # %% tags=["parameters"]
@@ -85,7 +92,9 @@ display(Markdown(f"{study.notice} {about}"))
 lr = read_audit(ALLOYS, "lr")
 if not embedded:
     committed, lr = lr, audit_superalloys(study)
-svr, volumes = read_audit(ALLOYS, "svr"), read_audit(VOLUMES, "pr")
+rest = [(ALLOYS, "svr"), (VOLUMES, "pr")]
+svr, volumes = (read_audit(*key) if key in audits_at_hand() else None for key in rest)
+missing = f"*Not in the file that ships; `{command}` computes it.*"
 
 # %% [markdown]
 # ## The superalloys of the paper
@@ -180,26 +189,28 @@ plots_audit.plot_differences(pd.concat([reversed_rows, others]), BEST, titles)
 # The same audit with SVR, for fewer descriptors and shuffles, since a run takes up to a minute.
 
 # %% tags=["hide-input"]
-wide = without_mixed(svr.table).pivot(index="predictor", columns="folds", values="mape_pooled")
-wide = wide.loc[without_mixed(svr.table)["predictor"].unique(), svr.table["folds"].unique()]
-display(Markdown(f"**MAPE [%], SVR, published superalloys: computed on {when}**"))
-wide.rename(index=titles).rename_axis(index=None, columns=None).style.format(precision=1)
+if svr is None:
+    display(Markdown(missing))
+else:
+    wide = without_mixed(svr.table)
+    order = [wide[column].unique() for column in ("predictor", "folds")]
+    wide = wide.pivot(index="predictor", columns="folds", values="mape_pooled")
+    display(Markdown(f"**MAPE [%], SVR, published superalloys: computed on {when}**"))
+    wide = wide.loc[order[0], order[1]].rename(index=titles).rename_axis(index=None, columns=None)
+    display(wide.style.format(precision=1))
 
 # %% tags=["hide-input"]
-leaks = {
-    model: found.optimism.query("leak and role == 'descriptor'")["predictor"].tolist()
-    for model, found in (("LR", lr), ("SVR", svr))
-}
-display(
-    Markdown(
-        "; ".join(
-            f"**{model}: {len(found)} descriptors leak** ({', '.join(titles.get(n, n) for n in found) or 'none'})"
-            for model, found in leaks.items()
-        )
-        + f". DINOv2 L14 with SVR minus the mean: {points(*difference(svr, BEST, 'mean'))} on shuffled folds, "
-        f"{points(*difference(svr, BEST, 'mean', UNSEEN))} by source."
+audits = {"LR": lr} | ({} if svr is None else {"SVR": svr})
+leaks, told = {}, []
+for model, found in audits.items():
+    leaks[model] = found.optimism.query("leak and role == 'descriptor'")["predictor"].tolist()
+    listed = ", ".join(titles.get(n, n) for n in leaks[model]) or "none"
+    told.append(
+        f"**{model}: {len(leaks[model])} descriptors leak** ({listed}). DINOv2 L14 minus the mean: "
+        f"{points(*difference(found, BEST, 'mean'))} on shuffled folds, "
+        f"{points(*difference(found, BEST, 'mean', UNSEEN))} by source."
     )
-)
+display(Markdown(" ".join(told)))
 
 # %% [markdown]
 # ### How sure is a prediction?
@@ -234,23 +245,27 @@ plots_audit.plot_learning_curve(some, titles)
 # audit asks what the descriptors gain over the stiff fraction of the sections and over a network without training.
 
 # %% mystnb={"figure": {"caption": "Case study 1, a part of the embedded volumes, polynomial regression on concatenated sections: descriptors above the dotted line, controls below.", "name": "fig-audit-volumes"}, "image": {"alt": "Rows of points for the descriptors and controls. The mean and the shuffled targets err by far more than all that look at the sections."}} tags=["hide-input"]
-plots_audit.plot_audit(volumes.table.query("mape_pooled < 500"))
+plots_audit.plot_audit(volumes.table.query("mape_pooled < 500")) if volumes else None
 
 # %% tags=["hide-input"]
-on_volumes = volumes.table.query("role == 'descriptor'")["predictor"].tolist()
-curve = volumes.learning_curve.set_index("predictor")
-lines = []
-for name in on_volumes:
-    gap = difference(volumes, name, FRACTIONS)
-    steps = curve.loc[[name]].sort_values("n_train")
-    first, last = steps.iloc[0], steps.iloc[-1]
-    lines.append(
-        f"- **{name}** minus the stiff fractions: {points(*gap)}. From {first['n_train']:.0f} to "
-        f"{last['n_train']:.0f} training volumes its error goes from {first['mape_pooled']:.0f} to {last['mape_pooled']:.0f} %."
+lines, on_volumes = [], "not computed"
+if volumes:
+    described = volumes.table.query("role == 'descriptor'")["predictor"].tolist()
+    curve = volumes.learning_curve.set_index("predictor")
+    for name in described:
+        gap, steps = difference(volumes, name, FRACTIONS), curve.loc[[name]].sort_values("n_train")
+        first, last = steps.iloc[0], steps.iloc[-1]
+        lines.append(
+            f"- **{name}** minus the stiff fractions: {points(*gap)}. From {first['n_train']:.0f} to "
+            f"{last['n_train']:.0f} training volumes its error goes from {first['mape_pooled']:.0f} to {last['mape_pooled']:.0f} %."
+        )
+    wild = volumes.table.query("mape_pooled >= 500")["predictor"].tolist()
+    lines += [f"- Not drawn, for they err by more than 500 %: {', '.join(wild)}."] * bool(wild)
+    on_volumes = ", ".join(
+        f"{n} {error(volumes, n):.0f} %" for n in (*described, FRACTIONS, "mean")
     )
-wild = volumes.table.query("mape_pooled >= 500")["predictor"].tolist()
-lines += [f"- Not drawn, for they err by more than 500 %: {', '.join(wild)}."] if wild else []
-display(Markdown(f"**Embedded volumes: computed on {when}**\n\n" + "\n".join(lines)))
+head = f"**Embedded volumes: computed on {when}**"
+display(Markdown("\n".join([head, "", *lines]) if volumes else missing))
 
 # %% [markdown]
 # ## The same audit, live
@@ -305,7 +320,7 @@ if not embedded:
     kept = findings[~findings["data"].eq(ALLOYS) | findings["finding"].eq("untrained")]
     findings = pd.concat([alloy_findings(study), kept], ignore_index=True)
 evidence = Evidence(
-    lr, svr, volumes, findings, pd.read_csv(DATA / "results_superalloys.csv"),
+    lr, svr, findings, pd.read_csv(DATA / "results_superalloys.csv"),
     pd.read_csv(DATA / "extraction_rates.csv"), pd.read_csv(DATA / "results_segmentation.csv"),
     paper_results(),
 )  # fmt: skip
@@ -384,10 +399,14 @@ odd = finding(
     "with them minus without",
     f"the {len(study.names) - len(sums)} other alloys",
 )
+change = "not computed"
+if len(once):
+    sure = ((once["low"] > 0) | (once["high"] < 0)).sum()
+    change = f"{once['value'].min():+.1f} to {once['value'].max():+.1f} points ({sure} of {len(once)} intervals exclude zero)"
 display(
     Markdown(f"""
-- **Niobium stands in two columns**, Nb ({nb:.0f} alloys) and Cb, its old name ({cb:.0f}). Summed up, the error of three descriptors
-  with composition changes by {once["value"].min():+.1f} to {once["value"].max():+.1f} points; {int(((once["low"] > 0) | (once["high"] < 0)).sum())} of {len(once)} intervals exclude zero.
+- **Niobium stands in two columns**, Nb ({nb:.0f} alloys) and Cb, its old name ({cb:.0f}). Change of the error of three descriptors with composition
+  when they are summed up: {change}.
 - **{len(sums)} compositions do not sum to about 100 %** ({sums.min():.1f} to {sums.max():.1f}, {{doc}}`50_case_study_2`). With them in the table,
   the error of a linear model of the composition alone on the *other* alloys changes by {points(*odd)}.
 - **Silicon.** The paper says that all alloys but one hold less than {limit:.1f} % of it; {outlier["whose"]} holds {outlier["largest_other"]:.1f}
@@ -402,21 +421,23 @@ display(
 # the folds; fitted on all samples first, they have seen the ones that are held out.
 
 # %% tags=["hide-input"]
-before, after = (
-    {n: finding(evidence, "order", what, n) for n in (TWO_POINT, BEST)}
-    for what in ("as in the table", "other orders")
-)
+lines = []
+for name in findings.query("finding == 'order'")["of"].unique():
+    before, _, _ = finding(evidence, "order", "as in the table", name)
+    _, low, high = finding(evidence, "order", "other orders", name)
+    lines.append(
+        f"- **Row order**, {titles.get(name, name)}, linear regression, the paper's seed: {before:.1f} % in the order of the "
+        f"table, {low:.1f} to {high:.1f} % in others. Differences of that size between descriptors are not findings."
+    )
 outside = findings.query("finding == 'outside'").set_index("of")
-largest = outside["value"].abs().idxmax()
-display(
-    Markdown(f"""
-- **Row order**, linear regression, the paper's seed: {"; ".join(f"{titles.get(n, n)} {before[n][0]:.1f} % in the order of the table, {after[n][1]:.1f} to {after[n][2]:.1f} % in others" for n in before)}.
-  Differences of that size between descriptors are not findings.
-- **Scaling and PCA on all samples** change the error by {outside["value"].min():+.2f} to {outside["value"].max():+.2f} points; most for {largest.replace(BEST, titles[BEST])}
-  ({points(*outside.loc[largest, ["value", "low", "high"]])}). They do not see the hardness. Steps that do, such as a choice of features by their
-  correlation with it, do more harm.
-""")
-)
+if len(outside):
+    largest = outside["value"].abs().idxmax()
+    lines.append(
+        f"- **Scaling and PCA on all samples** change the error by {outside['value'].min():+.2f} to {outside['value'].max():+.2f} points; most for "
+        f"{largest.replace(BEST, titles[BEST])} ({points(*outside.loc[largest, ['value', 'low', 'high']])}). They do not see the "
+        "hardness. Steps that do, such as a choice of features by their correlation with it, do more harm."
+    )
+display(Markdown("\n".join(lines) or missing))
 
 # %% [markdown]
 # ### Pixels that are not normalised
@@ -568,21 +589,20 @@ twins = (
     f"{count(lr, TWIN, UNSEEN, 'less')} on unseen sources. MicroViT itself, on the segmented micrographs, differs from the mean by "
     f"{points(*difference(lr, MICROVIT, 'mean'))} on shuffled folds."
 )
-on_maps = [f"{n} by {error(volumes, n):.0f} %" for n in (*on_volumes, FRACTIONS, "mean")]
+by_svr = f"{error(svr, BEST):.1f} %" if svr else "not computed"
 
 # %% tags=["hide-input"]
 display(
     Markdown(f"""
 - **Shuffled folds, published superalloys: {count(lr, "mean", MIXED, "less")} of {len(names)} descriptors are shown to beat the mean, {count(lr, "mean of the source", MIXED, "less")} the mean of the
-  source**, which sees no image and errs by {error(lr, "mean of the source"):.1f} %. A forest on the composition alone errs by {error(lr, FOREST):.1f} %; {count(lr, FOREST, MIXED, "more")} of {len(names)} are shown to err more. DINOv2 L14 errs by {error(lr, BEST):.1f} % (LR) and {error(svr, BEST):.1f} % (SVR).
+  source**, which sees no image and errs by {error(lr, "mean of the source"):.1f} %. A forest on the composition alone errs by {error(lr, FOREST):.1f} %; {count(lr, FOREST, MIXED, "more")} of {len(names)} are shown to err more. DINOv2 L14 errs by {error(lr, BEST):.1f} % (LR; SVR: {by_svr}).
 - **Unseen sources: {count(lr, "mean", UNSEEN, "less")} of {len(names)} are shown to beat the mean** (LR). Errors are {optimism.min():.1f} to {optimism.max():.1f} points higher, and {len(leaks["LR"])} of {len(names)} lose
   more than half of their gain beyond chance. A linear classifier recognises the source from DINOv2 L14 with a balanced accuracy of
   {100 * known["balanced_accuracy"]:.0f} % (chance {100 * known["chance"]:.0f} %).{twins}
 - **This does not show that micrographs tell nothing about hardness.** With 19 sources, unknown scale bars and many heat treatments an effect
   would have to be large to be seen: the interval of DINOv2 L14 against the mean runs from {low:+.1f} to {high:+.1f} points. It says that these data
   cannot tell reading the microstructure from recognising the source.
-- **Case study 1 has no sources, so its shuffled folds are the right ones.** On {volumes.learning_curve["n_train"].max() / 0.9:.0f} embedded volumes, polynomial regression errs
-  with {", with ".join(on_maps)}.
+- **Case study 1 has no sources, so its shuffled folds are the right ones.** Errors on embedded volumes, polynomial regression: {on_volumes}.
 """)
 )
 
