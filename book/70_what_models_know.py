@@ -320,7 +320,7 @@ if not embedded:
     kept = findings[~findings["data"].eq(ALLOYS) | findings["finding"].eq("untrained")]
     findings = pd.concat([alloy_findings(study), kept], ignore_index=True)
 evidence = Evidence(
-    lr, svr, findings, pd.read_csv(DATA / "results_superalloys.csv"),
+    lr, svr, pd.read_csv(DATA / "results_microvit.csv"), findings, pd.read_csv(DATA / "results_superalloys.csv"),
     pd.read_csv(DATA / "extraction_rates.csv"), pd.read_csv(DATA / "results_segmentation.csv"),
     paper_results(),
 )  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.audit import FOREST, Audit
+from helpers.comparisons import paired_interval
 from helpers.effects import (
     CANNOT,
     FAILS,
@@ -34,7 +35,8 @@ ALIKE = 2.0  # points of MAPE; an interval within plus or minus this is "about t
 class Evidence(NamedTuple):
     """The tables that verdicts are made of.
 
-    `lr` and `svr`: audits of the superalloys (None: `lr` serves for both); `findings`:
+    `lr` and `svr`: audits of the superalloys (None: `lr` serves for both). `microvit`:
+    ``data/results_microvit.csv``. `findings`:
     ``data/results_audit_findings.csv``. `scores`: ``data/results_superalloys.csv``. `rates`:
     ``data/extraction_rates.csv``. `segmentation`: ``data/results_segmentation.csv``. `paper`:
     `helpers.datasets.paper_results`.
@@ -42,6 +44,7 @@ class Evidence(NamedTuple):
 
     lr: Audit
     svr: Audit | None
+    microvit: pd.DataFrame
     findings: pd.DataFrame
     scores: pd.DataFrame
     rates: pd.DataFrame
@@ -79,44 +82,47 @@ def verdict_table(evidence):
     """
     rows = [*_modulus_rows(evidence), *_hardness_rows(evidence), *_discussion_rows(evidence)]
     columns = ["claim", "verdict", "effect", "new verdict", "new effect"]
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    return pd.DataFrame([(*row, "", "")[:5] for row in rows], columns=columns)
 
 
 def _modulus_rows(evidence):
-    def of(quantity, name):
-        return finding(evidence, "modulus", quantity, name)
-
     said = evidence.paper.query("case_study == 1 and model == 'pr' and aggregate == 'concat'")
     said = said.set_index("descriptor")["value"]
     modulus = evidence.findings.query("finding == 'modulus'")
     errors = modulus.query("quantity == 'test MAPE'").set_index("of")
-    text = "its volumes are not here"
+    whole = _microvit_errors(evidence.microvit)
+    text = f"its volumes are not here; embedded: {whole.min():.0f} % ({', '.join(whole.idxmin())})"
     if len(errors):
-        best = errors["value"].idxmin()
-        value, low, high = errors.loc[best, ["value", "low", "high"]]
-        text += f"; embedded volumes: {value:.0f} % ({low:.0f} to {high:.0f}), {best}"
+        low, high = errors.loc[errors["value"].idxmin(), ["low", "high"]]
+        text += f", interval of the lowest of this audit {low:.0f} to {high:.0f} %"
     yield "1.1 The modulus is predicted from three sections with about 25 % error", CANNOT, text
 
     ratios = modulus.query("quantity == 'concat over mean'")
     less, more = (ratios["high"] < 1).sum(), (ratios["low"] > 1).sum()
     verdict = HOLDS if less == len(ratios) > 0 else FAILS if more else CANNOT
+    pairs = whole.unstack()
+    gains = [pairs[f"{m}, concat"] < pairs[f"{m}, mean"] for m in ("LR", "PR")]
+    text = (
+        f"embedded: lower error in {sum(g.sum() for g in gains)} of {sum(map(len, gains))} cases"
+    )
     if len(ratios):
-        text = (
-            f"ratio of errors {ratios['value'].min():.2f} to {ratios['value'].max():.2f}; surely "
-        )
-        text += f"below 1 in {less} of {len(ratios)} cases, above in {more}"
-    else:
-        text = "not computed"
+        text += f", surely in {less} of {len(ratios)}, surely higher in {more}"
     yield "1.2 Concatenating the sections consistently beats averaging them", verdict, text
 
     text = f"SAM and the volumes are not here (paper: {said['sam-h']:.1f} and "
     text += f"{said[TWO_POINT]:.1f} %)"
-    if "MicroViT" in set(modulus["of"]):
-        ratio, low, high = of(f"MAPE over that of {TWO_POINT}", "MicroViT")
-        text += f"; embedded, MicroViT over two-point: {ratio:.2f} ({low:.2f} to {high:.2f})"
+    ratio = evidence.microvit.query(f"quantity == 'MAPE over that of {TWO_POINT}'").iloc[0]
+    text += f"; embedded, MicroViT over two-point: {ratio['value']:.2f} ({ratio['low']:.2f} to "
+    text += f"{ratio['high']:.2f})"
     yield "1.3 SAM is the best transformer, two-point statistics are best of all", CANNOT, text
 
     yield _component_row(evidence, "1.4", "embedded volumes", ["MicroViT"])
+
+
+def _microvit_errors(table):
+    """MAPE [%] by descriptor and protocol, of the paper's protocol on all embedded volumes."""
+    rows = table[(table["part"] == "case study 1") & (table["quantity"] == "MAPE")]
+    return rows.set_index(["descriptor", "protocol"])["value"]
 
 
 def _component_row(evidence, number, data, names):
@@ -129,7 +135,11 @@ def _component_row(evidence, number, data, names):
     r = table[table["quantity"] == "correlation"].set_index("of")
     names = [name for name in names if name in r.index]
     if not names:
-        return claim, CANNOT, "not computed"
+        first = evidence.microvit.query("quantity == 'variance of the first component'")
+        first = first[first["protocol"] == "concat"].set_index("descriptor")["value"]
+        text = f"share {first['MicroViT']:.0f} %, two-point {first[TWO_POINT]:.0f} %; "
+        text += "correlation not computed"
+        return claim, CANNOT, text
     ours, maps = r.loc[names], r.loc[TWO_POINT]
     apart = (ours["high"] < maps["low"]).all() and (share[names] < share[TWO_POINT]).all()
     against = (ours["low"] > maps["high"]).any() or (share[names] > share[TWO_POINT]).any()
@@ -181,16 +191,24 @@ def _hardness_rows(evidence):
     yield "2.2 Needing no segmentation is what helps", CANNOT, text, CANNOT, new
 
     value = wide["svr", "no"]
+    mean, ends = paired_interval(_folds(evidence, BEST) - _folds(evidence, TWO_POINT))
     model, found = ("LR", lr) if svr is None else ("SVR", svr)
-    gap = {f: difference(found, BEST, TWO_POINT, f) for f in (MIXED, UNSEEN)}
+    gap = {MIXED: (mean, *ends), UNSEEN: difference(found, BEST, TWO_POINT, UNSEEN)}
     top = ENCODERS[value.idxmin()].title if value.idxmin() in ENCODERS else value.idxmin()
     text = f"lowest of all: {top}, {value.min():.1f} %; DINOv2 L14 {value[BEST]:.1f}, two-point "
-    text += f"{value[TWO_POINT]:.1f} %; over shuffles, {model}: {points(*gap[MIXED])}"
+    text += f"{value[TWO_POINT]:.1f} %; over {len(_folds(evidence, BEST))} shuffles: {points(*gap[MIXED])}"
     verdict = judge(*gap[MIXED][1:]) if top.startswith("DINOv2") else FAILS
     claim = "2.3 DINOv2 with SVR errs least, less than two-point statistics"
-    yield claim, verdict, text, judge(*gap[UNSEEN][1:]), points(*gap[UNSEEN])
+    yield claim, verdict, text, judge(*gap[UNSEEN][1:]), f"{model}: {points(*gap[UNSEEN])}"
 
     yield _composition_row(evidence)
+
+
+def _folds(evidence, name, composition="no", seeds=range(20)):
+    """MAPE [%] of each fold with SVR, from the committed scores: shape (n_seeds, n_folds)."""
+    rows = evidence.scores.query("model == 'svr' and composition == @composition")
+    rows = rows[(rows["descriptor"] == name) & rows["seed"].isin(seeds)].sort_values("seed")
+    return np.array([text.split() for text in rows["fold_mape"]], float)
 
 
 def _composition_row(evidence):
@@ -198,6 +216,10 @@ def _composition_row(evidence):
     gain = {
         f: finding(evidence, "composition", effect, f"{BEST}, svr, {f}") for f in (MIXED, UNSEEN)
     }
+    if np.isnan(gain[MIXED][0]):
+        both = [_folds(evidence, BEST, c, [PAPER_SEED]) for c in ("yes", "no")]
+        mean, ends = paired_interval(both[0] - both[1])
+        gain[MIXED] = mean, *ends
     paper = evidence.paper.query("quantity == 'improvement_of_cv_mape_mean'")["value"].iloc[0]
 
     def verdict(value, low, high):
