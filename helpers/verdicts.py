@@ -196,7 +196,8 @@ def _hardness_rows(evidence):
     gap = {MIXED: (mean, *ends), UNSEEN: difference(found, BEST, TWO_POINT, UNSEEN)}
     top = ENCODERS[value.idxmin()].title if value.idxmin() in ENCODERS else value.idxmin()
     text = f"lowest of all: {top}, {value.min():.1f} %; DINOv2 L14 {value[BEST]:.1f}, two-point "
-    text += f"{value[TWO_POINT]:.1f} %; over {len(_folds(evidence, BEST))} shuffles: {points(*gap[MIXED])}"
+    text += f"{value[TWO_POINT]:.1f} %; over {len(_folds(evidence, BEST))} shuffles: "
+    text += points(*gap[MIXED])
     verdict = judge(*gap[MIXED][1:]) if top.startswith("DINOv2") else FAILS
     claim = "2.3 DINOv2 with SVR errs least, less than two-point statistics"
     yield claim, verdict, text, judge(*gap[UNSEEN][1:]), f"{model}: {points(*gap[UNSEEN])}"
