@@ -1,7 +1,7 @@
 """Case study 1 beyond the paper: descriptors and learners, each on the paper's split.
 
-``python -m helpers.beyond --write data/results_beyond.csv`` computes the leaderboard; rows that the
-file holds already are kept, so an interrupted run goes on where it was.
+``python -m helpers.beyond --write data/results_beyond.csv`` computes the leaderboard; rows that
+the file holds already are kept, so an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def hashin_shtrikman(fraction, moduli, poisson):
 
     Notes
     -----
-    Hashin and Shtrikman 1963, doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus; Young's
-    modulus, which grows with both, from the two lower and the two upper ones.
+    Hashin and Shtrikman 1963, doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus;
+    Young's modulus, which grows with both, from the two lower and the two upper ones.
 
     Examples
     --------

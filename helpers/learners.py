@@ -93,7 +93,7 @@ class GaussianProcess(GaussianProcessRegressor):
     """Gaussian process whose kernel is chosen on some of the samples and then fitted to all."""
 
     def __init__(self):
-        kernel = ConstantKernel(1.0) * RBF(1.0) + WhiteKernel(0.01)
+        kernel = ConstantKernel(1.0) * RBF(1.0, (0.05, 100.0)) + WhiteKernel(0.01)
         super().__init__(kernel, normalize_y=True, random_state=0)
 
     def fit(self, X, y):

@@ -1,0 +1,85 @@
+"""Learners beyond the paper's on data whose answers are known."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+from helpers import learners
+from helpers.learners import LEARNERS, Learner, score_learner
+from helpers.metrics import mape
+from helpers.regression import holdout, holdout_scores
+
+
+@pytest.fixture(scope="module")
+def curved():
+    """400 samples of a property that spans two decades and is no polynomial of the features."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 6)) * [3, 2, 1, 0.3, 0.2, 0.1]
+    y = np.exp(3 + 0.5 * X[:, 0] + np.sin(1.5 * X[:, 1]) + 0.05 * rng.normal(size=400))
+    return X, y
+
+
+def test_examples_in_docstrings():
+    result = doctest.testmod(learners)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_learner_beats_the_mean(name, curved):
+    X, y = curved
+    scores = holdout_scores(X, 6)
+    found = score_learner(scores, y, name)
+    mean = mape(y[scores.test], np.full(len(scores.test), y[scores.train].mean()))
+    assert found.mape < 0.75 * mean
+    assert found.mape == pytest.approx(mape(found.y_test, found.y_pred))
+    assert 70 <= found.coverage <= 100
+    assert found.width > 0
+
+
+def test_learners_with_kernels_bend_where_polynomials_cannot(curved):
+    X, y = curved
+    scores = holdout_scores(X, 6)
+    error = {name: score_learner(scores, y, name).mape for name in LEARNERS}
+    assert error["log kernel ridge"] < 0.5 * error["log pr"]
+    assert error["log gp"] < 0.5 * error["log pr"]
+    assert error["log pr"] < error["pr"]
+
+
+@pytest.mark.parametrize("model", ["lr", "pr"])
+def test_the_papers_learners_are_those_of_the_book(model, curved):
+    X, y = curved
+    scores = holdout_scores(X, 6)
+    ours, book = score_learner(scores, y, model), holdout(scores, y, model)
+    assert ours.options["k"] == book.n_components
+    np.testing.assert_allclose(ours.y_pred, book.y_pred, rtol=1e-8)
+
+
+def test_the_test_part_has_no_say(curved):
+    X, y = curved
+    scores = holdout_scores(X, 6)
+    spoilt = y.copy()
+    spoilt[scores.test] = 1e6
+    one, two = (score_learner(scores, v, "log pr") for v in (y, spoilt))
+    np.testing.assert_array_equal(one.y_pred, two.y_pred)
+    assert one.width == two.width
+
+
+def test_intervals_cover_what_they_should():
+    rng, covered = np.random.default_rng(0), []
+    learner = Learner("", LEARNERS["log lr"].make, {"k": [2]})
+    for _ in range(30):
+        X = rng.normal(size=(600, 2))
+        y = np.exp(2 + X[:, 0] + 0.3 * rng.standard_t(3, size=600))
+        covered.append(score_learner(holdout_scores(X, 2), y, learner).coverage)
+    assert np.mean(covered) == pytest.approx(90, abs=3)
+
+
+def test_values_without_a_logarithm_are_told(curved):
+    X, y = curved
+    scores = holdout_scores(X, 6)
+    with pytest.raises(ValueError, match="y holds -1: a logarithm needs values above 0"):
+        score_learner(scores, np.where(np.arange(400) == 3, -1.0, y), "log pr")
+    with pytest.raises(ValueError, match="y is 0 at|y_true is 0"):
+        score_learner(scores, np.where(np.arange(400) == 3, 0.0, y), "pr")
