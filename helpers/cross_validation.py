@@ -74,6 +74,9 @@ class NestedCV:
         Outer fold that held the sample out.
     inner_mape : ndarray, shape (n_folds, max_components)
         Validation MAPE [%] of 1, 2, ... components, mean over the inner folds.
+    inner_pred : ndarray, shape (n_folds, n)
+        For each outer fold the prediction of every sample outside it by the inner model that
+        never saw that sample, with the number of components chosen; NaN elsewhere.
     """
 
     fold_mape: np.ndarray
@@ -81,6 +84,7 @@ class NestedCV:
     y_pred: np.ndarray
     fold: np.ndarray
     inner_mape: np.ndarray
+    inner_pred: np.ndarray
 
     @property
     def mean(self):
@@ -237,22 +241,28 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
         count = min(count, MOST_COMPONENTS[model])
 
     def run(i):
-        curves = [error_curve(split, y, model, count) for split in folds.inner[i]]
+        tried = [_predictions(model, s, y, range(1, count + 1)) for s in folds.inner[i]]
+        curves = [_errors(p, y[s.test]) for p, s in zip(tried, folds.inner[i], strict=True)]
         curve = np.mean(curves, axis=0)
         best = int(np.argmin(curve)) + 1
-        split = folds.outer[i]
-        return curve, best, _predictions(model, split, y, [best])[0]
+        inside = np.full(len(y), np.nan)
+        for values, split in zip(tried, folds.inner[i], strict=True):
+            inside[split.test] = values[best - 1]
+        return curve, best, _predictions(model, folds.outer[i], y, [best])[0], inside
 
-    found = _parallel(run, range(len(folds.outer)), n_jobs)
+    curves, best, values, inside = zip(
+        *_parallel(run, range(len(folds.outer)), n_jobs), strict=True
+    )
     predicted, fold = np.empty(len(y)), np.empty(len(y), int)
-    for i, (split, (_, _, values)) in enumerate(zip(folds.outer, found, strict=True)):
-        predicted[split.test], fold[split.test] = values, i
+    for i, split in enumerate(folds.outer):
+        predicted[split.test], fold[split.test] = values[i], i
     return NestedCV(
         fold_mape=np.array([mape(y[s.test], predicted[s.test]) for s in folds.outer]),
-        fold_n_components=np.array([best for _, best, _ in found]),
+        fold_n_components=np.array(best),
         y_pred=predicted,
         fold=fold,
-        inner_mape=np.array([curve for curve, _, _ in found]),
+        inner_mape=np.array(curves),
+        inner_pred=np.array(inside),
     )
 
 
@@ -282,9 +292,47 @@ def error_curve(split, y, model, n_components):
     >>> error_curve(folds.outer[0], 10 + X[:, 0], "lr", 6).argmin()
     np.int64(5)
     """
-    predicted = _predictions(model, split, y, range(1, n_components + 1))
-    truth = y[split.test]
-    return 100 * np.mean(np.abs((predicted - truth) / truth), axis=1)
+    return _errors(_predictions(model, split, y, range(1, n_components + 1)), y[split.test])
+
+
+@dataclasses.dataclass(frozen=True)
+class ThinnedFolds:
+    """A splitter that keeps the test parts of another and a random share of its training parts.
+
+    Errors against the share are a learning curve; every point predicts the same samples.
+
+    Attributes
+    ----------
+    folds : scikit-learn splitter
+        One that heeds groups is thinned by whole groups.
+    share : float
+        Of the training samples, or groups, above 0 and at most 1.
+    seed : int
+        Of the choice.
+
+    Examples
+    --------
+    >>> folds = ThinnedFolds(KFold(5), share=0.5, seed=0)
+    >>> [len(train) for train, test in folds.split(np.zeros(20))]
+    [8, 8, 8, 8, 8]
+    """
+
+    folds: object
+    share: float
+    seed: int
+
+    def get_metadata_routing(self):
+        """As scikit-learn asks a splitter; the answer is that of `folds`."""
+        return self.folds.get_metadata_routing()
+
+    def split(self, X, y=None, groups=None):
+        """Yield pairs of row numbers (train, test)."""
+        rng = np.random.default_rng(self.seed)
+        for train, test in self.folds.split(X, y, groups):
+            units = train if groups is None else np.asarray(groups)[train]
+            names = np.unique(units)
+            kept = rng.choice(names, int(np.ceil(self.share * len(names))), replace=False)
+            yield train[np.isin(units, kept)], test
 
 
 def _splits(which, splitter, rows, groups, seed):
@@ -327,6 +375,11 @@ def _components(X, train, count, standardize):
     X = X - X[train].mean(axis=0)
     _, _, axes = scipy.linalg.svd(X[train], full_matrices=False)
     return X @ axes[:count].T
+
+
+def _errors(predicted, truth):
+    """MAPE of each row of predictions, shape (len(counts), n_test)."""
+    return 100 * np.mean(np.abs((predicted - truth) / truth), axis=1)
 
 
 def _predictions(model, split, y, counts):

@@ -17,6 +17,7 @@ from helpers._files import atomic_write
 from helpers._least_squares import check_descriptors, check_target
 from helpers._progress import progress_bar
 from helpers._provenance import code_digests, versions
+from helpers.controls import source_mean
 from helpers.cross_validation import (
     NESTED_MODELS,
     NestedCV,
@@ -41,8 +42,10 @@ def evaluate_descriptors(
     composition=None,
     groups=None,
     seeds=(PAPER_SEED,),
+    outer=N_FOLDS,
     store=None,
     progress=True,
+    **options,
 ):
     """Nested cross-validation of every descriptor with every model.
 
@@ -59,13 +62,17 @@ def evaluate_descriptors(
     groups : array_like, shape (n,), optional
         For folds by groups, in both loops.
     seeds : sequence of int
-        Of the shuffling of the 10 outer folds, one run each; 42 is the paper's. The inner folds
+        Of the shuffling of the outer folds, one run each; 42 is the paper's. The inner folds
         keep the paper's seed.
+    outer : int or scikit-learn splitter
+        Number of outer folds; or a splitter, which then shuffles as it was told itself.
     store : path-like, None or False
         Folder where each run is kept as soon as it is done, and found by the next call. None:
         ``scores`` in the cache of `helpers.downloads`. False: read and write nothing.
     progress : bool
         Show the runs done and the time left.
+    **options
+        ``inner``, ``max_components``, ``standardize`` of `nested_folds`.
 
     Returns
     -------
@@ -90,7 +97,8 @@ def evaluate_descriptors(
         raise ValueError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
     for name, X in descriptors.items():
         check_target(y, len(check_descriptors(X, f"descriptor {name!r}")))
-    paths = _paths(descriptors, y, models, composition, groups, seeds, store)
+    special = options if outer == N_FOLDS else {**options, "outer": repr(outer)}
+    paths = _paths(descriptors, y, models, composition, groups, seeds, store, special)
     results = {run: _read(path) for run, path in paths.items()}
     waiting = [run for run, found in results.items() if found is None]
     done, kind = len(results) - len(waiting), KFold if groups is None else GroupKFold
@@ -102,10 +110,11 @@ def evaluate_descriptors(
             results[run] = _read(paths[run])  # another process may have done it meanwhile
             if results[run] is None:
                 if shared != (name, seed):
-                    outer = kind(N_FOLDS, shuffle=True, random_state=seed)
-                    folds = nested_folds(
-                        descriptors[name], composition, groups, outer=outer, seed=PAPER_SEED
-                    )
+                    split = outer
+                    if isinstance(outer, int):
+                        split = kind(outer, shuffle=True, random_state=seed)
+                    given = {**options, "outer": split, "seed": PAPER_SEED}
+                    folds = nested_folds(descriptors[name], composition, groups, **given)
                     shared = name, seed
                 results[run] = nested_cv(folds, y, model)
                 _keep(results[run], paths[run])
@@ -177,14 +186,12 @@ def guess_without_image(y, groups, seed=PAPER_SEED):
     >>> {name: f"{errors.mean():.0f}" for name, errors in guess_without_image(y, groups).items()}
     {'mean of all': '38', 'mean of the source': '0'}
     """
-    y = check_target(y, len(groups))
+    y, groups = check_target(y, len(groups)), np.asarray(groups)
     errors = {"mean of all": [], "mean of the source": []}
     for train, test in KFold(N_FOLDS, shuffle=True, random_state=seed).split(y):
-        overall = y[train].mean()
-        means = pd.Series(y[train]).groupby(np.asarray(groups)[train]).mean()
-        of_source = means.reindex(np.asarray(groups)[test]).fillna(overall).to_numpy()
-        errors["mean of all"].append(mape(y[test], np.full(len(test), overall)))
-        errors["mean of the source"].append(mape(y[test], of_source))
+        overall = np.full(len(test), y[train].mean())
+        errors["mean of all"].append(mape(y[test], overall))
+        errors["mean of the source"].append(mape(y[test], source_mean(y, groups, train, test)))
     return {name: np.array(values) for name, values in errors.items()}
 
 
@@ -277,7 +284,7 @@ def _digest(values):
     return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
 
 
-def _paths(descriptors, y, models, composition, groups, seeds, store):
+def _paths(descriptors, y, models, composition, groups, seeds, store, special):
     """(descriptor, model, seed) -> the file of its result, or None; named by all that counts."""
     folder = cache_folder() / "scores" if store is None else Path(store or ".")
     common = {
@@ -286,6 +293,7 @@ def _paths(descriptors, y, models, composition, groups, seeds, store):
         "y": _digest(y),
         "composition": None if composition is None else _digest(composition),
         "groups": None if groups is None else [str(group) for group in groups],
+        **special,
     }
     paths = {}
     for name, X in descriptors.items():

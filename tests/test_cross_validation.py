@@ -6,13 +6,25 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    ShuffleSplit,
+    cross_val_predict,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
 from helpers import cross_validation
-from helpers.cross_validation import MOST_COMPONENTS, NESTED_MODELS, nested_folds
+from helpers.cross_validation import (
+    MOST_COMPONENTS,
+    NESTED_MODELS,
+    ThinnedFolds,
+    nested_folds,
+)
 from helpers.datasets import load_superalloys
 from helpers.regression import mape, nested_cv
 from helpers.two_point import micrograph_descriptor
@@ -135,6 +147,49 @@ def test_a_splitter_may_ignore_groups_without_a_warning(problem):
         )
     assert_same(result, X, y, "lr", 8, LeaveOneGroupOut(), KFold(3), groups=groups)
     assert (result.fold == np.unique(groups, return_inverse=True)[1]).all()
+
+
+@pytest.mark.parametrize("model", ["lr", "pr"])
+def test_inner_predictions_are_those_of_models_that_never_saw_the_sample(problem, model):
+    X, y, _, groups = problem
+    result = nested_cv(X, y, model, groups, outer=4, inner=3, max_components=6)
+    assert result.inner_pred.shape == (4, 90)
+    for i in range(4):
+        outside = np.flatnonzero(result.fold != i)
+        assert (np.isfinite(result.inner_pred[i]) == (result.fold != i)).all()
+        pca = PCA(result.fold_n_components[i], svd_solver="full")
+        theirs = cross_val_predict(
+            Pipeline([("pca", pca), *STEPS[model]]),
+            X[outside],
+            y[outside],
+            groups=groups[outside],
+            cv=GroupKFold(3, shuffle=True, random_state=42),
+        )
+        np.testing.assert_allclose(result.inner_pred[i][outside], theirs, rtol=1e-9)
+
+
+def test_thinned_folds_drop_training_samples_or_whole_groups(problem):
+    X, y, _, groups = problem
+    plain, by_group = KFold(4, shuffle=True, random_state=1), GroupKFold(4)
+    for splitter, given in ((plain, None), (by_group, groups)):
+        whole = list(splitter.split(X, groups=given))
+        thin = list(ThinnedFolds(splitter, 0.5, seed=3).split(X, groups=given))
+        units = np.arange(90) if given is None else groups
+        for (all_train, all_test), (train, test) in zip(whole, thin, strict=True):
+            np.testing.assert_array_equal(test, all_test)
+            assert set(train) < set(all_train)
+            known, kept = set(units[all_train]), set(units[train])
+            assert len(kept) == np.ceil(len(known) / 2)
+            assert set(train) == {row for row in all_train if units[row] in kept}
+    thinned = ThinnedFolds(by_group, 0.7, seed=0)
+    folds = nested_folds(X, groups=groups, outer=thinned, inner=3, max_components=3)
+    for split in folds.outer:
+        assert len(set(groups[split.train])) == np.ceil(0.7 * 9)
+        assert not set(groups[split.train]) & set(groups[split.test])
+    result = nested_cv(X, y, outer=ThinnedFolds(plain, 1.0, 0), inner=3, max_components=3)
+    np.testing.assert_array_equal(
+        result.y_pred, nested_cv(X, y, outer=plain, inner=3, max_components=3).y_pred
+    )
 
 
 def test_held_out_samples_have_no_influence(problem):

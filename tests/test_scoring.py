@@ -3,7 +3,7 @@ import doctest
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, LeaveOneGroupOut
 
 from helpers import plots_validation, scoring
 from helpers.datasets import DATA, paper_results
@@ -72,6 +72,29 @@ def test_seeds_shuffle_the_outer_folds_only(problem):
     np.testing.assert_array_equal(first.fold, nested_cv(descriptors["a"], y).fold)
 
 
+def test_other_folds_and_options_are_those_of_nested_cv(problem):
+    descriptors, y = problem
+    groups = np.repeat(np.arange(8), 10)
+    one = {"a": descriptors["a"]}
+
+    def predicted(**options):
+        (result,) = evaluate_descriptors(one, y, ["lr"], store=False, **options).values()
+        return result.y_pred
+
+    def alone(**options):
+        return nested_cv(one["a"], y, "lr", **options).y_pred
+
+    np.testing.assert_array_equal(
+        predicted(outer=4, inner=3, max_components=5, standardize=True),
+        alone(outer=4, inner=3, max_components=5, standardize=True),
+    )
+    np.testing.assert_array_equal(
+        predicted(outer=4, seeds=[7]), alone(outer=KFold(4, shuffle=True, random_state=7))
+    )
+    options = {"outer": LeaveOneGroupOut(), "groups": groups}
+    np.testing.assert_array_equal(predicted(**options), alone(**options))
+
+
 def test_groups_and_composition_reach_the_folds(problem):
     descriptors, y = problem
     groups = np.repeat(np.arange(20), 4)
@@ -125,8 +148,12 @@ def test_whatever_changes_a_number_is_another_run(problem, runs, tmp_path, monke
     assert count(one, y, ["lr"], composition=composition) == 6
     assert count(one, y, ["lr"], composition=composition + 1) == 7
     assert count(one, y, ["lr"], groups=np.arange(80) // 4) == 8
+    assert count(one, y, ["lr"], outer=8) == 9
+    assert count(one, y, ["lr"], outer=KFold(8)) == 10
+    assert count(one, y, ["lr"], standardize=True) == 11
+    assert count(one, y, ["lr"], outer=10) == 11
     monkeypatch.setattr(scoring, "code_digests", lambda modules: dict.fromkeys(modules, "new"))
-    assert count(one, y, ["lr"]) == 9
+    assert count(one, y, ["lr"]) == 12
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])

@@ -1,0 +1,193 @@
+"""Tables of an audit, made of the predictions of all predictors on all kinds of folds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from helpers.comparisons import paired_interval
+from helpers.conformal import nested_coverage
+from helpers.cross_validation import NestedCV
+from helpers.metrics import mape
+from helpers.optimism import clustered_interval, lost_gain
+
+SHUFFLED, BY_SOURCE, ONE_OUT = "shuffled", "by source", "leave one source out"
+RULES = ("mean", "median", "mean of the source")
+
+
+class Run(NamedTuple):
+    """Out-of-fold predictions of one predictor, for one shuffle of one kind of folds."""
+
+    y: np.ndarray
+    y_pred: np.ndarray
+    fold: np.ndarray
+    nested: NestedCV | None = None
+
+    @property
+    def errors(self):
+        """Absolute percentage error [%] of each sample, shape (n,)."""
+        return 100 * np.abs((self.y_pred - self.y) / self.y)
+
+    @property
+    def fold_mape(self):
+        """MAPE [%] of each fold, shape (n_folds,)."""
+        return np.bincount(self.fold, self.errors) / np.bincount(self.fold)
+
+
+def score_rows(runs, roles):
+    """A row a kind of folds and predictor."""
+    rows = []
+    for (kind, name), shuffles in runs.items():
+        pooled = [mape(run.y, run.y_pred) for run in shuffles]
+        folds = np.array([run.fold_mape for run in shuffles])
+        row = {"folds": kind, "predictor": name, "role": roles[name]}
+        row |= {"mape_pooled": np.mean(pooled), "pooled_low": min(pooled)}
+        row |= {"pooled_high": max(pooled), "mape_mean": folds.mean()}
+        row |= {"mape_std": folds.std(axis=1).mean()}
+        row |= {"mae": np.mean([mean_absolute_error(r.y, r.y_pred) for r in shuffles])}
+        row |= {"r2": np.mean([r2_score(r.y, r.y_pred) for r in shuffles])}
+        rows.append({**row, "shuffles": len(shuffles)})
+    return pd.DataFrame(rows)
+
+
+def difference_rows(runs, roles, groups):
+    """A row a kind of folds, descriptor and other predictor."""
+    rows = []
+    names = [name for name, role in roles.items() if role == "descriptor"]
+    for kind in dict.fromkeys(kind for kind, _ in runs):
+        for i, name in enumerate(names):
+            controls = [c for c, role in roles.items() if role == "control"]
+            mixed = {shuffled_targets(n) for n in names}  # other targets: nothing to pair
+            for other in [*names[i + 1 :], *(c for c in controls if c not in mixed)]:
+                mean, (low, high) = _difference(runs[kind, name], runs[kind, other], kind, groups)
+                verdict = "less" if high < 0 else "more" if low > 0 else "open"
+                row = {"folds": kind, "predictor": name, "other": other, "role": roles[other]}
+                row |= {"difference": mean, "low": low, "high": high, "errs": verdict}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _difference(one, other, kind, groups):
+    if kind == ONE_OUT:  # folds of one sample and of many: pooled, sources as units
+        return clustered_interval(one[0].errors - other[0].errors, groups)
+    return paired_interval([a.fold_mape - b.fold_mape for a, b in zip(one, other, strict=True)])
+
+
+def shuffled_targets(name):
+    """What the control with shuffled targets of a descriptor is called."""
+    return f"{name}, shuffled targets"
+
+
+def optimism_rows(runs, roles, groups):
+    """A row a predictor that looks at something: errors with the source seen and unseen."""
+    columns = ["predictor", "role", "unseen_folds", "mape_seen", "mape_unseen"]
+    columns += ["optimism", "gain", "lost", "low", "high", "share", "leak"]
+    kinds = {kind for kind, _ in runs}
+    unseen = BY_SOURCE if BY_SOURCE in kinds else ONE_OUT
+    if not {SHUFFLED, unseen} <= kinds:
+        return pd.DataFrame(columns=columns)
+
+    def errors(kind, name):
+        return np.mean([run.errors for run in runs[kind, name]], axis=0)
+
+    rows = []
+    for name, role in roles.items():
+        if any(run.nested is None for run in runs[SHUFFLED, name]):
+            continue  # a rule, not a model
+        seen, new = errors(SHUFFLED, name), errors(unseen, name)
+        judged = lost_gain(seen, new, errors(SHUFFLED, "mean"), errors(unseen, "mean"), groups)
+        facts = [name, role, unseen, seen.mean(), new.mean(), new.mean() - seen.mean()]
+        rows.append([*facts, *judged])
+    return pd.DataFrame(rows, columns=columns)
+
+
+def interval_rows(runs, roles, level):
+    """A row a kind of folds and descriptor: coverage and width of prediction intervals."""
+    rows = []
+    for (kind, name), shuffles in runs.items():
+        if roles[name] != "descriptor":
+            continue
+        found = [nested_coverage(run.nested, run.y, level) for run in shuffles]
+        coverage = [one.coverage for one in found]
+        row = {"folds": kind, "predictor": name, "level": 100 * level}
+        row |= {"coverage": np.mean(coverage), "coverage_low": min(coverage)}
+        row |= {"coverage_high": max(coverage)}
+        widths = [one.half_width[run.fold] for one, run in zip(found, shuffles, strict=True)]
+        row |= {"width": 2 * np.mean(widths)}
+        rows.append({**row, "n_calibration": min(one.n_calibration.min() for one in found)})
+    return pd.DataFrame(rows)
+
+
+def curve_rows(curve):
+    """A row a kind of folds, descriptor and share of the training parts.
+
+    Parameters
+    ----------
+    curve : list of (str, Folds, Run)
+    """
+    rows = []
+    for name, folds, run in curve:
+        row = {"folds": folds.kind, "predictor": name, "share": folds.share}
+        row |= {"n_train": np.mean([len(train) for train, _ in folds.splits])}
+        sources = np.nan
+        if folds.groups is not None:
+            sources = np.mean([len(set(folds.groups[train])) for train, _ in folds.splits])
+        rows.append({**row, "n_sources": sources, "mape": mape(run.y, run.y_pred)})
+    keys = ["folds", "predictor", "share"]
+    points = (
+        pd.DataFrame(rows)
+        .groupby(keys, sort=False)
+        .agg(
+            n_train=("n_train", "mean"),
+            n_sources=("n_sources", "mean"),
+            mape_pooled=("mape", "mean"),
+            pooled_low=("mape", "min"),
+            pooled_high=("mape", "max"),
+        )
+    )
+
+    def rank(column):  # names in the order in which they came
+        return column if column.name == "share" else pd.factorize(column)[0]
+
+    return points.reset_index().sort_values(keys, key=rank, ignore_index=True)
+
+
+def flag_sentences(audit):
+    """What a reader of the tables must not miss, in words."""
+    flags = []
+    for row in audit.optimism.query("leak and role == 'descriptor'").itertuples():
+        told = audit.source_accuracy.set_index("predictor").loc[row.predictor]
+        recognised = (
+            "The source could not be predicted: fewer than two have five samples."
+            if np.isnan(told["chance"])
+            else f"The source can be told from it with a balanced accuracy of "
+            f"{100 * told['balanced_accuracy']:.0f} % (chance {100 * told['chance']:.0f} %)."
+        )
+        flags.append(
+            f"{row.predictor}: leak between samples of one source. On shuffled folds it gains "
+            f"{row.gain:.1f} points of MAPE over the mean; {row.lost:.1f} of them ({row.low:.1f} "
+            f"to {row.high:.1f}) are lost where the source is unseen. {recognised}"
+        )
+    lost = audit.differences.query("role == 'control' and errs != 'less'")
+    same = (lost["other"] == RULES[2]) & (lost["folds"] != SHUFFLED)  # falls back to the mean
+    words = {"more": "errs more than", "open": "not shown to err less than"}
+    keys = ["folds", "predictor", "errs"]
+    for (kind, name, errs), rows in lost[~same].groupby(keys, sort=False):
+        listed = "; ".join(
+            f"{row.other} ({row.difference:+.1f} points, {row.low:.1f} to {row.high:.1f})"
+            for row in rows.itertuples()
+        )
+        flags.append(f"{name}, folds {kind}: {words[errs]} {listed}.")
+    scores = audit.table.set_index(["folds", "predictor"])
+    for row in audit.table.query("role == 'descriptor'").itertuples():
+        mixed = scores.loc[(row.folds, shuffled_targets(row.predictor))]
+        if row.mape_pooled >= mixed["pooled_low"]:
+            flags.append(
+                f"{row.predictor}, folds {row.folds}: errs by {row.mape_pooled:.1f} %, no less "
+                f"than with shuffled targets ({mixed['pooled_low']:.1f} % in the lowest of "
+                f"{mixed['shuffles']})."
+            )
+    return flags

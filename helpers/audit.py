@@ -1,0 +1,256 @@
+"""Audit of descriptors: what they must beat, and what they lose where a source is unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from helpers import _audit_runs as runs
+from helpers import _audit_tables as tables
+from helpers._audit_runs import Predictor
+from helpers._audit_tables import Run
+from helpers._progress import progress_bar
+from helpers.controls import blind_predictions, forest_predictions, image_statistics
+from helpers.optimism import SourceAccuracy, source_accuracy
+from helpers.scoring import N_FOLDS, PAPER_SEED
+
+SEEDS = (PAPER_SEED, 0, 1, 2, 3)
+SHARES = (0.4, 0.6, 0.8)
+GREY = "size and grey levels"
+LINEAR, FOREST = "composition, linear", "composition, forest"
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What `audit` found. Errors are in percent (MAPE), differences in points of it.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        A row a kind of ``folds`` and ``predictor``, whose ``role`` is ``descriptor`` or
+        ``control``. ``mape_pooled``: over all samples, mean over the shuffles, and the lowest and
+        highest shuffle, ``pooled_low`` and ``pooled_high``; ``mape_mean`` and ``mape_std`` (ddof
+        0): over the outer folds, as in the paper; ``mae`` in the unit of the property; ``r2`` over
+        all samples; ``shuffles``, their number.
+    optimism : pandas.DataFrame
+        A row a fitted predictor: ``mape_seen`` on shuffled folds and ``mape_unseen`` on
+        ``unseen_folds``, both pooled; ``optimism``, their difference; and the fields of
+        `helpers.optimism.LostGain`. No rows without groups.
+    source_accuracy : pandas.DataFrame
+        A row a descriptor, or control made of images: the fields of
+        `helpers.optimism.SourceAccuracy`. No rows without groups.
+    differences : pandas.DataFrame
+        A row a kind of ``folds``, descriptor and ``other`` predictor: ``difference``, error of the
+        descriptor minus that of the other, with its 95 % interval ``low`` to ``high``; ``errs``
+        is ``"less"`` or ``"more"`` where that excludes zero, else ``"open"``. Shuffled targets
+        are not among the others, for errors on other targets cannot be paired.
+    intervals : pandas.DataFrame
+        A row a kind of ``folds`` and descriptor: conformal prediction intervals of nominal
+        ``level`` [%]; ``coverage`` [%] with the lowest and highest shuffle; mean ``width`` in the
+        unit of the property; ``n_calibration``, the smallest number of residuals behind one.
+    learning_curve : pandas.DataFrame
+        A row a kind of ``folds``, descriptor and ``share`` of the training parts: ``n_train`` and
+        ``n_sources``, means over the folds; ``mape_pooled``, ``pooled_low``, ``pooled_high``.
+    flags : list of str
+        Leaks; controls that a descriptor does worse than, or is not shown to beat; descriptors
+        that err no less than with shuffled targets. As sentences.
+    """
+
+    table: pd.DataFrame
+    optimism: pd.DataFrame
+    source_accuracy: pd.DataFrame
+    differences: pd.DataFrame
+    intervals: pd.DataFrame
+    learning_curve: pd.DataFrame
+    flags: list
+
+
+def audit(
+    X,
+    y,
+    groups=None,
+    model="lr",
+    *,
+    composition=None,
+    images=None,
+    controls=None,
+    kinds=None,
+    seeds=SEEDS,
+    shares=SHARES,
+    outer=N_FOLDS,
+    inner=runs.INNER,
+    standardize=False,
+    level=0.9,
+    store=None,
+    progress=True,
+):
+    """Hold descriptors against controls, on folds that mix the sources and on folds that do not.
+
+    Parameters
+    ----------
+    X : array_like of float, shape (n, n_features), or mapping of str to such
+        One descriptor matrix, called ``"descriptor"``, or several by name.
+    y : array_like of float, shape (n,)
+        Property, in its own unit; no zeros, not constant.
+    groups : array_like, shape (n,), optional
+        Source of each sample, such as the number of its paper. None: shuffled folds only.
+    model : str
+        ``"lr"``, ``"pr"`` or ``"svr"``, see `helpers.cross_validation.nested_cv`.
+    composition : DataFrame or array_like of float, shape (n, n_elements), optional
+        For two controls that know the composition alone.
+    images : sequence of ndarray, shape (h, w), optional
+        For a control that knows size and grey levels alone, see
+        `helpers.controls.image_statistics`.
+    controls : mapping of str to array_like, shape (n, n_features), optional
+        Other descriptors to beat, such as the features of the same encoder with random weights.
+    kinds : sequence of str, optional
+        Some of ``"shuffled"``, ``"by source"``, ``"leave one source out"``. None: all that the
+        groups allow.
+    seeds : sequence of int
+        Of the shuffling of the outer folds, one run each; 42 is the paper's.
+    shares : sequence of float
+        Points of the learning curve below 1: shares of the training samples, and on folds by
+        source of the training sources. Empty: no learning curve.
+    outer, inner : int
+        Numbers of outer and inner folds; by source there must be as many sources.
+    standardize : bool
+        Scale every column of the descriptors to standard deviation 1 before PCA. Size and grey
+        levels always are, a composition never: its columns have one unit, and an element that
+        few alloys hold, once scaled, makes wild extrapolations and so too weak a control.
+    level : float
+        Of the prediction intervals, 0 to 1.
+    store : path-like, None or False
+        Where each run is kept as soon as it is done, see `helpers.scoring.evaluate_descriptors`.
+    progress : bool
+        Show the runs done and the time left.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    ValueError
+        Before the first run: NaN; zeros, a constant or another length in `y`; groups with gaps,
+        or fewer of them than folds; an unknown model or kind; a name that stands twice.
+
+    Notes
+    -----
+    Controls: mean and median of the training samples; the mean of those of the same source, which
+    falls back to the mean where the source is unseen; composition with the book's linear
+    regression and with a random forest; size and grey levels; each descriptor with shuffled
+    targets; and `controls`.
+
+    Folds by source keep the samples of a source together in both loops. Leaving one source out
+    scores folds of one sample and of many: read ``mape_pooled`` there. Intervals of differences
+    are those of the corrected resampled t-test (`helpers.comparisons.paired_interval`); where one
+    source is left out, they take sources as units (`helpers.optimism.clustered_interval`). Of
+    twenty that are compared one excludes zero by luck.
+
+    What is called a leak: `helpers.optimism.lost_gain`. The intervals:
+    `helpers.conformal.nested_coverage`.
+
+    A descriptor takes two runs a kind and shuffle, a control one, and the learning curve one a
+    share and shuffle of the first two kinds. Components are capped at what the smallest training
+    part allows.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> groups = np.repeat(np.arange(12), 8)
+    >>> X = rng.normal(size=(12, 20))[groups] + 0.1 * rng.normal(size=(96, 20))
+    >>> y = 100 + 20 * rng.normal(size=12)[groups] + rng.normal(size=96)
+    >>> found = audit(X, y, groups, seeds=[42], shares=[], store=False, progress=False)
+    >>> found.optimism[["predictor", "leak"]].values.tolist()[0]
+    ['descriptor', True]
+    """
+    y = runs.check_property(y, model)
+    given = dict(X) if isinstance(X, Mapping) else {"descriptor": X}
+    looked = dict(controls or {})
+    if images is not None:
+        looked[GREY] = image_statistics(images)
+    known = {} if composition is None else {LINEAR: composition}
+    _check_names(given, controls or {})
+    descriptors, looked, known = (runs.check_matrices(m, len(y)) for m in (given, looked, known))
+    groups, kinds = runs.check_groups(groups, len(y), kinds, outer, inner)
+    plan = runs.plan_folds(len(y), groups, kinds, seeds, shares, outer, inner)
+    runs.check_level(level, plan)
+
+    fitted = {name: Predictor(M, y, model, standardize) for name, M in descriptors.items()}
+    fitted |= {name: Predictor(M, y, model, name == GREY) for name, M in looked.items()}
+    fitted |= {name: Predictor(M, y, "lr", False) for name, M in known.items()}
+    found, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
+    roles = {name: "descriptor" if name in descriptors else "control" for _, name in found}
+    shown = {**descriptors, **looked} if groups is not None else {}
+    told = [[name, roles[name], *source_accuracy(M, groups)] for name, M in shown.items()]
+    result = Audit(
+        tables.score_rows(found, roles),
+        tables.optimism_rows(found, roles, groups),
+        pd.DataFrame(told, columns=["predictor", "role", *SourceAccuracy._fields]),
+        tables.difference_rows(found, roles, groups),
+        tables.interval_rows(found, roles, level),
+        tables.curve_rows(curve),
+        [],
+    )
+    return dataclasses.replace(result, flags=tables.flag_sentences(result))
+
+
+def _check_names(descriptors, controls):
+    """Raise where a table could not tell two predictors apart."""
+    taken = {*tables.RULES, GREY, LINEAR, FOREST, *map(tables.shuffled_targets, descriptors)}
+    twice = [name for name in controls if name in descriptors]
+    twice += [name for name in [*descriptors, *controls] if name in taken]
+    if twice or not descriptors:
+        raise ValueError(
+            f"descriptors are called {list(descriptors)}, controls {list(controls)}: expected at "
+            f"least one descriptor, no name twice and none of {sorted(taken)}"
+        )
+
+
+def _run_all(fitted, described, plan, groups, store, progress):
+    """Runs by kind of folds and predictor, a list over the shuffles; and those of the curve.
+
+    Returns
+    -------
+    found : dict of (str, str) to list of Run
+    curve : list of (str, Folds, Run)
+    """
+    jobs = []
+    for folds in plan:
+        whole = folds.share == 1
+        jobs += [(n, p, folds) for n, p in fitted.items() if whole or n in described]
+        for name in described if whole else ():
+            mixed = np.random.default_rng(folds.seed).permutation(fitted[name].y)
+            other = fitted[name]._replace(y=mixed)
+            jobs.append((tables.shuffled_targets(name), other, folds))
+        if whole:
+            jobs.append((None, fitted, folds))
+    found, curve = defaultdict(list), []
+    with progress_bar("audit", "run", len(jobs), progress=progress) as bar:
+        for name, predictor, folds in jobs:
+            if name is None:
+                done = _rules(predictor, folds, groups)
+            else:
+                done = {name: runs.cross_validate(name, predictor, folds, store)}
+            if name in described:
+                curve.append((name, folds, done[name]))
+            for who, run in done.items() if folds.share == 1 else ():
+                found[folds.kind, who].append(run)
+            bar.update()
+    return dict(found), curve
+
+
+def _rules(fitted, folds, groups):
+    """Runs of the rules that know no image, and of the forest where there is a composition."""
+    y = next(iter(fitted.values())).y
+    predicted = blind_predictions(y, folds.splits, groups)
+    if LINEAR in fitted:
+        predicted[FOREST] = forest_predictions(fitted[LINEAR].X, y, folds.splits)
+    fold = np.empty(len(y), int)
+    for i, (_, test) in enumerate(folds.splits):
+        fold[test] = i
+    return {name: Run(y, values, fold) for name, values in predicted.items()}

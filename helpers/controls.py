@@ -1,0 +1,153 @@
+"""Controls: predictors that know little, which every model of micrographs must beat."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestRegressor
+
+from helpers._least_squares import check_descriptors
+
+PERCENTILES = (5, 25, 50, 75, 95)
+
+
+def source_mean(y, groups, train, test):
+    """Predict the mean of the training samples of the same source: knows no image at all.
+
+    Parameters
+    ----------
+    y : ndarray of float, shape (n,)
+        Property.
+    groups : ndarray, shape (n,)
+        Source of each sample.
+    train, test : ndarray of int
+        Rows to take the means of, and rows to predict.
+
+    Returns
+    -------
+    ndarray of float, shape (n_test,)
+        Where a source has no training sample: the mean of all of them.
+
+    Examples
+    --------
+    >>> y, groups = np.array([1.0, 3.0, 8.0, 5.0, 5.0]), np.array(["a", "a", "b", "a", "c"])
+    >>> source_mean(y, groups, np.array([0, 1, 2]), np.array([3, 4])).tolist()
+    [2.0, 4.0]
+    """
+    means = pd.Series(y[train]).groupby(groups[train]).mean()
+    return means.reindex(groups[test]).fillna(y[train].mean()).to_numpy()
+
+
+def blind_predictions(y, splits, groups=None):
+    """Predictions of the rules that know no image.
+
+    Parameters
+    ----------
+    y : ndarray of float, shape (n,)
+        Property.
+    splits : sequence of (ndarray of int, ndarray of int)
+        Rows (train, test) of the folds, which hold every row out once.
+    groups : ndarray, shape (n,), optional
+        Source of each sample.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        ``"mean"`` and ``"median"`` of the training samples; with groups ``"mean of the source"``,
+        see `source_mean`.
+
+    Examples
+    --------
+    >>> y = np.array([1.0, 2.0, 6.0])
+    >>> splits = [(np.delete(np.arange(3), i), np.array([i])) for i in range(3)]
+    >>> blind_predictions(y, splits)["mean"].tolist()
+    [4.0, 3.5, 1.5]
+    """
+    rules = {"mean": lambda train, test: y[train].mean()}
+    rules["median"] = lambda train, test: np.median(y[train])
+    if groups is not None:
+        rules["mean of the source"] = lambda train, test: source_mean(y, groups, train, test)
+    found = {name: np.empty(len(y)) for name in rules}
+    for name, rule in rules.items():
+        for train, test in splits:
+            found[name][test] = rule(train, test)
+    return found
+
+
+def forest_predictions(X, y, splits, seed=0):
+    """Out-of-fold predictions of a random forest, for example of the composition alone.
+
+    Parameters
+    ----------
+    X : array_like of float, shape (n, n_features)
+        Such as the composition.
+    y : array_like of float, shape (n,)
+        Property.
+    splits : sequence of (ndarray of int, ndarray of int)
+        Rows (train, test) of the folds, which hold every row out once.
+    seed : int
+        Of the forest.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+
+    Notes
+    -----
+    scikit-learn's defaults, 100 trees; nothing is tuned.
+
+    Examples
+    --------
+    >>> X = np.repeat([[0.0], [1.0]], 10, axis=0)
+    >>> rows = np.arange(20)
+    >>> forest_predictions(X, 5 + X[:, 0], [(rows[::2], rows[1::2]), (rows[1::2], rows[::2])])[:1]
+    array([5.])
+    """
+    X, y = check_descriptors(X), np.asarray(y, float)
+    found = np.empty(len(y))
+    for train, test in splits:
+        forest = RandomForestRegressor(random_state=seed).fit(X[train], y[train])
+        found[test] = forest.predict(X[test])
+    return found
+
+
+def image_statistics(images):
+    """Size and grey levels of images: what can be known without seeing a microstructure.
+
+    Parameters
+    ----------
+    images : sequence of ndarray, shape (h, w) or (h, w, 3)
+        Grey levels of any scale, the same for all; segmented images count as levels 0 and 1.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n, 9)
+        ``height`` and ``width`` [pixels], ``mean`` and ``std`` of the levels, and their 5th, 25th,
+        50th, 75th and 95th percentiles, ``p5`` to ``p95``. Of colour images the channels are
+        averaged.
+
+    Raises
+    ------
+    ValueError
+        An image with another number of axes, without pixels, or with NaN.
+
+    Examples
+    --------
+    >>> image_statistics([np.eye(2), np.ones((3, 4))])[["height", "width", "mean"]].to_numpy()
+    array([[2. , 2. , 0.5],
+           [3. , 4. , 1. ]])
+    """
+    rows = []
+    for i, image in enumerate(images):
+        pixels = np.asarray(image, float)
+        if pixels.ndim == 3:
+            pixels = pixels.mean(axis=2)
+        if pixels.ndim != 2 or not pixels.size or not np.isfinite(pixels).all():
+            raise ValueError(
+                f"image {i} has shape {np.shape(image)}, {np.isnan(pixels).sum()} NaN: expected "
+                "(h, w) or (h, w, 3) numbers; convert it or leave it out"
+            )
+        levels = np.percentile(pixels, PERCENTILES)
+        rows.append([*pixels.shape, pixels.mean(), pixels.std(), *levels])
+    names = ["height", "width", "mean", "std", *(f"p{level}" for level in PERCENTILES)]
+    return pd.DataFrame(rows, columns=names, dtype=float)
