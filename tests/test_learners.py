@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from helpers import learners
-from helpers.learners import LEARNERS, Learner, score_learner
+from helpers.conformal import nested_coverage
+from helpers.cross_validation import nested_cv, nested_folds
+from helpers.learners import LEARNERS, Learner, nested_learner, score_learner
 from helpers.metrics import mape
 from helpers.regression import holdout, holdout_scores
 
@@ -83,3 +85,25 @@ def test_values_without_a_logarithm_are_told(curved):
         score_learner(scores, np.where(np.arange(400) == 3, -1.0, y), "log pr")
     with pytest.raises(ValueError, match="y is 0 at|y_true is 0"):
         score_learner(scores, np.where(np.arange(400) == 3, 0.0, y), "pr")
+    with pytest.raises(ValueError, match="learner is 'svm': expected one of"):
+        score_learner(scores, y, "svm")
+
+
+def test_nested_linear_regression_is_that_of_the_book(curved):
+    X, y = curved
+    folds = nested_folds(X[:120], outer=4, inner=3)
+    linear = Learner("", LEARNERS["lr"].make, {"k": [1, 2, 3, 4, 5, 6]}, log=False)
+    ours, book = nested_learner(folds, y[:120], linear), nested_cv(folds, y[:120], "lr")
+    np.testing.assert_allclose(ours.y_pred, book.y_pred)
+    np.testing.assert_allclose(ours.inner_mape, book.inner_mape)
+    np.testing.assert_allclose(ours.inner_pred, book.inner_pred)
+    np.testing.assert_array_equal(ours.fold_n_components, book.fold_n_components)
+    assert nested_coverage(ours, y[:120]).coverage > 70
+
+
+def test_options_that_the_components_do_not_allow_are_tried_once(curved):
+    X, y = curved
+    folds = nested_folds(X[:120], outer=4, inner=3)
+    found = nested_learner(folds, y[:120], "log lr")
+    assert found.inner_mape.shape == (4, 1)
+    assert (found.fold_n_components == 6).all()
