@@ -1,187 +1,42 @@
-"""Case study 1 beyond the paper: descriptors and learners, each on the paper's split.
+"""Beyond the paper: descriptors and learners under its protocols, a row each in a file.
 
-``python -m helpers.beyond --write data/results_beyond.csv`` computes the leaderboard; rows that
-the file holds already are kept, so an interrupted run goes on where it was.
+``python -m helpers.beyond --write data/results_beyond.csv`` computes the leaderboard of both case
+studies; rows that the file holds already are kept, so an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
+import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from sklearn.metrics import mean_absolute_error, r2_score
 
 from helpers._files import atomic_write
-from helpers._networks import quiet_transformers
 from helpers._provenance import run_facts
-from helpers.datasets import load_two_phase
-from helpers.elasticity import PHASE_MODULI, POISSON
-from helpers.encoders import load_encoder
+from helpers.conformal import nested_coverage
+from helpers.cross_validation import nested_cv, nested_folds
+from helpers.datasets import load_superalloys, load_two_phase
+from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import LIBRARIES, extract_features
-from helpers.image_statistics import image_statistics
-from helpers.learners import LEARNERS, score_learner
-from helpers.reduction import aggregate_sections
-from helpers.regression import holdout_scores
-from helpers.two_point import two_point_statistics
+from helpers.learners import LEARNERS, nested_learner, score_learner
+from helpers.regression import holdout_rows, holdout_scores
+from helpers.superalloy_scores import TWO_POINT
+from helpers.two_point import micrograph_descriptor
+from helpers.volume_descriptors import DESCRIPTORS, Describer, descriptor_matrix
 
 MOST = 100  # components
-
-
-def hashin_shtrikman(fraction, moduli, poisson):
-    """Bounds of Young's modulus of isotropic two-phase composites.
-
-    Parameters
-    ----------
-    fraction : ndarray, any shape
-        Volume fraction of the stiff phase, 0 to 1.
-    moduli : pair of float
-        Young's moduli of the compliant and the stiff phase [GPa].
-    poisson : float
-        Poisson's ratio of both.
-
-    Returns
-    -------
-    ndarray, shape (..., 2)
-        Lower and upper bound [GPa].
-
-    Notes
-    -----
-    Hashin and Shtrikman 1963, doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus;
-    Young's modulus, which grows with both, from the two lower and the two upper ones.
-
-    Examples
-    --------
-    >>> hashin_shtrikman(np.array([0.0, 1.0]), (2.0, 100.0), 0.3).round(6).tolist()
-    [[2.0, 2.0], [100.0, 100.0]]
-    """
-    f = np.asarray(fraction, float)
-    bulk, shear = (
-        np.array(moduli) / (3 * (1 - 2 * poisson)),
-        np.array(moduli) / (2 + 2 * poisson),
-    )
-    found = []
-    for matrix, other in ((0, 1), (1, 0)):
-        k, g, dk, dg = bulk[matrix], shear[matrix], np.diff(bulk)[0], np.diff(shear)[0]
-        share = f if other == 1 else 1 - f
-        sign = 1 if other == 1 else -1
-        k_all = k + share / (1 / (sign * dk) + (1 - share) * 3 / (3 * k + 4 * g))
-        beta = 6 * (k + 2 * g) / (5 * g * (3 * k + 4 * g))
-        g_all = g + share / (1 / (sign * dg) + (1 - share) * beta)
-        found.append(9 * k_all * g_all / (3 * k_all + g_all))
-    return np.stack(found, axis=-1)
-
-
-@torch.inference_mode()
-def all_tokens(encoder, images, batch=64):
-    """Class token and mean patch token of every layer of a DINOv2, after the final norm.
-
-    Parameters
-    ----------
-    encoder : helpers.encoders.Encoder
-        Loaded with ``pooling="mean"``, so that the last layer computes all tokens.
-    images : ndarray, shape (n, h, w)
-        0 to 1; cut to multiples of the patch.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n_layers, 2, n_features)
-    """
-    patch = encoder.entry.patch
-    h, w = (side - side % patch for side in images.shape[1:])
-    found = []
-    for part in np.array_split(images[:, :h, :w], max(1, len(images) // batch)):
-        pixels = torch.from_numpy(part.astype(np.float32))[:, None].expand(-1, 3, -1, -1)
-        with quiet_transformers():
-            states = encoder.model(pixel_values=pixels, output_hidden_states=True).hidden_states[
-                1:
-            ]
-        states = [encoder.model.layernorm(state) for state in states]
-        pooled = [torch.stack([s[:, 0], s[:, 1:].mean(1)], dim=1) for s in states]
-        found.append(torch.stack(pooled, dim=1).numpy())
-    return np.concatenate(found)
-
-
-def descriptors(study):
-    """Functions that compute the descriptors of the volumes, by name.
-
-    Returns
-    -------
-    dict of str to callable
-        Each gives a list of blocks (n, ...), which `joined` puts side by side.
-    """
-    n, k, h, w = study.sections.shape
-    flat = study.sections.reshape(n * k, h, w)
-
-    def volumes(values):
-        return aggregate_sections(np.asarray(values).reshape(n, k, -1))
-
-    @functools.cache
-    def microvit(kind="pretrained"):
-        encoder = load_encoder("microvit", kind, device="cpu")
-        return volumes(
-            extract_features(flat, encoder, pipeline="section", name="two-phase-embedded")
-        )
-
-    @functools.cache
-    def tokens():
-        return all_tokens(load_encoder("microvit", pooling="mean", device="cpu"), flat)
-
-    @functools.cache
-    def two_point():
-        return volumes(two_point_statistics(flat, dtype=np.float32))
-
-    @functools.cache
-    def enlarged():
-        encoder = load_encoder("microvit", device="cpu")
-        large = flat.repeat(2, axis=1).repeat(2, axis=2)
-        return volumes(extract_features(large, encoder, pipeline="section", store=False))
-
-    def turned():
-        encoder = load_encoder("microvit", device="cpu")
-        total = 0
-        for quarter in range(4):
-            images = np.ascontiguousarray(np.rot90(flat, quarter, axes=(1, 2)))
-            total = total + extract_features(images, encoder, pipeline="section", store=False)
-        return volumes(total / 4)
-
-    def bounds():
-        fractions = flat.mean((1, 2)).reshape(n, k)
-        every = np.column_stack([fractions, fractions.mean(1)])
-        logs = np.log(hashin_shtrikman(every, PHASE_MODULI, POISSON)).reshape(n, -1)
-        return np.column_stack([every, logs])
-
-    def statistics():
-        values = image_statistics(flat)
-        return volumes((values - values.mean(0)) / (values.std(0) + 1e-6))
-
-    return {
-        "two-point statistics": lambda: [two_point()],
-        "MicroViT": lambda: [microvit()],
-        "MicroViT, random": lambda: [microvit("random")],
-        "MicroViT, class + mean patch token": lambda: [volumes(tokens()[:, -1])],
-        "MicroViT, class tokens of all layers": lambda: [volumes(tokens()[:, :, 0])],
-        "MicroViT, two scales": lambda: [microvit(), enlarged()],
-        "MicroViT, mean over four turns": lambda: [turned()],
-        "fractions and Hashin-Shtrikman bounds": lambda: [bounds()],
-        "MicroViT + bounds": lambda: [microvit(), bounds()],
-        "MicroViT + two-point": lambda: [microvit(), two_point()],
-        "counted statistics": lambda: [statistics()],
-        "MicroViT + counted statistics": lambda: [microvit(), statistics()],
-        "MicroViT + two-point + bounds + counted": lambda: [
-            microvit(), two_point(), bounds(), statistics()
-        ],
-    }  # fmt: skip
-
-
-def joined(blocks, rows):
-    """Blocks side by side, each divided by its own total standard deviation over `rows`."""
-    blocks = [np.asarray(b, np.float64).reshape(len(b), -1) for b in blocks]
-    return np.hstack([b / np.sqrt(b[rows].var(axis=0).sum()) for b in blocks])
+KEYS = ["study", "descriptor", "reduction", "learner"]
+STUDY = "case study 1"
+PAPERS = ("lr", "pr")
+# Reduced by partial least squares as well.
+SUPERVISED = ("MicroViT", "two-point statistics", "MicroViT + two-point + bounds + counted")
+FOLDS = {"shuffled": "case study 2, shuffled folds", "source": "case study 2, folds by source"}
+ALLOY_FEATURES = ("dinov2-l14", "clip-l14", "sam-h")
 
 
 class Leaderboard:
@@ -195,54 +50,154 @@ class Leaderboard:
     """
 
     def __init__(self, path, command):
-        self.path, self.facts = Path(path), run_facts(command, LIBRARIES)
+        self.path = Path(path)
+        weights = load_encoder("microvit", device="cpu").fingerprint[:16]
+        self.facts = {"weights": weights, **run_facts(command, (*LIBRARIES, "scikit-learn"))}
+        self.facts["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
         self.rows = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
 
     def has(self, *key):
-        """Whether the file holds a row (study, descriptor, learner)."""
-        return any((r["study"], r["descriptor"], r["learner"]) == key for r in self.rows)
+        """Whether the file holds a row (study, descriptor, reduction, learner)."""
+        return key in [tuple(row[name] for name in KEYS) for row in self.rows]
 
-    def add(self, **row):
+    def add(self, key, **row):
         """Write one more row."""
-        self.rows.append({**row, **self.facts})
-        text = pd.DataFrame(self.rows).to_csv(
-            index=False, float_format="%.4f", lineterminator="\n"
-        )
+        row = dict(zip(KEYS, key, strict=True)) | row
+        self.rows.append(row | self.facts)
+        table = pd.DataFrame(self.rows)
+        text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
         with atomic_write(self.path) as file:
             file.write(text.encode())
-        print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+        shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
+        print(*shown.values(), flush=True)
+
+
+def holdout_row(scores, y, learner):
+    """Cells of a row on the paper's split; see `helpers.learners.Score`."""
+    found = score_learner(scores, y, learner)._asdict()
+    del found["y_test"], found["y_pred"]
+    return found | {"options": str(found["options"])}
+
+
+def compute(board, study, name, X, y, learners, *, supervised=False, seconds=0.0):
+    """Rows of a descriptor that a leaderboard does not hold yet.
+
+    Parameters
+    ----------
+    board : Leaderboard
+    study, name : str
+    X : callable
+        Gives the descriptors (n, n_features), asked for if anything is missing.
+    y : ndarray of float, shape (n,)
+    learners : sequence of str
+        In `LEARNERS`.
+    supervised : bool
+        Components of partial least squares on the logarithm of `y` beside those of PCA.
+    """
+    for reduction in ("PCA", "PLS") if supervised else ("PCA",):
+        wanted = [k for k in learners if not board.has(study, name, reduction, k)]
+        if not wanted:
+            continue
+        start = time.perf_counter()
+        matrix = X()
+        middle = time.perf_counter()
+        most = min(MOST if reduction == "PCA" else 40, matrix.shape[1])
+        target = None if reduction == "PCA" else np.log(y)
+        scores = holdout_scores(matrix, most, target=target)
+        times = {"described_in": middle - start, "reduced_in": time.perf_counter() - middle}
+        for learner in wanted:
+            row = holdout_row(scores, y, learner) | {"features": matrix.shape[1], **times}
+            board.add((study, name, reduction, learner), **row)
+
+
+def case_study_1(board):
+    """All descriptors and learners on the embedded volumes."""
+    study = load_two_phase("embedded")
+    train = holdout_rows(len(study.modulus))[0]
+    describer = Describer(study.sections, train, "two-phase-embedded")
+    for name in DESCRIPTORS:
+        learners = PAPERS if name.endswith("mean of sections") else list(LEARNERS)
+        compute(
+            board,
+            STUDY,
+            name,
+            lambda name=name: descriptor_matrix(describer, name),
+            study.modulus,
+            learners,
+            supervised=name in SUPERVISED,
+        )
+
+
+def alloy_learners():
+    """Learners of case study 2, whose 149 samples carry fewer components."""
+    kernel = {"k": [10, 20, 40], "gamma": [0.03, 0.1, 0.3], "alpha": [0.01, 0.1, 1.0]}
+    grids = {
+        "log ridge pr": {"k": [5, 10, 20], "alpha": [10.0, 100.0, 1000.0]},
+        "log kernel ridge": kernel,
+        "log boosting": {"k": [10, 30], "learning_rate": [0.05]},
+    }
+    return {name: LEARNERS[name]._replace(grid=grid) for name, grid in grids.items()}
+
+
+def case_study_2(board):
+    """A few learners on the published superalloys, under the paper's folds and by source."""
+    data = load_superalloys("published")
+    y, maps = data.hardness, [micrograph_descriptor(image) for image in data.binary_images]
+    segmented = [np.asarray(image, np.float32) for image in data.binary_images]
+    descriptors = {TWO_POINT: np.stack(maps)}
+    descriptors |= {ENCODERS[n].title: data.features[n] for n in ALLOY_FEATURES}
+    ours = load_encoder("microvit", device="cpu")
+    descriptors["MicroViT, segmented"] = extract_features(segmented, ours, store=False)
+    for name, X in descriptors.items():
+        for kind, study in FOLDS.items():
+            learners = {"svr": None, **alloy_learners()}
+            wanted = [k for k in learners if not board.has(study, name, "PCA", k)]
+            if not wanted:
+                continue
+            groups = data.groups if kind == "source" else None
+            folds = nested_folds(X, groups=groups, n_jobs=1)
+            for key in wanted:
+                row = nested_row(folds, y, learners[key])
+                board.add((study, name, "PCA", key), **row, features=X.shape[1])
+
+
+def nested_row(folds, y, learner):
+    """Cells of a row of nested cross-validation, pooled over the folds but for the first two.
+
+    Parameters
+    ----------
+    folds : helpers.cross_validation.NestedFolds
+    y : ndarray of float, shape (n,)
+    learner : Learner or None
+        None: the paper's support vector regression.
+    """
+    start = time.perf_counter()
+    result = nested_learner(folds, y, learner) if learner else nested_cv(folds, y, "svr", n_jobs=1)
+    seconds = time.perf_counter() - start
+    interval = nested_coverage(result, y)
+    return {
+        "mape": result.mean,
+        "mape_std": result.std,
+        "r2": float(r2_score(y, result.y_pred)),
+        "mae": float(mean_absolute_error(y, result.y_pred)),
+        "coverage": interval.coverage,
+        "width": 2 * float(interval.half_width[result.fold].mean()),
+        "seconds": seconds,
+    }
 
 
 def main(arguments=None):
     """Compute the leaderboard, or what the file does not hold yet."""
     parser = argparse.ArgumentParser(prog="python -m helpers.beyond", description=__doc__)
     parser.add_argument("--write", type=Path, required=True, metavar="CSV")
+    parser.add_argument("--study", type=int, choices=(1, 2), help="one case study alone")
     options = parser.parse_args(arguments)
-    board = Leaderboard(
-        options.write, f"python -m helpers.beyond --write {options.write.as_posix()}"
-    )
-    study = load_two_phase("embedded")
-    for name, make in descriptors(study).items():
-        wanted = [k for k in LEARNERS if not board.has("case study 1", name, k)]
-        if not wanted:
-            continue
-        start = time.perf_counter()
-        blocks = make()
-        train = holdout_rows(len(study.modulus))
-        X = joined(blocks, train)
-        scores = holdout_scores(X, min(MOST, X.shape[1]))
-        seconds = time.perf_counter() - start
-        for learner in wanted:
-            r = score_learner(scores, study.modulus, learner)
-            row = {"study": "case study 1", "descriptor": name, "learner": learner}
-            row |= {"features": X.shape[1], "options": str(r.options), "val_mape": r.val_mape}
-            row |= {"mape": r.mape, "r2": r.r2, "mae": r.mae, "coverage": r.coverage}
-            board.add(**row, width=r.width, seconds=r.seconds, described_in=seconds)
-
-
-def holdout_rows(n):
-    """Rows of the training part of the paper's split."""
-    return holdout_scores(np.arange(n, dtype=float)[:, None], 1).train
+    command = f"python -m helpers.beyond --write {options.write.as_posix()}"
+    board = Leaderboard(options.write, command)
+    if options.study != 2:
+        case_study_1(board)
+    if options.study != 1:
+        case_study_2(board)
 
 
 if __name__ == "__main__":

@@ -1,61 +1,92 @@
 """How much three sections can tell: volumes made again from their seeds, cut more often.
 
-``python -m helpers.section_count --write data/results_sections.csv`` computes the table.
+``python -m helpers.section_count --write data/results_sections.csv`` computes the table; rows that
+the file holds already are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from helpers.beyond import Leaderboard
+from helpers.beyond import Leaderboard, compute
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
-from helpers.learners import score_learner
-from helpers.regression import holdout_scores
 from helpers.synthesis import two_phase_volume
 from helpers.two_point import two_point_statistics
 
-PLACES = {1: [0], 3: [0], 9: [0, 17, 34], 153: list(range(51))}  # of the sections on each axis
-LEARNERS = ("lr", "pr", "log ridge pr", "log kernel ridge", "log gp")
+ALL = list(range(51))
+# Label -> axes that the sections are normal to, and their places on each.
+CUTS = {
+    "1 section across the load": ([0], [0]),
+    "1 section along the load": ([1], [0]),
+    "3 sections": ([0, 1, 2], [0]),
+    "9 sections": ([0, 1, 2], [0, 17, 34]),
+    "153 sections": ([0, 1, 2], ALL),
+}
+WHOLE = "whole volume"
+LEARNERS = ("lr", "pr", "log ridge pr", "log gp", "log kernel ridge")
 
 
 def all_sections(volume):
-    """All sections of a cubic volume, (3, n, n, n): normal to x, to y and to z."""
+    """All sections of a cubic volume, (3, n, n, n): normal to x, to y and to z.
+
+    Examples
+    --------
+    >>> volume = np.arange(27).reshape(3, 3, 3)
+    >>> bool((all_sections(volume)[1, 2] == volume[:, 2]).all())
+    True
+    """
     return np.stack([np.moveaxis(volume, axis, 0) for axis in range(3)])
 
 
-def section_descriptors(features):
-    """Descriptors from more and more sections of each volume.
+def half_map(volume):
+    """Three-dimensional autocorrelation of a periodic volume, one of each pair of lags r and -r.
 
     Parameters
     ----------
-    features : ndarray, shape (n, 3, n_places, d)
-        Of all sections.
+    volume : ndarray of 0 and 1, shape (n, n, n)
 
     Returns
     -------
-    dict of int to ndarray
-        Number of sections -> one section normal to x (n, d); otherwise the mean over the sections
-        of each axis, side by side (n, 3 * d).
+    ndarray of float32, shape ((n**3 + 1) // 2,)
+
+    Examples
+    --------
+    >>> half_map(np.ones((3, 3, 3), np.uint8)).shape
+    (14,)
     """
-    found = {}
-    for count, places in PLACES.items():
-        some = features[:, :1] if count == 1 else features
-        found[count] = some[:, :, places].mean(axis=2).reshape(len(features), -1)
-    return found
-
-
-def half_map(volume):
-    """Three-dimensional autocorrelation of a periodic volume, one of each pair of lags r and -r."""
     flat = two_point_statistics(volume, ndim=3, dtype=np.float32).ravel()
     return flat[: (len(flat) + 1) // 2]
+
+
+def averaged(describe, volumes, cut):
+    """Descriptors of volumes: the mean over the sections of each axis, side by side.
+
+    Parameters
+    ----------
+    describe : callable
+        Sections (k, n, n) -> (k, ...).
+    volumes : ndarray of uint8, shape (N, n, n, n)
+    cut : (list of int, list of int)
+        Axes and places.
+
+    Returns
+    -------
+    ndarray, shape (N, n_features)
+    """
+    axes, places = cut
+    found = []
+    for some in np.array_split(volumes, max(1, len(volumes) // 50)):
+        sections = np.stack([all_sections(v)[axes][:, places] for v in some])
+        flat = describe(sections.reshape(-1, *volumes.shape[2:]))
+        found.append(flat.reshape(len(some), len(axes), len(places), -1).mean(axis=2))
+    return np.concatenate(found).reshape(len(volumes), -1)
 
 
 def main(arguments=None):
@@ -67,33 +98,44 @@ def main(arguments=None):
     command = f"python -m helpers.section_count --write {options.write.as_posix()}"
     board = Leaderboard(options.write, command)
     study, n = load_two_phase("embedded"), options.volumes
-    made = Parallel(n_jobs=-1)(delayed(two_phase_volume)(study.seed, i) for i in range(n))
-    volumes = np.stack([m.volume for m in made])
-    cut = np.stack([all_sections(v) for v in volumes])
-    if not np.array_equal(cut[:, :, 0], study.sections[:n]):
+    volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(n)])
+    if not np.array_equal(
+        averaged(_as_is, volumes, CUTS["3 sections"]).reshape(n, 3, 51, 51), study.sections[:n]
+    ):
         raise RuntimeError("the volumes that were made again do not have the embedded sections")
-    start = time.perf_counter()
     encoder = load_encoder("microvit", device="cpu")
-    flat = cut.reshape(-1, *cut.shape[3:])
-    features = extract_features(flat, encoder, pipeline="section", name="two-phase-all-sections")
-    described = section_descriptors(features.reshape(*cut.shape[:3], -1))
-    described = {f"MicroViT, {count} sections": X for count, X in described.items()}
-    maps = two_point_statistics(study.sections[:n].reshape(-1, *cut.shape[3:]))
-    described["two-point statistics, 3 sections"] = maps.reshape(n, -1)
-    whole = Parallel(n_jobs=-1)(delayed(half_map)(v) for v in volumes)
-    described["two-point statistics in 3-D"] = np.stack(whole)
-    described["volume fraction"] = volumes.mean((1, 2, 3))[:, None]
-    print(f"descriptors: {time.perf_counter() - start:.0f} s", flush=True)
-    for name, X in described.items():
-        scores = holdout_scores(X, min(100, X.shape[1]))
-        for learner in LEARNERS:
-            if board.has(f"{n} volumes", name, learner):
-                continue
-            r = score_learner(scores, study.modulus[:n], learner)
-            row = {"study": f"{n} volumes", "descriptor": name, "learner": learner}
-            row |= {"features": X.shape[1], "options": str(r.options), "val_mape": r.val_mape}
-            row |= {"mape": r.mape, "r2": r.r2, "mae": r.mae, "coverage": r.coverage}
-            board.add(**row, width=r.width, seconds=r.seconds)
+    describe = {
+        "two-point statistics": functools.partial(two_point_statistics, dtype=np.float32),
+        "MicroViT": lambda flat: extract_features(
+            flat, encoder, pipeline="section", store=False, progress=False
+        ),
+    }
+    y = study.modulus[:n]
+    tasks = [(name, label) for name in describe for label in CUTS]
+    tasks.sort(key=lambda task: task[1].startswith("153"))  # the long ones last
+    every = {WHOLE: lambda: volumes.mean((1, 2, 3))[:, None]}
+    compute(board, WHOLE, "volume fraction", every[WHOLE], y, LEARNERS)
+    compute(
+        board,
+        WHOLE,
+        "two-point statistics in 3-D",
+        lambda: np.stack([half_map(v) for v in volumes]),
+        y,
+        LEARNERS,
+    )
+    for name, label in tasks:
+        compute(
+            board,
+            label,
+            name,
+            lambda name=name, label=label: averaged(describe[name], volumes, CUTS[label]),
+            y,
+            LEARNERS,
+        )
+
+
+def _as_is(sections):
+    return sections
 
 
 if __name__ == "__main__":

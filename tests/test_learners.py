@@ -83,7 +83,7 @@ def test_values_without_a_logarithm_are_told(curved):
     scores = holdout_scores(X, 6)
     with pytest.raises(ValueError, match="y holds -1: a logarithm needs values above 0"):
         score_learner(scores, np.where(np.arange(400) == 3, -1.0, y), "log pr")
-    with pytest.raises(ValueError, match="y is 0 at|y_true is 0"):
+    with pytest.raises(ValueError, match="y_true is 0"):
         score_learner(scores, np.where(np.arange(400) == 3, 0.0, y), "pr")
     with pytest.raises(ValueError, match="learner is 'svm': expected one of"):
         score_learner(scores, y, "svm")
