@@ -23,7 +23,8 @@ from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import LIBRARIES, extract_features
-from helpers.learners import LEARNERS, nested_learner, score_learner
+from helpers.learner_scores import nested_learner, score_learner
+from helpers.learners import LEARNERS
 from helpers.regression import holdout_rows, holdout_scores
 from helpers.superalloy_scores import TWO_POINT
 from helpers.two_point import micrograph_descriptor
@@ -73,7 +74,7 @@ class Leaderboard:
 
 
 def holdout_row(scores, y, learner):
-    """Cells of a row on the paper's split; see `helpers.learners.Score`."""
+    """Cells of a row on the paper's split; see `helpers.learner_scores.Score`."""
     found = score_learner(scores, y, learner)._asdict()
     del found["y_test"], found["y_pred"]
     return found | {"options": str(found["options"])}

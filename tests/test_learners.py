@@ -5,10 +5,11 @@ import doctest
 import numpy as np
 import pytest
 
-from helpers import learners
+from helpers import learner_scores, learners
 from helpers.conformal import nested_coverage
 from helpers.cross_validation import nested_cv, nested_folds
-from helpers.learners import LEARNERS, Learner, nested_learner, score_learner
+from helpers.learner_scores import nested_learner, score_learner
+from helpers.learners import LEARNERS, Learner
 from helpers.metrics import mape
 from helpers.regression import holdout, holdout_scores
 
@@ -23,9 +24,9 @@ def curved():
 
 
 def test_examples_in_docstrings():
-    result = doctest.testmod(learners)
-    assert result.attempted > 0
-    assert result.failed == 0
+    results = [doctest.testmod(module) for module in (learners, learner_scores)]
+    assert results[1].attempted > 0
+    assert not any(result.failed for result in results)
 
 
 @pytest.mark.parametrize("name", LEARNERS)
