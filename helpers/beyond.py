@@ -46,6 +46,7 @@ class Leaderboard:
     Parameters
     ----------
     path : path-like
+        Rows that it holds stay, but for those of other weights of MicroViT.
     command : str
         For the provenance.
     """
@@ -55,7 +56,8 @@ class Leaderboard:
         weights = load_encoder("microvit", device="cpu").fingerprint[:16]
         self.facts = {"weights": weights, **run_facts(command, (*LIBRARIES, "scikit-learn"))}
         self.facts["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
-        self.rows = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
+        held = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
+        self.rows = [row for row in held if row["weights"] == weights]
 
     def has(self, *key):
         """Whether the file holds a row (study, descriptor, reduction, learner)."""
