@@ -86,7 +86,7 @@ LEARNERS = {
     "log boosting": Learner(
         "gradient boosting, log target", _boosting, {"k": [5, 10, 30], "learning_rate": [0.05]}
     ),
-    "log gp": Learner("Gaussian process, log target", SampledGaussianProcess, {"k": [15, 40]}),
+    "log gp": Learner("Gaussian process, log target", SampledGaussianProcess, {"k": [15, 30]}),
     "log kernel ridge": Learner(
         "kernel ridge, log target",
         _kernel_ridge,
