@@ -90,6 +90,6 @@ LEARNERS = {
     "log kernel ridge": Learner(
         "kernel ridge, log target",
         _kernel_ridge,
-        {"k": [15, 30, 60], "gamma": [0.03, 0.1, 0.3], "alpha": [0.01, 0.1]},
+        {"k": [20, 50], "gamma": [0.03, 0.1, 0.3], "alpha": [0.01, 0.1]},
     ),
 }
