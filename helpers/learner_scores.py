@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import NamedTuple
 
@@ -94,7 +95,11 @@ def score_learner(scores, y, learner, level=0.9):
     """
     y = check_target(y, len(scores.tuning))
     if isinstance(learner, str) and learner in MODELS:  # every k at once
-        grid = {"k": [holdout(scores, y, learner).n_components]}
+        most = LEARNERS[learner].grid["k"][-1]
+        few = dataclasses.replace(
+            scores, tuning=scores.tuning[:, :most], final=scores.final[:, :most]
+        )
+        grid = {"k": [holdout(few, y, learner).n_components]}
         learner = LEARNERS[learner]._replace(grid=grid)
     learner = _checked(learner, y)
     tuning = Split(scores.train, scores.val, scores.tuning)

@@ -146,7 +146,7 @@ def holdout_scores(X, max_components=50, *, target=None):
     else:
         target = np.asarray(target, float)
         tuning, final = (fit_pls(X[rows], target[rows], max_components) for rows in (train, fit))
-    scores = tuning.transform(X)
+    scores = tuning.transform(X).astype(np.float64)
     shares = scores[train].var(axis=0) / X[train].var(axis=0).sum()
     return HoldoutScores(train, val, test, scores, final.transform(X), shares)
 
