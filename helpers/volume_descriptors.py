@@ -182,22 +182,22 @@ def _quarter_turn(images):
 DESCRIPTORS = {
     "two-point statistics": lambda d: [d.two_point],
     "MicroViT": lambda d: [d.microvit()],
+    "fractions and bounds": lambda d: [d.physics],
+    "MicroViT + two-point": lambda d: [d.microvit(), d.two_point],
     "two-point statistics, mean of sections": lambda d: [d.two_point.mean(1)],
     "MicroViT, mean of sections": lambda d: [d.microvit().mean(1)],
-    "MicroViT + two-point": lambda d: [d.microvit(), d.two_point],
     "MicroViT + bounds": lambda d: [d.microvit(), d.physics],
+    "MicroViT, symmetries of the load": lambda d: [d.symmetric()],
+    "MicroViT, mean of a quarter turn": lambda d: [d.microvit() + d.turned()],
+    "MicroViT, class + mean patch token": lambda d: [d.tokens[:, :, -1]],
+    "MicroViT, class tokens of all layers": lambda d: [d.tokens[:, :, :, 0]],
+    "MicroViT, two scales": lambda d: [d.microvit(), d.coarse()],
+    "MicroViT, random": lambda d: [d.microvit("random")],
+    "counted statistics": lambda d: [d.counted],
     "MicroViT + counted statistics": lambda d: [d.microvit(), d.counted],
     "MicroViT + two-point + bounds + counted": lambda d: [
         d.microvit(), d.two_point, d.physics, d.counted
     ],
-    "counted statistics": lambda d: [d.counted],
-    "fractions and bounds": lambda d: [d.physics],
-    "MicroViT, symmetries of the load": lambda d: [d.symmetric()],
-    "MicroViT, mean of a quarter turn": lambda d: [d.microvit() + d.turned()],
-    "MicroViT, two scales": lambda d: [d.microvit(), d.coarse()],
-    "MicroViT, class + mean patch token": lambda d: [d.tokens[:, :, -1]],
-    "MicroViT, class tokens of all layers": lambda d: [d.tokens[:, :, :, 0]],
-    "MicroViT, random": lambda d: [d.microvit("random")],
 }  # fmt: skip
 
 
