@@ -282,6 +282,18 @@ titles = [
 plots_beyond.plot_occlusion(sections[shown], maps, titles)
 
 # %% [markdown]
+# ## What is not in the tables yet
+#
+# The code of these comparisons is in the book, and tested; their runs were not done when this page was written.
+# Each command goes on where it was interrupted:
+#
+# - Class and mean patch tokens, all layers, a second scale, turned and symmetric features, fractions and bounds,
+#   counted statistics, random weights: `python -m helpers.beyond --write data/results_beyond.csv --study 1`.
+# - Case study 2 under both kinds of folds: `python -m helpers.beyond --write data/results_beyond.csv --study 2`.
+# - The limit of three sections (1, 3, 9 and 153 sections, the whole volume):
+#   `python -m helpers.section_count --write data/results_sections.csv`.
+# - A network from scratch, and MicroViT fine-tuned: `python -m helpers.section_networks --write data/results_networks.csv`.
+# %% [markdown]
 # ## What we saw
 
 # %% tags=["hide-input"]
