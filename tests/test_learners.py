@@ -45,7 +45,7 @@ def test_learners_with_kernels_bend_where_polynomials_cannot(curved):
     X, y = curved
     scores = holdout_scores(X, 6)
     error = {name: score_learner(scores, y, name).mape for name in LEARNERS}
-    assert error["log kernel ridge"] < 0.5 * error["log pr"]
+    assert error["log kernel ridge"] < 0.6 * error["log pr"]  # its grid ends at wider kernels
     assert error["log gp"] < 0.5 * error["log pr"]
     assert error["log pr"] < error["pr"]
 
