@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 
 import nbformat
@@ -165,6 +166,19 @@ def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
         else:
             assert "Its worst sample is Paper25-N0: measured 713" in text
             assert "Paper6-1Si holds 1.0" in text
+
+
+@pytest.mark.slow
+def test_the_audit_runs_on_the_published_superalloys(project, superalloys):
+    (run,) = build(project, "paper", 1, names=["70_what_models_know"], site=False)
+    cells = nbformat.read(run.executed, 4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert [o for o in outputs if o.get("name") == "stderr"] == []
+    text = " ".join(o.get("data", {}).get("text/markdown", "") for o in outputs)
+    assert "**Data: published set**, 149 superalloys" in text
+    assert "linear regression: computed on this page" in text
+    (gap,) = re.findall(r"Largest difference to the file that ships: ([\d.]+) points", text)
+    assert float(gap) < 0.02
 
 
 def test_results_of_fixtures_never_reach_the_site(project, fixture_data):

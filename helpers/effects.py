@@ -1,0 +1,116 @@
+"""Effects read off an audit: a difference and its verdict, and how much data would be enough."""
+
+from __future__ import annotations
+
+import numpy as np
+
+HOLDS, FAILS, CANNOT = "holds", "fails", "cannot be tested here"
+MIXED, UNSEEN = "shuffled", "by source"
+
+
+def judge(low, high, below=0.0):
+    """Verdict on a claim that a number lies below another, from the number's interval.
+
+    Parameters
+    ----------
+    low, high : float
+        The interval.
+    below : float
+        What the number is claimed to be less than.
+
+    Returns
+    -------
+    str
+        `HOLDS`, `FAILS`, or `CANNOT` where the interval includes `below`.
+
+    Examples
+    --------
+    >>> judge(-3, -1), judge(1, 3), judge(-1, 1)
+    ('holds', 'fails', 'cannot be tested here')
+    """
+    return HOLDS if high < below else FAILS if low > below else CANNOT
+
+
+def difference(found, name, other, folds=MIXED):
+    """MAPE of one predictor minus that of another in an audit, with its 95 % interval.
+
+    Parameters
+    ----------
+    found : helpers.audit.Audit
+    name, other : str
+        Predictors, in either order of the table.
+    folds : str
+        Kind of folds.
+
+    Returns
+    -------
+    tuple of float
+        Difference, low, high, in points.
+
+    Raises
+    ------
+    ValueError
+        The audit did not compare the two.
+    """
+    table = found.differences
+    table = table[table["folds"] == folds]
+    for a, b, sign in ((name, other, 1), (other, name, -1)):
+        rows = table[(table["predictor"] == a) & (table["other"] == b)]
+        if len(rows):
+            value, low, high = rows[["difference", "low", "high"]].iloc[0]
+            return (value, low, high) if sign > 0 else (-value, -high, -low)
+    raise ValueError(f"no difference of {name!r} and {other!r} on folds {folds!r}")
+
+
+def points(value, low, high, what="points"):
+    """A difference with its interval, in words; NaN: that it was not computed."""
+    if np.isnan(value):
+        return "not computed"
+    return f"{value:+.1f} {what} ({low:+.1f} to {high:+.1f})"
+
+
+def enough(found, name, folds):
+    """Training samples from which on a descriptor is told from the mean in every shuffle.
+
+    Parameters
+    ----------
+    found : helpers.audit.Audit
+    name : str
+        A descriptor.
+    folds : str
+        Kind of folds.
+
+    Returns
+    -------
+    float or None
+        The smallest point of the learning curve at which, and at all larger ones, the highest of
+        the shuffles errs less than the lowest of the mean of all training samples. None: none is.
+    """
+    curve, table = found.learning_curve, found.table
+    curve = curve[(curve["folds"] == folds) & (curve["predictor"] == name)]
+    mean = table[(table["folds"] == folds) & (table["predictor"] == "mean")]["pooled_low"].iloc[0]
+    curve = curve.sort_values("n_train", ascending=False)
+    told = (curve["pooled_high"] < mean).cumprod().astype(bool)
+    return float(curve["n_train"][told].min()) if told.any() else None
+
+
+def needed_sources(found, name, other="mean", folds="leave one source out"):
+    """About how many sources it would take for a difference as found to exclude zero.
+
+    Parameters
+    ----------
+    found : helpers.audit.Audit
+    name, other : str
+        Predictors.
+    folds : str
+        Kind of folds; that of the difference's interval must take sources as units.
+
+    Returns
+    -------
+    float
+        Sources of this audit times (half width / difference) squared: the half width shrinks with
+        the root of their number. Says nothing of what a difference of another size needs.
+    """
+    value, low, high = difference(found, name, other, folds)
+    count = found.learning_curve.query(f"folds == '{UNSEEN}'")["n_sources"].max() / 0.9
+    return float(count * ((high - low) / 2 / value) ** 2) if value else np.inf

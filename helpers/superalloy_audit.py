@@ -1,0 +1,269 @@
+"""The audits that the book shows: of the published superalloys and of the embedded volumes.
+
+``python -m helpers.superalloy_audit --write data/results_audit.csv`` computes them; interrupted,
+it goes on where it was. `read_audit` reads them again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers._audit_tables import BY_SOURCE, SHUFFLED, flag_sentences
+from helpers._files import atomic_write
+from helpers._provenance import run_facts
+from helpers.audit import Audit, audit
+from helpers.claims import (
+    ALLOYS,
+    FRACTIONS,
+    VOLUMES,
+    volume_descriptors,
+    volume_findings,
+)
+from helpers.datasets import DATA, load_superalloys, load_two_phase
+from helpers.encoders import load_encoder
+from helpers.feature_findings import normalisation_rows, untrained_rows
+from helpers.features import LIBRARIES as FEATURE_LIBRARIES
+from helpers.features import extract_features
+from helpers.paper_findings import alloy_findings
+from helpers.scoring import LIBRARIES, PAPER_SEED
+from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
+
+RESULTS = DATA / "results_audit.csv"
+TABLES = ("table", "optimism", "source_accuracy", "differences", "intervals", "learning_curve")
+MICROVIT = "MicroViT, segmented"
+TWIN = "MicroViT (untrained), segmented"
+RESNET = "ResNet-50 (untrained), segmented"
+BY_SVR = (TWO_POINT, "clip-l14", "dinov2-l14", "sam-h", MICROVIT)
+MAIN = (TWO_POINT, "clip-l14", "dinov2-l14", "sam-h", "micronet-resnet50", MICROVIT)
+FEW_SEEDS = (PAPER_SEED, 0)
+N_VOLUMES = 400
+
+
+def segmented_features(data):
+    """Features of the segmented micrographs by the networks that need no download.
+
+    Parameters
+    ----------
+    data : helpers.datasets.SuperalloyData
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n, n_features)
+        MicroViT, and two networks with random weights: its twin and a ResNet-50.
+    """
+    kinds = {MICROVIT: ("microvit", "pretrained"), TWIN: ("microvit", "random")}
+    kinds[RESNET] = ("micronet-resnet50", "random")
+    return {
+        name: extract_features(
+            data.binary_images, load_encoder(*kind), name="superalloys-published"
+        )
+        for name, kind in kinds.items()
+    }
+
+
+def audit_superalloys(data, model="lr", names=None, **options):
+    """Audit of case study 2: every descriptor that can be had, against all controls.
+
+    Parameters
+    ----------
+    data : helpers.datasets.SuperalloyData
+    model : str
+        See `helpers.audit.audit`.
+    names : sequence of str, optional
+        Descriptors. None: all of `helpers.superalloy_scores.superalloy_descriptors`, and MicroViT.
+    **options
+        Of `helpers.audit.audit`.
+
+    Returns
+    -------
+    helpers.audit.Audit
+        Networks that run here, and the control of size and grey levels, see the segmented
+        micrographs; the published features are of the grey ones.
+    """
+    looked = segmented_features(data)
+    descriptors = {**superalloy_descriptors(data), MICROVIT: looked.pop(MICROVIT)}
+    names = descriptors if names is None else names
+    return audit(
+        {name: descriptors[name] for name in names}, data.hardness, data.groups, model,
+        composition=data.composition, images=data.binary_images, controls=looked, **options,
+    )  # fmt: skip
+
+
+def audit_volumes(data, n=N_VOLUMES, **options):
+    """Audit of case study 1, on volumes drawn at random, which have no sources.
+
+    Parameters
+    ----------
+    data : helpers.datasets.TwoPhaseData
+    n : int
+        Volumes.
+    **options
+        Of `helpers.audit.audit`.
+
+    Returns
+    -------
+    helpers.audit.Audit
+        Second-order polynomial regression, sections concatenated.
+    """
+    rows = np.sort(np.random.default_rng(0).choice(len(data.modulus), n, replace=False))
+    descriptors = volume_descriptors(data, rows)
+    controls = {name: descriptors.pop(name) for name in list(descriptors) if "untrained" in name}
+    controls[FRACTIONS] = descriptors.pop(FRACTIONS)
+    return audit(descriptors, data.modulus[rows], model="pr", controls=controls, **options)
+
+
+def all_audits(alloys, volumes, store=None):
+    """Every audit of the results file.
+
+    Parameters
+    ----------
+    alloys : helpers.datasets.SuperalloyData
+        The published set.
+    volumes : helpers.datasets.TwoPhaseData
+        The embedded set.
+    store : path-like, None or False
+        See `helpers.audit.audit`.
+
+    Yields
+    ------
+    (study, model) : tuple of str
+    audit : helpers.audit.Audit
+        Linear regression with all descriptors; support vector regression, which takes up to a
+        minute a run, with `BY_SVR`, fewer shuffles, two kinds of folds and no learning curve.
+    """
+    yield (ALLOYS, "lr"), audit_superalloys(alloys, store=store)
+    options = {"seeds": FEW_SEEDS, "store": store}
+    yield (VOLUMES, "pr"), audit_volumes(volumes, shares=(0.25, 0.5), **options)
+    options |= {"kinds": (SHUFFLED, BY_SOURCE), "shares": ()}
+    yield (ALLOYS, "svr"), audit_superalloys(alloys, "svr", BY_SVR, **options)
+
+
+def audits_at_hand(path=RESULTS):
+    """Which audits the results file holds.
+
+    Parameters
+    ----------
+    path : path-like
+        As written by `write_audits`.
+
+    Returns
+    -------
+    set of (str, str)
+        (study, model); what is missing, the command of this module computes.
+
+    Examples
+    --------
+    >>> (ALLOYS, "lr") in audits_at_hand()
+    True
+    """
+    return set(map(tuple, pd.read_csv(path)[["study", "model"]].drop_duplicates().to_numpy()))
+
+
+def read_audit(study, model, path=RESULTS):
+    """One audit of the results file.
+
+    Parameters
+    ----------
+    study : str
+        `helpers.claims.ALLOYS` or `helpers.claims.VOLUMES`.
+    model : str
+        ``"lr"`` or ``"svr"`` for the alloys, ``"pr"`` for the volumes.
+    path : path-like
+        As written by `write_audits`.
+
+    Returns
+    -------
+    helpers.audit.Audit
+        Without the columns of provenance.
+
+    Raises
+    ------
+    ValueError
+        The file holds no such audit.
+
+    Examples
+    --------
+    >>> found = read_audit(ALLOYS, "lr")
+    >>> found.table.query("folds == 'shuffled' and predictor == 'mean'")["shuffles"].item()
+    5
+    """
+    parts = {}
+    for name in TABLES:
+        table = pd.read_csv(_path(path, name))
+        rows = table[(table["study"] == study) & (table["model"] == model)]
+        if rows.empty and name == "table":
+            known = table[["study", "model"]].drop_duplicates().values.tolist()
+            raise ValueError(f"no audit of {study!r} with {model!r}: expected one of {known}")
+        last = table.columns.get_loc("study")
+        parts[name] = rows[table.columns[:last]].reset_index(drop=True)
+    found = Audit(**parts, flags=[])
+    found.flags.extend(flag_sentences(found))
+    return found
+
+
+def write_audits(audits, path, facts):
+    """Write audits, a file a table.
+
+    Parameters
+    ----------
+    audits : mapping of (str, str) to helpers.audit.Audit
+        (study, model) -> audit.
+    path : path-like
+        Of ``Audit.table``; the others stand beside it, with their names appended.
+    facts : mapping of str to str
+        Columns of provenance.
+    """
+    for name in TABLES:
+        parts = [
+            getattr(found, name).assign(study=study, model=model)
+            for (study, model), found in audits.items()
+            if len(getattr(found, name))
+        ]
+        _write(pd.concat(parts, ignore_index=True).assign(**facts), _path(path, name))
+
+
+def _path(path, name):
+    path = Path(path)
+    return path if name == "table" else path.with_name(f"{path.stem}_{name}{path.suffix}")
+
+
+def _write(table, path):
+    with atomic_write(path) as file:
+        file.write(table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
+
+
+def main(arguments=None):
+    """Compute audits and findings and write them with their provenance."""
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.superalloy_audit", description=__doc__
+    )
+    parser.add_argument("--write", type=Path, metavar="CSV", help="where the table of scores goes")
+    options = parser.parse_args(arguments)
+    alloys, volumes = load_superalloys("published"), load_two_phase("embedded")
+    start, audits = time.monotonic(), {}
+    for key, found in all_audits(alloys, volumes):
+        audits[key] = found
+        print(*key, f"{time.monotonic() - start:.0f} s without what was kept", flush=True)
+        print("\n".join(found.flags), flush=True)
+    both = (volume_descriptors(volumes, how=how) for how in ("concat", "mean"))
+    networks = untrained_rows(alloys) + normalisation_rows(load_superalloys("embedded"))
+    parts = [pd.DataFrame(networks), alloy_findings(alloys), volume_findings(volumes, *both)]
+    findings = pd.concat(parts, ignore_index=True)
+    print(findings.round(3).to_string(index=False, na_rep=""))
+    print(f"{time.monotonic() - start:.0f} s in all")
+    if options.write:
+        command = f"python -m helpers.superalloy_audit --write {options.write.as_posix()}"
+        facts = run_facts(command, dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES]))
+        facts["microvit"] = load_encoder("microvit").fingerprint[:16]
+        write_audits(audits, options.write, facts)
+        _write(findings.assign(**facts), _path(options.write, "findings"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
