@@ -88,3 +88,50 @@ def young_from_stiffness(stiffness, axis=0):
     120.0
     """
     return 1 / np.linalg.inv(stiffness)[:, axis, axis]
+
+
+def hashin_shtrikman(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
+    """Hashin-Shtrikman bounds of Young's modulus of an isotropic mixture of two phases.
+
+    Parameters
+    ----------
+    volume_fraction : ndarray, any shape
+        Share of phase 1, 0 to 1.
+    moduli : pair of float
+        Young's moduli of phases 0 and 1 [GPa], the compliant one first.
+    poisson : float
+        Poisson's ratio of both.
+
+    Returns
+    -------
+    ndarray, shape (..., 2)
+        Lower and upper bound [GPa].
+
+    Raises
+    ------
+    ValueError
+        Phase properties that are no elastic constants.
+
+    Notes
+    -----
+    Hashin and Shtrikman 1963, doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus;
+    Young's modulus, which grows with both, from the two lower and the two upper ones.
+
+    Examples
+    --------
+    >>> hashin_shtrikman(np.array([0.0, 1.0]), (2.0, 100.0), 0.3).round(6).tolist()
+    [[2.0, 2.0], [100.0, 100.0]]
+    """
+    check_phases(moduli, poisson)
+    fraction, young = np.asarray(volume_fraction, float), np.asarray(moduli, float)
+    bulk, shear = young / (3 * (1 - 2 * poisson)), young / (2 + 2 * poisson)
+    found = []
+    for matrix, other, share in ((0, 1, fraction), (1, 0, 1 - fraction)):
+        k, g = bulk[matrix], shear[matrix]
+        more_k, more_g = bulk[other] - k, shear[other] - g
+        pull_k = 3 / (3 * k + 4 * g)
+        pull_g = 6 * (k + 2 * g) / (5 * g * (3 * k + 4 * g))
+        k_all = k + share * more_k / (1 + (1 - share) * more_k * pull_k)
+        g_all = g + share * more_g / (1 + (1 - share) * more_g * pull_g)
+        found.append(9 * k_all * g_all / (3 * k_all + g_all))
+    return np.stack(found, axis=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 
 
@@ -83,3 +84,36 @@ def fit_pca(X, n_components):
         )
     solver = "arpack" if limit > max(500, 5 * n_components) else "full"
     return PCA(n_components, svd_solver=solver, random_state=0).fit(X)
+
+
+def fit_pls(X, target, n_components):
+    """Partial least squares of a descriptor matrix: components that vary with a target.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n, n_features)
+        Training part only.
+    target : ndarray of float, shape (n,)
+        Of the same samples.
+    n_components : int
+        From 1 to min(n, n_features).
+
+    Returns
+    -------
+    sklearn.cross_decomposition.PLSRegression
+        Fitted, columns not scaled. The first components do not depend on how many follow.
+
+    Notes
+    -----
+    Wold, Sjöström and Eriksson 2001, doi:10.1016/S0169-7439(01)00155-1. Each component is the
+    direction of largest covariance with what the others left of the target, so that this
+    reduction, unlike PCA, must never see the target of a test part.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(50, 5))
+    >>> scores = fit_pls(X, X[:, 4], 2).transform(X)
+    >>> bool(np.corrcoef(scores[:, 0], X[:, 4])[0, 1] > 0.9)
+    True
+    """
+    return PLSRegression(n_components, scale=False).fit(X, target)

@@ -16,9 +16,9 @@ from helpers._least_squares import (
 )
 from helpers.cross_validation import nested_cv as nested_cv
 from helpers.metrics import mape
-from helpers.reduction import fit_pca
+from helpers.reduction import fit_pca, fit_pls
 
-__all__ = ["MODELS", "Holdout", "HoldoutScores", "holdout", "holdout_scores"]
+__all__ = ["MODELS", "Holdout", "HoldoutScores", "holdout", "holdout_rows", "holdout_scores"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,29 @@ class Holdout:
     test: np.ndarray
 
 
-def holdout_scores(X, max_components=50):
+def holdout_rows(n):
+    """Rows of the training, the validation and the test part of the paper's split.
+
+    Parameters
+    ----------
+    n : int
+        Samples.
+
+    Returns
+    -------
+    train, val, test : ndarray of int
+        10 % test; of the rest 20 % validation.
+
+    Examples
+    --------
+    >>> [len(rows) for rows in holdout_rows(5900)]
+    [4248, 1062, 590]
+    """
+    rest, test = train_test_split(np.arange(n), test_size=0.1, random_state=11)
+    return *train_test_split(rest, test_size=0.2, random_state=32), test
+
+
+def holdout_scores(X, max_components=50, *, target=None):
     """Split as in case study 1 of the paper, and reduce by PCA fitted inside each part.
 
     Parameters
@@ -84,12 +106,15 @@ def holdout_scores(X, max_components=50):
         Descriptors.
     max_components : int
         Components to keep.
+    target : array_like of float, shape (n,), optional
+        Components of partial least squares on it, in the place of PCA; the values of a part
+        that components are not fitted on are not looked at.
 
     Returns
     -------
     HoldoutScores
-        10 % test; of the rest 20 % validation. One PCA of the training part serves every
-        number of components during tuning.
+        The parts of `holdout_rows`. One reduction of the training part serves every number of
+        components during tuning.
 
     Raises
     ------
@@ -108,18 +133,22 @@ def holdout_scores(X, max_components=50):
     (72, 18, 10)
     """
     X = check_descriptors(X)
-    rest, test = train_test_split(np.arange(len(X)), test_size=0.1, random_state=11)
-    train, val = train_test_split(rest, test_size=0.2, random_state=32)
+    train, val, test = holdout_rows(len(X))
+    fit = np.concatenate([train, val])
     limit = min(len(train), X.shape[1])
     if not 1 <= max_components <= limit:
         raise ValueError(
             f"max_components is {max_components}: expected 1 to {limit}, the smaller of "
             f"{len(train)} training samples and {X.shape[1]} features"
         )
-    tuning, final = (fit_pca(X[rows], max_components) for rows in (train, rest))
-    return HoldoutScores(
-        train, val, test, tuning.transform(X), final.transform(X), tuning.explained_variance_ratio_
-    )
+    if target is None:
+        tuning, final = (fit_pca(X[rows], max_components) for rows in (train, fit))
+    else:
+        target = np.asarray(target, float)
+        tuning, final = (fit_pls(X[rows], target[rows], max_components) for rows in (train, fit))
+    scores = tuning.transform(X).astype(np.float64)
+    shares = scores[train].var(axis=0) / X[train].var(axis=0).sum()
+    return HoldoutScores(train, val, test, scores, final.transform(X), shares)
 
 
 def holdout(X, y, model="lr", max_components=50):

@@ -1,0 +1,112 @@
+"""Learners beyond the paper's, on components; `helpers.learner_scores` tunes and scores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+GP_SAMPLES = 500  # on which the kernel of a Gaussian process is chosen; then it is fitted to all
+
+
+class Learner(NamedTuple):
+    """A regression on component scores.
+
+    Attributes
+    ----------
+    title : str
+        For tables.
+    make : callable
+        Options -> unfitted scikit-learn regressor.
+    grid : dict of str to list
+        Options to try; ``k`` is the number of components and not passed to `make`.
+    log : bool
+        Fitted to the logarithm of the property, so that relative errors count alike everywhere.
+    """
+
+    title: str
+    make: Callable
+    grid: dict
+    log: bool = True
+
+
+class LeastSquares(RegressorMixin, BaseEstimator):
+    """Linear regression by a pivoted QR, ten times as fast as by singular values."""
+
+    def fit(self, X, y):
+        """Fit; returns self."""
+        design = np.column_stack([np.ones(len(X)), X])
+        found = scipy.linalg.lstsq(design, y, lapack_driver="gelsy")[0]
+        self.intercept_, self.coef_ = found[0], found[1:]
+        return self
+
+    def predict(self, X):
+        """Predicted values, shape (n,)."""
+        return self.intercept_ + X @ self.coef_
+
+
+def _polynomial(alpha=0):
+    model = LeastSquares() if alpha == 0 else Ridge(alpha)
+    return make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), model)
+
+
+def _kernel_ridge(gamma, alpha):
+    model = KernelRidge(kernel="rbf", gamma=gamma, alpha=alpha)  # has no intercept
+    return TransformedTargetRegressor(model, transformer=StandardScaler(with_std=False))
+
+
+def _boosting(learning_rate):
+    return HistGradientBoostingRegressor(
+        learning_rate=learning_rate, max_iter=300, min_samples_leaf=10, random_state=0
+    )
+
+
+class SampledGaussianProcess:
+    """Gaussian process whose kernel is chosen on some of the samples and then fitted to all."""
+
+    def fit(self, X, y):
+        """Fit; returns self."""
+        kernel = ConstantKernel(1.0) * RBF(1.0, (0.05, 100.0)) + WhiteKernel(0.01, (1e-5, 10.0))
+        some = np.random.default_rng(0).permutation(len(X))[:GP_SAMPLES]
+        found = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+        found.fit(X[some], y[some])
+        self.model = GaussianProcessRegressor(found.kernel_, optimizer=None, normalize_y=True)
+        self.model.fit(X, y)
+        return self
+
+    def predict(self, X):
+        """Predicted means, shape (n,)."""
+        return self.model.predict(X)
+
+
+LEARNERS = {
+    "lr": Learner("linear (paper)", LinearRegression, {"k": list(range(1, 51))}, log=False),
+    "pr": Learner("polynomial (paper)", _polynomial, {"k": list(range(1, 51))}, log=False),
+    "log lr": Learner("linear, log target", LinearRegression, {"k": [10, 20, 30, 50, 100]}),
+    "log pr": Learner("polynomial, log target", _polynomial, {"k": [5, 10, 15, 20, 30]}),
+    "log ridge pr": Learner(
+        "polynomial with ridge penalty, log target",
+        _polynomial,
+        {"k": [10, 20, 30, 40], "alpha": [1.0, 10.0, 100.0, 1000.0]},
+    ),
+    "log boosting": Learner(
+        "gradient boosting, log target", _boosting, {"k": [5, 10, 30], "learning_rate": [0.05]}
+    ),
+    "log gp": Learner("Gaussian process, log target", SampledGaussianProcess, {"k": [15, 30]}),
+    "log kernel ridge": Learner(
+        "kernel ridge, log target",
+        _kernel_ridge,
+        {"k": [20, 50], "gamma": [0.03, 0.1, 0.3], "alpha": [0.01, 0.1]},
+    ),
+}

@@ -1,0 +1,194 @@
+"""Networks trained end to end on the three sections of a volume: what the paper only mentions.
+
+``python -m helpers.section_networks --write data/results_networks.csv`` trains them and goes on
+where it was interrupted, from the last epoch that ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.metrics import mean_absolute_error, r2_score
+from torch import nn
+from torch.nn import functional as F
+
+from helpers._files import atomic_write
+from helpers.beyond import STUDY, Leaderboard
+from helpers.conformal import half_width
+from helpers.datasets import load_two_phase
+from helpers.encoders import load_encoder
+from helpers.metrics import mape
+from helpers.regression import holdout_rows
+from helpers.section_models import FineTuned, SectionNetwork, SmallCNN, equivalent
+
+
+class Trained(NamedTuple):
+    """A network after its training.
+
+    `raw` (n,): predicted logarithms of all rows, by the epoch with the lowest validation MAPE,
+    mirror images averaged. `history`: dicts of ``epoch``, ``loss``, ``val_mape`` [%] and
+    ``seconds`` since the start. `n_weights`: how many numbers were trained.
+    """
+
+    raw: np.ndarray
+    history: list
+    n_weights: int
+
+
+def train_on_sections(
+    make, sections, y, train, val, *, epochs=10, batch=32, lr=1e-3, seed=0, checkpoint=None
+):
+    """Fit the logarithm of a property to three sections; keep the epoch with the best validation.
+
+    Parameters
+    ----------
+    make : callable
+        Gives an encoder: sections (n, 1, h, w) to features (n, n_features).
+    sections : ndarray of uint8, shape (n, 3, h, w)
+    y : ndarray, shape (n,)
+        Property, above 0.
+    train, val : ndarray of int
+        Rows of either part.
+    epochs, batch, lr, seed : number
+        Passes over the training part, samples a step, highest learning rate (half a cosine).
+    checkpoint : path-like, optional
+        File written after each epoch, from which an interrupted call goes on.
+
+    Returns
+    -------
+    Trained
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SectionNetwork(make(), sections.shape[1])
+    t = np.log(y)
+    centre, spread = t[train].mean(), t[train].std()
+    target = torch.from_numpy(((t - centre) / spread).astype(np.float32))
+    optimizer = torch.optim.AdamW(_groups(network), lr=lr)
+    state = {"best": math.inf, "weights": network.state_dict(), "history": []}
+    if checkpoint is not None and Path(checkpoint).is_file():
+        state, network_state, optimizer_state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(network_state)
+        optimizer.load_state_dict(optimizer_state)
+    steps = math.ceil(len(train) / batch)
+    for epoch in range(len(state["history"]), epochs):
+        start, rng = time.perf_counter(), np.random.default_rng([seed, epoch])
+        losses = []
+        for part in np.array_split(rng.permutation(train), steps):
+            done = (epoch * steps + len(losses) + 1) / (epochs * steps)
+            for group in optimizer.param_groups:  # a short rise, then half a cosine
+                group["lr"] = lr * min(20 * done, 0.5 + 0.5 * math.cos(math.pi * done))
+            losses.append(_step(network, optimizer, equivalent(sections[part], rng), target[part]))
+        error = mape(y[val], np.exp(centre + spread * predict(network, sections[val])))
+        if error < state["best"]:
+            weights = {k: v.clone() for k, v in network.state_dict().items()}
+            state |= {"best": error, "weights": weights}
+        before = state["history"][-1]["seconds"] if state["history"] else 0.0
+        facts = {"epoch": epoch, "loss": float(np.mean(losses)), "val_mape": error}
+        state["history"].append(facts | {"seconds": before + time.perf_counter() - start})
+        if checkpoint is not None:
+            print(*(f"{k} {v:.4g}" for k, v in state["history"][-1].items()), flush=True)
+            with atomic_write(checkpoint) as file:
+                torch.save((state, network.state_dict(), optimizer.state_dict()), file)
+    network.load_state_dict(state["weights"])
+    raw = centre + spread * predict(network, sections)
+    return Trained(raw, state["history"], sum(p.numel() for p in network.parameters()))
+
+
+def _groups(network):
+    """Parameters for the optimizer: biases and scales do not decay."""
+    decay = [p for p in network.parameters() if p.ndim > 1]
+    rest = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _step(network, optimizer, sections, target):
+    """One update; gives the loss."""
+    network.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        predicted = network(torch.from_numpy(sections.astype(np.float32)))
+    loss = F.smooth_l1_loss(predicted.float(), target)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+@torch.inference_mode()
+def predict(network, sections, batch=64):
+    """Standardised logarithms (n,) of sections (n, 3, h, w), averaged over two mirror images."""
+    network.eval()
+    values = []
+    for part in np.array_split(sections, max(1, math.ceil(len(sections) / batch))):
+        views = [
+            network(torch.from_numpy(v.astype(np.float32))).numpy()
+            for v in (part, part[..., ::-1, ::-1])
+        ]
+        values.append(np.mean(views, axis=0))
+    return np.concatenate(values)
+
+
+# Name -> encoder, highest learning rate, epochs.
+NETWORKS = {
+    "CNN from scratch": (SmallCNN, 2e-3, 15),
+    "MicroViT, fine-tuned": (
+        lambda: FineTuned(load_encoder("microvit", device="cpu").model),
+        3e-4,
+        6,
+    ),
+}
+
+
+def network_row(trained, y, val, test, level=0.9):
+    """Cells of a row of a leaderboard, as `helpers.beyond.holdout_row` gives them."""
+    low, high = (
+        np.exp(trained.raw + sign * half_width((np.log(y) - trained.raw)[val], level))
+        for sign in (-1, 1)
+    )
+    predicted, truth, inside = np.exp(trained.raw), y[test], (low <= y) & (y <= high)
+    best = min(trained.history, key=lambda facts: facts["val_mape"])
+    return {
+        "options": str({"epochs": len(trained.history), "best": best["epoch"] + 1}),
+        "val_mape": best["val_mape"],
+        "mape": mape(truth, predicted[test]),
+        "r2": float(r2_score(truth, predicted[test])),
+        "mae": float(mean_absolute_error(truth, predicted[test])),
+        "coverage": 100 * float(inside[test].mean()),
+        "width": float((high - low)[test].mean()),
+        "seconds": trained.history[-1]["seconds"],
+        "features": trained.n_weights,
+    }
+
+
+def main(arguments=None):
+    """Train the networks that the file does not hold yet."""
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.section_networks", description=__doc__
+    )
+    parser.add_argument("--write", type=Path, required=True, metavar="CSV")
+    parser.add_argument("--checkpoints", type=Path, default=Path("_build/networks"))
+    options = parser.parse_args(arguments)
+    command = f"python -m helpers.section_networks --write {options.write.as_posix()}"
+    board, study = Leaderboard(options.write, command), load_two_phase("embedded")
+    train, val, test = holdout_rows(len(study.modulus))
+    for name, (make, lr, epochs) in NETWORKS.items():
+        key = STUDY, name, "end to end", "network"
+        if not board.has(*key):
+            path = options.checkpoints / f"{name.replace(', ', ' ').replace(' ', '_')}.pt"
+            trained = train_on_sections(
+                make, study.sections, study.modulus, train, val,
+                lr=lr, epochs=epochs, checkpoint=path,
+            )  # fmt: skip
+            board.add(key, **network_row(trained, study.modulus, val, test))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""Descriptors of two-phase volumes from their three sections, beyond those of the paper."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+
+from helpers._networks import quiet_transformers
+from helpers.elasticity import hashin_shtrikman
+from helpers.encoders import load_encoder
+from helpers.features import extract_features
+from helpers.image_statistics import image_statistics
+from helpers.two_point import two_point_statistics
+
+COARSE = 3  # voxels a side that one pixel of the second scale averages
+
+
+@torch.inference_mode()
+def all_tokens(encoder, images, batch=64):
+    """Class token and mean patch token of every layer of a DINOv2, after the final norm.
+
+    Parameters
+    ----------
+    encoder : helpers.encoders.Encoder
+        Loaded with ``pooling="mean"``, so that the last layer computes all tokens.
+    images : ndarray, shape (n, h, w)
+        0 to 1; cut to multiples of the patch.
+    batch : int
+        Images in one forward pass, about.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_layers, 2, n_features)
+
+    Examples
+    --------
+    >>> encoder = load_encoder("microvit", "random", pooling="mean", device="cpu")
+    >>> all_tokens(encoder, np.zeros((2, 51, 51))).shape
+    (2, 6, 2, 192)
+    """
+    patch = encoder.entry.patch
+    h, w = (side - side % patch for side in images.shape[1:])
+    found = []
+    for part in np.array_split(images[:, :h, :w], max(1, len(images) // batch)):
+        pixels = torch.from_numpy(part.astype(np.float32))[:, None].expand(-1, 3, -1, -1)
+        with quiet_transformers():
+            output = encoder.model(pixel_values=pixels, output_hidden_states=True)
+        states = [encoder.model.layernorm(state) for state in output.hidden_states[1:]]
+        pooled = [torch.stack([s[:, 0], s[:, 1:].mean(1)], dim=1) for s in states]
+        found.append(torch.stack(pooled, dim=1).numpy())
+    return np.concatenate(found)
+
+
+def physics_features(sections):
+    """Stiff fractions of the sections and their mean, with the bounds that they would imply.
+
+    Parameters
+    ----------
+    sections : ndarray of 0 and 1, shape (n, k, h, w)
+
+    Returns
+    -------
+    ndarray, shape (n, 3 * (k + 1))
+        Fractions, then the logarithms of both Hashin-Shtrikman bounds of each [ln GPa].
+
+    Examples
+    --------
+    >>> physics_features(np.ones((2, 3, 5, 5), np.uint8)).shape
+    (2, 12)
+    """
+    fractions = sections.mean((2, 3))
+    every = np.column_stack([fractions, fractions.mean(1)])
+    return np.column_stack([every, np.log(hashin_shtrikman(every)).reshape(len(every), -1)])
+
+
+def coarse_sections(sections):
+    """A second scale: blocks averaged to one pixel, the result repeated to the old size.
+
+    Parameters
+    ----------
+    sections : ndarray, shape (n, h, w)
+        Periodic, so that the repetition continues them; sides are multiples of `COARSE`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, h, w)
+
+    Examples
+    --------
+    >>> coarse_sections(np.eye(6)[None]).shape
+    (1, 6, 6)
+    """
+    n, h, w = sections.shape
+    blocks = sections.reshape(n, h // COARSE, COARSE, w // COARSE, COARSE).mean((2, 4))
+    return np.tile(blocks.astype(np.float32), (1, COARSE, COARSE))
+
+
+class Describer:
+    """Blocks of descriptors of one data set, each computed at its first use.
+
+    Parameters
+    ----------
+    sections : ndarray of uint8, shape (n, 3, h, w)
+        Normal to x, y and z; the load is along x.
+    rows : ndarray of int
+        Of the training part, which alone sets scales.
+    name : str or None
+        Of the data set in the feature store; None stores nothing.
+    """
+
+    def __init__(self, sections, rows, name=None):
+        self.sections, self.rows, self.name = sections, rows, name
+        self.flat = sections.reshape(-1, *sections.shape[2:])
+        self._extract = functools.cache(self._features)
+
+    def _features(self, kind="pretrained", change=None):
+        encoder = load_encoder("microvit", kind, device="cpu")
+        images = self.flat if change is None else np.ascontiguousarray(change(self.flat))
+        store = {"name": self.name} if self.name and change is None else {"store": False}
+        features = extract_features(images, encoder, pipeline="section", **store)
+        return features.reshape(len(self.sections), 3, -1)
+
+    def microvit(self, kind="pretrained"):
+        """Class tokens (n, 3, 192) of MicroViT, of the trained one or the ``"random"`` one."""
+        return self._extract(kind)
+
+    def coarse(self):
+        """MicroViT at a second scale: (n, 3, 192)."""
+        return self._extract("pretrained", coarse_sections)
+
+    def turned(self):
+        """MicroViT of the sections turned by a quarter: (n, 3, 192)."""
+        return self._extract("pretrained", _quarter_turn)
+
+    def symmetric(self):
+        """MicroViT made blind to what cannot change a modulus along x: (n, 3, 192).
+
+        y and z may be exchanged. That swaps the last two sections and, but for a mirror image,
+        turns the first: their means and absolute differences stay.
+        """
+        whole, turned = self.microvit(), self.turned()
+        x = (whole[:, 0] + turned[:, 0]) / 2
+        y, z = whole[:, 1], whole[:, 2]
+        return np.stack([x, (y + z) / 2, np.abs(y - z) / 2], axis=1)
+
+    @functools.cached_property
+    def tokens(self):
+        """See `all_tokens`: (n, 3, n_layers, 2, 192)."""
+        encoder = load_encoder("microvit", pooling="mean", device="cpu")
+        found = all_tokens(encoder, self.flat)
+        return found.reshape(len(self.sections), 3, *found.shape[1:])
+
+    @functools.cached_property
+    def two_point(self):
+        """Periodic two-point autocorrelations: (n, 3, h * w)."""
+        maps = two_point_statistics(self.flat, dtype=np.float32)
+        return maps.reshape(len(self.sections), 3, -1)
+
+    @functools.cached_property
+    def counted(self):
+        """The statistics that MicroViT was trained to predict, counted: (n, 3, n_statistics).
+
+        They have several units: each column is divided by its standard deviation.
+        """
+        values = image_statistics(self.flat).reshape(len(self.sections), 3, -1)
+        scale = values[self.rows].std(axis=0)
+        return values / np.where(scale > 1e-6, scale, 1)
+
+    @functools.cached_property
+    def physics(self):
+        """See `physics_features`: (n, 12)."""
+        return physics_features(self.sections)
+
+
+def _quarter_turn(images):
+    return np.rot90(images, axes=(1, 2))
+
+
+# Blocks of a Describer that stand side by side.
+DESCRIPTORS = {
+    "two-point statistics": lambda d: [d.two_point],
+    "MicroViT": lambda d: [d.microvit()],
+    "fractions and bounds": lambda d: [d.physics],
+    "MicroViT + two-point": lambda d: [d.microvit(), d.two_point],
+    "two-point statistics, mean of sections": lambda d: [d.two_point.mean(1)],
+    "MicroViT, mean of sections": lambda d: [d.microvit().mean(1)],
+    "MicroViT + bounds": lambda d: [d.microvit(), d.physics],
+    "MicroViT, symmetries of the load": lambda d: [d.symmetric()],
+    "MicroViT, mean of a quarter turn": lambda d: [d.microvit() + d.turned()],
+    "MicroViT, class + mean patch token": lambda d: [d.tokens[:, :, -1]],
+    "MicroViT, class tokens of all layers": lambda d: [d.tokens[:, :, :, 0]],
+    "MicroViT, two scales": lambda d: [d.microvit(), d.coarse()],
+    "MicroViT, random": lambda d: [d.microvit("random")],
+    "counted statistics": lambda d: [d.counted],
+    "MicroViT + counted statistics": lambda d: [d.microvit(), d.counted],
+    "MicroViT + two-point + bounds + counted": lambda d: [
+        d.microvit(), d.two_point, d.physics, d.counted
+    ],
+}  # fmt: skip
+
+
+def descriptor_matrix(describer, name):
+    """Descriptors of volumes, as components are fitted to.
+
+    Parameters
+    ----------
+    describer : Describer
+    name : str
+        In `DESCRIPTORS`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_features)
+        Each block divided by its own total standard deviation, so that none counts for its
+        units.
+
+    Examples
+    --------
+    >>> sections = np.random.default_rng(0).integers(0, 2, (9, 3, 51, 51)).astype(np.uint8)
+    >>> descriptor_matrix(Describer(sections, np.arange(6)), "fractions and bounds").shape
+    (9, 12)
+    """
+    found = []
+    for block in DESCRIPTORS[name](describer):
+        flat = block.reshape(len(block), -1)
+        total = flat[describer.rows].var(axis=0, dtype=np.float64).sum()
+        found.append((flat / np.sqrt(total)).astype(np.float32))
+    return np.hstack(found)

@@ -1,0 +1,109 @@
+"""The leaderboards: rows are kept, and those that ship are what the code computes."""
+
+import doctest
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import beyond, plots_beyond, section_count
+from helpers.beyond import (
+    FOLDS,
+    KEYS,
+    STUDY,
+    Leaderboard,
+    alloy_learners,
+    compute,
+    holdout_row,
+    nested_row,
+)
+from helpers.conformal import nested_coverage
+from helpers.cross_validation import nested_cv, nested_folds
+from helpers.datasets import DATA, load_two_phase
+from helpers.encoders import load_encoder
+from helpers.learners import LEARNERS
+from helpers.regression import holdout_rows, holdout_scores
+from helpers.section_count import CUTS, averaged
+from helpers.synthesis import sections_of, two_phase_volume
+from helpers.volume_descriptors import DESCRIPTORS, Describer, descriptor_matrix
+
+BOARD = DATA / "results_beyond.csv"
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 8))
+    return X, np.exp(3 + X[:, 0] + 0.1 * rng.normal(size=200))
+
+
+@pytest.mark.parametrize("module", [beyond, plots_beyond, section_count])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_rows_that_a_file_holds_are_not_computed_again(problem, tmp_path):
+    X, y = problem
+    path, asked = tmp_path / "board.csv", []
+
+    def descriptors():
+        asked.append(1)
+        return X
+
+    compute(Leaderboard(path, "a command"), "s", "d", descriptors, y, ["lr"])
+    board = Leaderboard(path, "another command")
+    compute(board, "s", "d", descriptors, y, ["lr", "log lr"], supervised=True)
+    compute(board, "s", "d", descriptors, y, ["lr", "log lr"], supervised=True)
+    table = pd.read_csv(path)
+    assert table[KEYS[2:]].values.tolist() == [
+        ["PCA", "lr"], ["PCA", "log lr"], ["PLS", "lr"], ["PLS", "log lr"],
+    ]  # fmt: skip
+    assert table["command"].tolist() == ["a command"] + 3 * ["another command"]
+    assert len(asked) == 3
+    assert (table["mape"] > 0).all()
+
+
+def test_nested_rows_are_pooled(problem):
+    X, y = problem
+    folds = nested_folds(X[:80], outer=4, inner=3)
+    found, book = nested_row(folds, y[:80], None), nested_cv(folds, y[:80], "svr")
+    assert found["mape"] == book.mean
+    assert found["coverage"] == nested_coverage(book, y[:80]).coverage
+    assert nested_row(folds, y[:80], alloy_learners()["log ridge pr"])["mape"] < found["mape"]
+
+
+def test_sections_of_volumes_are_those_of_the_data():
+    study = load_two_phase("embedded")
+    volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(2)])
+    found = averaged(lambda flat: flat, volumes, CUTS["3 sections"]).reshape(2, 3, 51, 51)
+    np.testing.assert_array_equal(found, study.sections[:2])
+    np.testing.assert_array_equal(found[0], sections_of(volumes[0]))
+    every = averaged(lambda flat: flat.mean((1, 2)), volumes, CUTS["153 sections"])
+    np.testing.assert_allclose(every, study.volume_fraction[:2, None].repeat(3, axis=1))
+    one = averaged(lambda flat: flat, volumes, CUTS["1 section along the load"])
+    np.testing.assert_array_equal(one.reshape(2, 51, 51), study.sections[:2, 1])
+
+
+@pytest.mark.parametrize("name", ["beyond", "sections", "networks"])
+def test_shipped_rows_are_unique_and_of_the_shipped_weights(name):
+    table = pd.read_csv(DATA / f"results_{name}.csv")
+    assert not table.duplicated(KEYS).any()
+    assert set(table["weights"]) == {load_encoder("microvit", device="cpu").fingerprint[:16]}
+
+
+def test_the_shipped_board_holds_known_descriptors_and_learners():
+    table = pd.read_csv(BOARD)
+    assert set(table["study"]) <= {STUDY, *FOLDS.values()}
+    assert set(table.loc[table["study"] == STUDY, "descriptor"]) <= set(DESCRIPTORS)
+    assert set(table["learner"]) <= {*LEARNERS, "svr"}
+
+
+@pytest.mark.parametrize("learner", ["lr", "pr", "log ridge pr"])
+def test_a_row_of_the_shipped_board_is_what_the_code_computes(learner):
+    study = load_two_phase("embedded")
+    describer = Describer(study.sections, holdout_rows(len(study.modulus))[0])
+    X = descriptor_matrix(describer, "fractions and bounds")
+    found = holdout_row(holdout_scores(X, X.shape[1]), study.modulus, learner)
+    row = pd.read_csv(BOARD).set_index(KEYS).loc[STUDY, "fractions and bounds", "PCA", learner]
+    for name in ("val_mape", "mape", "r2", "mae", "coverage", "width"):
+        assert row[name] == pytest.approx(found[name], rel=2e-3), name
