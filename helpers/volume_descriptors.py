@@ -130,17 +130,18 @@ class Describer:
         """MicroViT at a second scale: (n, 3, 192)."""
         return self._extract("pretrained", coarse_sections)
 
-    def turned(self):
+    def turned(self, coarse=False):
         """MicroViT of the sections turned by a quarter: (n, 3, 192)."""
-        return self._extract("pretrained", _quarter_turn)
+        return self._extract("pretrained", _coarse_turn if coarse else _quarter_turn)
 
-    def symmetric(self):
+    def symmetric(self, coarse=False):
         """MicroViT made blind to what cannot change a modulus along x: (n, 3, 192).
 
         y and z may be exchanged. That swaps the last two sections and, but for a mirror image,
-        turns the first: their means and absolute differences stay.
+        turns the first: their means and absolute differences stay. At the second scale if
+        `coarse`.
         """
-        whole, turned = self.microvit(), self.turned()
+        whole, turned = self.coarse() if coarse else self.microvit(), self.turned(coarse)
         x = (whole[:, 0] + turned[:, 0]) / 2
         y, z = whole[:, 1], whole[:, 2]
         return np.stack([x, (y + z) / 2, np.abs(y - z) / 2], axis=1)
@@ -178,6 +179,10 @@ def _quarter_turn(images):
     return np.rot90(images, axes=(1, 2))
 
 
+def _coarse_turn(images):
+    return coarse_sections(_quarter_turn(images))
+
+
 # Blocks of a Describer that stand side by side.
 DESCRIPTORS = {
     "two-point statistics": lambda d: [d.two_point],
@@ -192,9 +197,13 @@ DESCRIPTORS = {
     "MicroViT, class + mean patch token": lambda d: [d.tokens[:, :, -1]],
     "MicroViT, class tokens of all layers": lambda d: [d.tokens[:, :, :, 0]],
     "MicroViT, two scales": lambda d: [d.microvit(), d.coarse()],
+    "MicroViT, two scales, symmetries": lambda d: [d.symmetric(), d.symmetric(coarse=True)],
     "MicroViT, random": lambda d: [d.microvit("random")],
     "counted statistics": lambda d: [d.counted],
     "MicroViT + counted statistics": lambda d: [d.microvit(), d.counted],
+    "MicroViT, two scales, symmetries + counted": lambda d: [
+        d.symmetric(), d.symmetric(coarse=True), d.counted
+    ],
     "MicroViT + two-point + bounds + counted": lambda d: [
         d.microvit(), d.two_point, d.physics, d.counted
     ],
