@@ -2,12 +2,14 @@
 
 ``python -m helpers.beyond --write data/results_beyond.csv`` computes the leaderboard of both case
 studies; rows that the file holds already are kept, so an interrupted run goes on where it was.
+With ``--pair data/results_beyond_test.csv`` it also writes what the paper's best protocol and the
+best row of case study 1 predict for its test part. Rows of UMAP need umap-learn, which is in the
+extra ``bench``.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,103 +19,28 @@ import pandas as pd
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from helpers._files import atomic_write
-from helpers._provenance import run_facts
 from helpers.conformal import nested_coverage
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import LIBRARIES, extract_features
+from helpers.features import extract_features
+from helpers.leaderboard import KEYS, REDUCTIONS, Leaderboard, best_row, compute, reduced
 from helpers.learner_scores import nested_learner, score_learner
 from helpers.learners import LEARNERS
-from helpers.regression import holdout_rows, holdout_scores
+from helpers.regression import holdout_rows
 from helpers.superalloy_scores import TWO_POINT
 from helpers.two_point import micrograph_descriptor
 from helpers.volume_descriptors import DESCRIPTORS, Describer, descriptor_matrix
 
-MOST = 100  # components
-KEYS = ["study", "descriptor", "reduction", "learner"]
 STUDY = "case study 1"
 PAPERS = ("lr", "pr")
 EVERY = "MicroViT + two-point + bounds + counted"
-# Tried with all learners, the others with a few; reduced by partial least squares as well.
+# Tried with all learners, the others with a few; reduced in other ways as well.
 MAIN = ("MicroViT", "two-point statistics", "MicroViT + two-point", EVERY, "fractions and bounds")
-SUPERVISED = ("MicroViT", "two-point statistics")
+REDUCED = ("MicroViT", "two-point statistics")  # by all reductions
 FEW = ("lr", "pr", "log ridge pr", "log kernel ridge")
 FOLDS = {"shuffled": "case study 2, shuffled folds", "source": "case study 2, folds by source"}
 ALLOY_FEATURES = ("dinov2-l14", "clip-l14", "sam-h")
-
-
-class Leaderboard:
-    """A CSV file of rows, each written as soon as it is there.
-
-    Parameters
-    ----------
-    path : path-like
-        Rows that it holds stay, but for those of other weights of MicroViT.
-    command : str
-        For the provenance.
-    """
-
-    def __init__(self, path, command):
-        self.path = Path(path)
-        weights = load_encoder("microvit", device="cpu").fingerprint[:16]
-        self.facts = {"weights": weights, **run_facts(command, (*LIBRARIES, "scikit-learn"))}
-        self.facts["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
-        held = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
-        self.rows = [row for row in held if row["weights"] == weights]
-
-    def has(self, *key):
-        """Whether the file holds a row (study, descriptor, reduction, learner)."""
-        return key in [tuple(row[name] for name in KEYS) for row in self.rows]
-
-    def add(self, key, **row):
-        """Write one more row."""
-        row = dict(zip(KEYS, key, strict=True)) | row
-        self.rows.append(row | self.facts)
-        table = pd.DataFrame(self.rows)
-        text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-        with atomic_write(self.path) as file:
-            file.write(text.encode())
-        shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
-        print(*shown.values(), flush=True)
-
-
-def holdout_row(scores, y, learner):
-    """Cells of a row on the paper's split; see `helpers.learner_scores.Score`."""
-    found = score_learner(scores, y, learner)._asdict()
-    del found["y_test"], found["y_pred"]
-    return found | {"options": str(found["options"])}
-
-
-def compute(board, study, name, X, y, learners, *, supervised=False, seconds=0.0):
-    """Rows of a descriptor that a leaderboard does not hold yet.
-
-    Parameters
-    ----------
-    board : Leaderboard
-    study, name : str
-    X : callable
-        Gives the descriptors (n, n_features), asked for if anything is missing.
-    y : ndarray of float, shape (n,)
-    learners : sequence of str
-        In `LEARNERS`.
-    supervised : bool
-        Components of partial least squares on the logarithm of `y` beside those of PCA.
-    """
-    for reduction in ("PCA", "PLS") if supervised else ("PCA",):
-        wanted = [k for k in learners if not board.has(study, name, reduction, k)]
-        if not wanted:
-            continue
-        start = time.perf_counter()
-        matrix = X()
-        middle = time.perf_counter()
-        most = min(MOST if reduction == "PCA" else 40, matrix.shape[1])
-        target = None if reduction == "PCA" else np.log(y)
-        scores = holdout_scores(matrix, most, target=target)
-        times = {"described_in": middle - start, "reduced_in": time.perf_counter() - middle}
-        for learner in wanted:
-            row = holdout_row(scores, y, learner) | {"features": matrix.shape[1], **times}
-            board.add((study, name, reduction, learner), **row)
 
 
 def case_study_1(board, only=None):
@@ -130,8 +57,50 @@ def case_study_1(board, only=None):
             lambda name=name: descriptor_matrix(describer, name),
             study.modulus,
             PAPERS if name.endswith("mean of sections") else learners,
-            supervised=name in SUPERVISED,
+            reductions=REDUCTIONS if name in REDUCED else ("PCA",),
         )
+
+
+def paper_and_best(table):
+    """Two rows of case study 1: the paper's best protocol, and the best of all.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of a `Leaderboard`.
+
+    Returns
+    -------
+    paper : Series
+        Two-point statistics or MicroViT, sections concatenated or averaged, principal
+        components, and the paper's learners: the lowest validation error of these.
+    best : Series
+        The lowest validation error of all rows.
+    """
+    ours = table[table["study"] == STUDY]
+    frozen = [n + mean for n in REDUCED for mean in ("", ", mean of sections")]
+    return best_row(ours, descriptor=frozen, learner=PAPERS, reduction="PCA"), best_row(ours)
+
+
+def write_pair(board, path):
+    """Write the predictions of `paper_and_best` for the test part of case study 1 [GPa]."""
+    study = load_two_phase("embedded")
+    describer = Describer(
+        study.sections, holdout_rows(len(study.modulus))[0], "two-phase-embedded"
+    )
+    table = {"volume": holdout_rows(len(study.modulus))[2]}
+    for role, row in zip(("paper", "best"), paper_and_best(pd.DataFrame(board.rows)), strict=True):
+        X = descriptor_matrix(describer, row["descriptor"])
+        found = score_learner(
+            reduced(X, study.modulus, row["reduction"]), study.modulus, row["learner"]
+        )
+        table |= {"modulus": found.y_test, role: found.y_pred}
+        table[f"{role}_row"] = " | ".join(row[KEYS[1:]])
+    text = pd.DataFrame(table | board.facts).to_csv(
+        index=False, float_format="%.4f", lineterminator="\n"
+    )
+    with atomic_write(path) as file:
+        file.write(text.encode())
 
 
 def alloy_learners():
@@ -200,6 +169,7 @@ def main(arguments=None):
     parser.add_argument("--write", type=Path, required=True, metavar="CSV")
     parser.add_argument("--study", type=int, choices=(1, 2), help="one case study alone")
     parser.add_argument("--only", choices=list(DESCRIPTORS), help="one descriptor of study 1")
+    parser.add_argument("--pair", type=Path, metavar="CSV", help="predictions of two rows as well")
     options = parser.parse_args(arguments)
     command = f"python -m helpers.beyond --write {options.write.as_posix()}"
     board = Leaderboard(options.write, command)
@@ -207,6 +177,8 @@ def main(arguments=None):
         case_study_1(board, options.only)
     if options.study != 1:
         case_study_2(board)
+    if options.pair:
+        write_pair(board, options.pair)
 
 
 if __name__ == "__main__":

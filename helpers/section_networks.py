@@ -20,10 +20,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers._files import atomic_write
-from helpers.beyond import STUDY, Leaderboard
+from helpers.beyond import STUDY
 from helpers.conformal import half_width
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
+from helpers.leaderboard import Leaderboard
 from helpers.metrics import mape
 from helpers.regression import holdout_rows
 from helpers.section_models import FineTuned, SectionNetwork, SmallCNN, equivalent
@@ -148,7 +149,7 @@ NETWORKS = {
 
 
 def network_row(trained, y, val, test, level=0.9):
-    """Cells of a row of a leaderboard, as `helpers.beyond.holdout_row` gives them."""
+    """Cells of a row of a leaderboard, as `helpers.leaderboard.holdout_row` gives them."""
     low, high = (
         np.exp(trained.raw + sign * half_width((np.log(y) - trained.raw)[val], level))
         for sign in (-1, 1)

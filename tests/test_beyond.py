@@ -6,21 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import beyond, plots_beyond, section_count
-from helpers.beyond import (
-    FOLDS,
-    KEYS,
-    STUDY,
-    Leaderboard,
-    alloy_learners,
-    compute,
-    holdout_row,
-    nested_row,
-)
+from helpers import beyond, leaderboard, plots_beyond, section_count
+from helpers.beyond import FOLDS, STUDY, alloy_learners, nested_row
 from helpers.conformal import nested_coverage
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
+from helpers.leaderboard import KEYS, Leaderboard, compute, holdout_row
 from helpers.learners import LEARNERS
 from helpers.regression import holdout_rows, holdout_scores
 from helpers.section_count import CUTS, averaged
@@ -37,7 +29,7 @@ def problem():
     return X, np.exp(3 + X[:, 0] + 0.1 * rng.normal(size=200))
 
 
-@pytest.mark.parametrize("module", [beyond, plots_beyond, section_count])
+@pytest.mark.parametrize("module", [beyond, leaderboard, plots_beyond, section_count])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -52,8 +44,8 @@ def test_rows_that_a_file_holds_are_not_computed_again(problem, tmp_path):
 
     compute(Leaderboard(path, "a command"), "s", "d", descriptors, y, ["lr"])
     board = Leaderboard(path, "another command")
-    compute(board, "s", "d", descriptors, y, ["lr", "log lr"], supervised=True)
-    compute(board, "s", "d", descriptors, y, ["lr", "log lr"], supervised=True)
+    compute(board, "s", "d", descriptors, y, ["lr", "log lr"], reductions=("PCA", "PLS"))
+    compute(board, "s", "d", descriptors, y, ["lr", "log lr"], reductions=("PCA", "PLS"))
     table = pd.read_csv(path)
     assert table[KEYS[2:]].values.tolist() == [
         ["PCA", "lr"], ["PCA", "log lr"], ["PLS", "lr"], ["PLS", "log lr"],

@@ -1,0 +1,143 @@
+"""Leaderboards: descriptors and learners, a row each in a file, written as soon as it is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers._files import atomic_write
+from helpers._provenance import run_facts
+from helpers.encoders import load_encoder
+from helpers.features import LIBRARIES
+from helpers.learner_scores import score_learner
+from helpers.regression import holdout_scores
+
+KEYS = ["study", "descriptor", "reduction", "learner"]
+REDUCTIONS = ("PCA", "PLS", "UMAP")
+MOST = {"PCA": 100, "PLS": 40, "UMAP": 10}  # components
+
+
+class Leaderboard:
+    """A CSV file of rows, each written as soon as it is there.
+
+    Parameters
+    ----------
+    path : path-like
+        Rows that it holds stay, but for those of other weights of MicroViT.
+    command : str
+        For the provenance.
+    """
+
+    def __init__(self, path, command):
+        self.path = Path(path)
+        weights = load_encoder("microvit", device="cpu").fingerprint[:16]
+        self.facts = {"weights": weights, **run_facts(command, (*LIBRARIES, "scikit-learn"))}
+        self.facts["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
+        held = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
+        self.rows = [row for row in held if row["weights"] == weights]
+
+    def has(self, *key):
+        """Whether the file holds a row (study, descriptor, reduction, learner)."""
+        return key in [tuple(row[name] for name in KEYS) for row in self.rows]
+
+    def add(self, key, **row):
+        """Write one more row."""
+        row = dict(zip(KEYS, key, strict=True)) | row
+        self.rows.append(row | self.facts)
+        table = pd.DataFrame(self.rows)
+        text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+        with atomic_write(self.path) as file:
+            file.write(text.encode())
+        shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
+        print(*shown.values(), flush=True)
+
+
+def holdout_row(scores, y, learner):
+    """Cells of a row on the paper's split; see `helpers.learner_scores.Score`."""
+    found = score_learner(scores, y, learner)._asdict()
+    del found["y_test"], found["y_pred"]
+    return found | {"options": str(found["options"])}
+
+
+def umap_scores(scores, n_components=MOST["UMAP"]):
+    """Components of UMAP instead of PCA, each map fitted to the same part as the PCA before.
+
+    Parameters
+    ----------
+    scores : helpers.regression.HoldoutScores
+        Principal components; UMAP starts from these, as is usual, and not from the descriptors.
+    n_components : int
+        Dimensions of the map.
+
+    Returns
+    -------
+    HoldoutScores
+        Without shares of the variance, which have no meaning here: NaN.
+
+    Notes
+    -----
+    McInnes, Healy and Melville 2018, arXiv:1802.03426, by umap-learn, with its own defaults.
+    """
+    from umap import UMAP  # seconds to import, and only needed here
+
+    def reduce(values, rows):
+        model = UMAP(n_components=n_components, random_state=0, n_jobs=1)
+        return model.fit(values[rows]).transform(values).astype(np.float64)
+
+    fit = np.concatenate([scores.train, scores.val])
+    return dataclasses.replace(
+        scores,
+        tuning=reduce(scores.tuning, scores.train),
+        final=reduce(scores.final, fit),
+        explained_variance_ratio=np.full(n_components, np.nan),
+    )
+
+
+def reduced(X, y, reduction):
+    """Component scores of descriptors by one of `REDUCTIONS`."""
+    if reduction == "PLS":
+        return holdout_scores(X, min(MOST[reduction], X.shape[1]), target=np.log(y))
+    scores = holdout_scores(X, min(MOST["PCA"], X.shape[1]))
+    few = min(MOST["UMAP"], X.shape[1])
+    return umap_scores(scores, few) if reduction == "UMAP" else scores
+
+
+def compute(board, study, name, X, y, learners, *, reductions=("PCA",)):
+    """Rows of a descriptor that a leaderboard does not hold yet.
+
+    Parameters
+    ----------
+    board : Leaderboard
+    study, name : str
+    X : callable
+        Gives the descriptors (n, n_features), asked for if anything is missing.
+    y : ndarray of float, shape (n,)
+    learners : sequence of str
+        In `LEARNERS`.
+    reductions : sequence of str
+        In `REDUCTIONS`. Partial least squares look at the logarithm of `y`.
+    """
+    for reduction in reductions:
+        wanted = [k for k in learners if not board.has(study, name, reduction, k)]
+        if not wanted:
+            continue
+        start = time.perf_counter()
+        matrix = X()
+        middle = time.perf_counter()
+        scores = reduced(matrix, y, reduction)
+        times = {"described_in": middle - start, "reduced_in": time.perf_counter() - middle}
+        for learner in wanted:
+            row = holdout_row(scores, y, learner) | {"features": matrix.shape[1], **times}
+            board.add((study, name, reduction, learner), **row)
+
+
+def best_row(table, **wanted):
+    """The row with the lowest validation error, of those whose columns have the values wanted."""
+    for column, values in wanted.items():
+        table = table[table[column].isin([values] if isinstance(values, str) else values)]
+    return table.loc[table["val_mape"].idxmin()]
