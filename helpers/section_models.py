@@ -16,9 +16,14 @@ class SmallCNN(nn.Sequential):
     def __init__(self):
         layers, channels = [], (1, 16, 32, 64, 128)
         for before, after in itertools.pairwise(channels):
-            layers += [nn.Conv2d(before, after, 3, padding=1), nn.GroupNorm(8, after), nn.GELU()]
-            layers += [nn.Conv2d(after, after, 3, 2, 1), nn.GroupNorm(8, after), nn.GELU()]
+            layers += [_conv(before, after, 1), nn.GroupNorm(8, after), nn.GELU()]
+            layers += [_conv(after, after, 2), nn.GroupNorm(8, after), nn.GELU()]
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _conv(before, after, stride):
+    """Sections of periodic volumes go on beyond their edges."""
+    return nn.Conv2d(before, after, 3, stride, 1, padding_mode="circular")
 
 
 class FineTuned(nn.Module):
@@ -44,12 +49,13 @@ class FineTuned(nn.Module):
 
 
 class SectionNetwork(nn.Module):
-    """One encoder for all sections, and a linear model of their concatenated features."""
+    """One encoder for all sections, and a small perceptron on their concatenated features."""
 
     def __init__(self, encoder, n_sections=3):
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(n_sections * encoder.n_features, 1)
+        n = n_sections * encoder.n_features
+        self.head = nn.Sequential(nn.Linear(n, 128), nn.GELU(), nn.Linear(128, 1))
 
     def forward(self, sections):
         features = self.encoder(sections.flatten(0, 1)[:, None])

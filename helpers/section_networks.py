@@ -139,11 +139,11 @@ def predict(network, sections, batch=64):
 
 # Name -> encoder, highest learning rate, epochs.
 NETWORKS = {
-    "CNN from scratch": (SmallCNN, 2e-3, 15),
+    "CNN from scratch": (SmallCNN, 2e-3, 40),
     "MicroViT, fine-tuned": (
         lambda: FineTuned(load_encoder("microvit", device="cpu").model),
         3e-4,
-        6,
+        10,
     ),
 }
 
