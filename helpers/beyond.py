@@ -112,6 +112,8 @@ def alloy_learners():
             "gamma": [0.03, 0.1, 0.3],
             "alpha": [0.01, 0.1, 1.0],
         },
+        "log gp": {"k": [10, 20]},
+        "log boosting": {"k": [10, 20], "learning_rate": [0.05]},
     }
     return {name: LEARNERS[name]._replace(grid=grid) for name, grid in grids.items()}
 
