@@ -55,10 +55,11 @@ pair = tables["pair"] = pd.read_csv(DATA / "results_beyond_test.csv")
 networks = tables["networks"] = pd.read_csv(DATA / "results_networks.csv")
 same = {microvit.fingerprint[:16]} == {*pd.concat(tables.values())["weights"]}
 state = "the weights that ship" if same else "**other weights than those that ship**"
-commands = "; ".join(f"`{t['command'].iloc[0]}`" for t in tables.values())
+commands = "; ".join(dict.fromkeys(f"`{t['command'].iloc[0]}`" for t in tables.values()))
+dates = pd.concat(tables.values())["date"]
 display(
     Markdown(
-        f"{study.notice} **Results: tables that ship with the book**, computed on {board['date'].iloc[0]} from "
+        f"{study.notice} **Results: tables that ship with the book**, computed on {dates.min()} to {dates.max()} from "
         f"{state} of MicroViT ({commands}); what is computed on this page says so."
     )
 )
@@ -322,7 +323,8 @@ fresh[["study", "descriptor", "learner", *columns]].style.format(precision=2).hi
 # %% [markdown]
 # ## What the components see
 #
-# Principal components of MicroViT's concatenated features, of the same volumes, live. Each row of the next figure
+# Principal components of MicroViT's concatenated features, of the same volumes, live. (Where the network itself
+# looks, its attention, is drawn in {doc}`92_microvit`.) Each row of the next figure
 # follows one component from low to high scores. Shown are sections normal to y: the load is vertical.
 
 # %% tags=["hide-input"]
@@ -437,8 +439,8 @@ display(
 # %% tags=["hide-input"]
 display(
     Markdown(f"""
-- **Whole networks** ({net["descriptor"]}: {net["mape"]:.1f} %) do {"better" if net["val_mape"] < winner["val_mape"] else "worse"} than the best frozen features, for {net["seconds"] / 60:.0f} minutes
-  of training on one core, with as many epochs as that allowed; longer training was not tried.
+- **Whole networks** ({net["descriptor"]}: {net["mape"]:.1f} %) reach a validation error of {net["val_mape"]:.1f} %, the best frozen features
+  {winner["val_mape"]:.1f} %. They cost {net["seconds"] / 60:.0f} minutes of training on one core, against {winner["seconds"]:.0f} s for the last fit; longer training was not tried.
 """)
 )
 
