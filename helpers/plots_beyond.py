@@ -107,7 +107,7 @@ def plot_section_counts(table, order, marks):
         axis.plot(at, rows["mape"], marker="os^vDx"[i % 6], label=curve)
     for (label, value), style in zip(marks.items(), ("--", ":", "-."), strict=False):
         axis.axhline(value, color="0.3", lw=1, ls=style, label=label)
-    axis.set_xticks(range(len(order)), [name.replace(" section", "\nsection") for name in order])
+    axis.set_xticks(range(len(order)), [name.replace(" ", "\n", 2) for name in order])
     axis.set(ylabel="MAPE of the test part [%]", ylim=(0, None))
     axis.legend(fontsize=8)
     plt.close(figure)

@@ -122,8 +122,8 @@ def test_committed_audits_hold_what_the_chapter_shows():
 
 @pytest.mark.slow
 def test_committed_scores_are_what_the_code_gives(published):
-    names = [TWO_POINT, BEST]
-    again = audit_superalloys(published, "lr", names, shares=[], store=False, progress=False)
+    # The smallest descriptor: test_profiles computes the errors of all of them again.
+    again = audit_superalloys(published, "lr", ["sam-h"], shares=[], store=False, progress=False)
     keys = ["folds", "predictor"]
     theirs = read_audit(ALLOYS, "lr")
     numbers = {"table": ["mape_pooled", "mape_mean", "mae", "r2"], "intervals": ["coverage"]}
@@ -132,7 +132,7 @@ def test_committed_scores_are_what_the_code_gives(published):
         assert len(both) == len(getattr(again, name))
         for column in columns:
             np.testing.assert_allclose(both[column], both[f"{column} file"], atol=0.02)
-    got, said = (difference(found, TWO_POINT, BEST, UNSEEN) for found in (again, theirs))
+    got, said = (difference(found, "sam-h", "mean", UNSEEN) for found in (again, theirs))
     np.testing.assert_allclose(got, said, atol=0.02)
 
 
