@@ -260,7 +260,7 @@ table[list(columns)].rename(columns=columns).style.format(precision=1).format(di
 net = best_row(networks)
 display(
     Markdown(
-        f"Trained on one core at low priority ({networks['hardware'].iloc[0]}), so the minutes are an upper limit. The fit time of "
+        f"Trained on one core beside other work ({networks['hardware'].iloc[0]}), so the minutes are an upper limit. The fit time of "
         "frozen features does not hold the time for features and components; the file does."
     )
 )
