@@ -41,7 +41,7 @@ class Learner(NamedTuple):
     log: bool = True
 
 
-class LeastSquares(RegressorMixin, BaseEstimator):
+class _LeastSquares(RegressorMixin, BaseEstimator):
     """Linear regression by a pivoted QR, ten times as fast as by singular values."""
 
     def fit(self, X, y):
@@ -57,7 +57,7 @@ class LeastSquares(RegressorMixin, BaseEstimator):
 
 
 def _polynomial(alpha=0):
-    model = LeastSquares() if alpha == 0 else Ridge(alpha)
+    model = _LeastSquares() if alpha == 0 else Ridge(alpha)
     return make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), model)
 
 
