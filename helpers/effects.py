@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 HOLDS, FAILS, CANNOT = "holds", "fails", "cannot be tested here"
-MIXED, UNSEEN = "shuffled", "by source"
+MIXED, UNSEEN, ALONE = "shuffled", "by source", "leave one source out"
 
 
 def judge(low, high, below=0.0):
@@ -161,7 +161,7 @@ def enough(found, name, folds):
     return float(curve["n_train"][told].min()) if told.any() else None
 
 
-def needed_sources(found, name, size, other="mean", folds="leave one source out"):
+def needed_sources(found, name, size, other="mean", folds=ALONE):
     """About how many sources it would take to tell a difference of a given size from zero.
 
     Parameters
