@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
 HOLDS, FAILS, CANNOT = "holds", "fails", "cannot be tested here"
-MIXED, UNSEEN = "shuffled", "by source"
+MIXED, UNSEEN, ALONE = "shuffled", "by source", "leave one source out"
 
 
 def judge(low, high, below=0.0):
@@ -29,6 +30,72 @@ def judge(low, high, below=0.0):
     ('holds', 'fails', 'cannot be tested here')
     """
     return HOLDS if high < below else FAILS if low > below else CANNOT
+
+
+def judge_all(gaps, below=0.0):
+    """Verdict on a claim that every one of several numbers lies below another.
+
+    Parameters
+    ----------
+    gaps : iterable of (float, float, float)
+        Value, low and high of each.
+    below : float
+        See `judge`.
+
+    Returns
+    -------
+    str
+        `HOLDS` where all intervals lie below, `FAILS` where at least one lies above, else
+        `CANNOT`.
+
+    Examples
+    --------
+    >>> judge_all([(-2, -3, -1), (-1, -2, 0.1)]), judge_all([(-2, -3, -1), (2, 1, 3)])
+    ('cannot be tested here', 'fails')
+    """
+    verdicts = {judge(low, high, below) for _, low, high in gaps}
+    return FAILS if FAILS in verdicts else CANNOT if CANNOT in verdicts else HOLDS
+
+
+def judge_alike(low, high, within):
+    """Verdict on a claim that a number is about zero: that its interval lies inside ± `within`.
+
+    Examples
+    --------
+    >>> judge_alike(-1, 1, within=2), judge_alike(-1, 3, within=2), judge_alike(3, 4, within=2)
+    ('holds', 'cannot be tested here', 'fails')
+    """
+    if -within < low and high < within:
+        return HOLDS
+    return FAILS if low > within or high < -within else CANNOT
+
+
+def sure(gaps, degrees=None):
+    """How many of several differences lie below zero, and above it, by their intervals.
+
+    Parameters
+    ----------
+    gaps : iterable of (float, float, float)
+        Value, low and high of each; intervals of 95 %, around the value.
+    degrees : int, optional
+        Degrees of freedom of Student's t behind the intervals. Given: intervals are widened so
+        that *all* of them hold together with 95 % (Bonferroni), as a count of many needs.
+
+    Returns
+    -------
+    below, above : int
+
+    Examples
+    --------
+    >>> gaps = [(-2, -3, -1), (-2, -3.9, -0.1), (0, -1, 1)]
+    >>> sure(gaps), sure(gaps, degrees=49)
+    ((2, 0), (1, 0))
+    """
+    gaps = np.array(list(gaps), float).reshape(-1, 3)
+    if degrees is not None and len(gaps):
+        quantile = stats.t.ppf([1 - 0.025 / len(gaps), 0.975], degrees)
+        gaps[:, 1:] = gaps[:, :1] + (gaps[:, 1:] - gaps[:, :1]) * quantile[0] / quantile[1]
+    return int((gaps[:, 2] < 0).sum()), int((gaps[:, 1] > 0).sum())
 
 
 def difference(found, name, other, folds=MIXED):
@@ -94,23 +161,26 @@ def enough(found, name, folds):
     return float(curve["n_train"][told].min()) if told.any() else None
 
 
-def needed_sources(found, name, other="mean", folds="leave one source out"):
-    """About how many sources it would take for a difference as found to exclude zero.
+def needed_sources(found, name, size, other="mean", folds=ALONE):
+    """About how many sources it would take to tell a difference of a given size from zero.
 
     Parameters
     ----------
     found : helpers.audit.Audit
     name, other : str
         Predictors.
+    size : float
+        The difference [points of MAPE] that shall be seen.
     folds : str
         Kind of folds; that of the difference's interval must take sources as units.
 
     Returns
     -------
     float
-        Sources of this audit times (half width / difference) squared: the half width shrinks with
-        the root of their number. Says nothing of what a difference of another size needs.
+        Sources of this audit times (half width / size) squared: the half width shrinks with the
+        root of their number. A plan for other data is only as good as these sources are typical.
+        A difference of just this size is then seen in half of all studies.
     """
-    value, low, high = difference(found, name, other, folds)
+    _, low, high = difference(found, name, other, folds)
     count = found.learning_curve.query(f"folds == '{UNSEEN}'")["n_sources"].max() / 0.9
-    return float(count * ((high - low) / 2 / value) ** 2) if value else np.inf
+    return float(count * ((high - low) / 2 / size) ** 2)

@@ -144,27 +144,6 @@ def all_audits(alloys, volumes, store=None):
     yield (ALLOYS, "svr"), audit_superalloys(alloys, "svr", BY_SVR, **options)
 
 
-def audits_at_hand(path=RESULTS):
-    """Which audits the results file holds.
-
-    Parameters
-    ----------
-    path : path-like
-        As written by `write_audits`.
-
-    Returns
-    -------
-    set of (str, str)
-        (study, model); what is missing, the command of this module computes.
-
-    Examples
-    --------
-    >>> (ALLOYS, "lr") in audits_at_hand()
-    True
-    """
-    return set(map(tuple, pd.read_csv(path)[["study", "model"]].drop_duplicates().to_numpy()))
-
-
 def read_audit(study, model, path=RESULTS):
     """One audit of the results file.
 
