@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import threading
 import warnings
@@ -17,6 +18,8 @@ import tifffile
 from PIL import Image
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAX_PAGES = 1000  # damaged directories may follow each other millions of times
+LARGEST_TILE = 2**24  # numbers, where the image itself is smaller
 JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffile turns to RGB
 
 _lock = threading.Lock()
@@ -76,8 +79,11 @@ def file_image(file, name):
 
 def _tiff(file, name):
     tiff = tifffile.TiffFile(file)
+    pages = list(itertools.islice(tiff.pages, MAX_PAGES + 1))
+    if len(pages) > MAX_PAGES:
+        _refuse_stack(name, f"more than {MAX_PAGES}")
     # Reduced images (bit 0) and masks (bit 2) only accompany the image itself.
-    pages = [page for page in tiff.pages if not page.subfiletype & 0b101] or list(tiff.pages)
+    pages = [page for page in pages if not page.subfiletype & 0b101] or pages
     page = pages[0]
     count = len(pages) * page.imagedepth
     if tiff.is_imagej or tiff.is_stk:  # these put a stack behind a single page
@@ -90,6 +96,12 @@ def _tiff(file, name):
         raise ImageError(
             f"{name} has {samples} channels of kind {getattr(kind, 'name', kind)} "
             "(PhotometricInterpretation): expected grey, palette or RGB; convert it"
+        )
+    # What tifffile does not check: it would leave planes unfilled, or make room for any tile.
+    if page.planarconfig not in (1, 2) or math.prod(page.chunks) > max(page.size, LARGEST_TILE):
+        raise ImageError(
+            f"{name} is damaged: its pixels are said to lie in tiles of {page.chunks}, in the "
+            f"order {page.planarconfig} (PlanarConfiguration); save it again as PNG or TIFF"
         )
 
     def decode():
@@ -136,6 +148,11 @@ def pillow_image(image, name, file=None):
             file.seek(0)
             with _quietpillow_image():
                 Image.open(file).verify()  # checksums, which load() passes over
+        elif image.format == "JPEG2000":
+            file.seek(0)
+            content = file.read()
+            if content.find(b"\xff\xd9", content.find(b"\xff\x93")) < 0:  # end, first data
+                raise ImageError(f"{name} is cut short: tiles may be missing; copy it again")
         image.load()
         if not deep:
             return _pillow_pixels(image)

@@ -237,8 +237,13 @@ def _opened(source, max_pixels):
             if height * width == 0:
                 raise ImageError(f"{image.name} is empty: expected at least one pixel")
             yield image
-        except (ImageError, MemoryError, NameError):
+        except (ImageError, NameError):
             raise
+        except MemoryError as error:
+            raise ImageError(
+                f"{name} takes more memory than there is: it is damaged, or too large; save it "
+                "again as PNG or TIFF, or crop or shrink it"
+            ) from error
         except Exception as error:  # damaged data makes decoders raise nearly anything
             reason = f"{type(error).__name__}: {error}"
             if isinstance(error, UnidentifiedImageError):
