@@ -8,6 +8,7 @@ import itertools
 import math
 import threading
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -145,19 +146,19 @@ def pillow_image(image, name, file=None):
             with _quietpillow_image():
                 image.load()
         elif is_png:
+            content = _read(file)
+            _refuse_padding(content, image, name, deep)
             file.seek(0)
             with _quietpillow_image():
                 Image.open(file).verify()  # checksums, which load() passes over
         elif image.format == "JPEG2000":
-            file.seek(0)
-            content = file.read()
+            content = _read(file)
             if content.find(b"\xff\xd9", content.find(b"\xff\x93")) < 0:  # end, first data
                 raise ImageError(f"{name} is cut short: tiles may be missing; copy it again")
         image.load()
         if not deep:
             return _pillow_pixels(image)
-        file.seek(0)
-        return imagecodecs.png_decode(_critical_chunks(file.read()))
+        return imagecodecs.png_decode(b"".join(_critical_chunks(content)))
 
     def orientation():
         getexif = image.getexif
@@ -172,15 +173,32 @@ def pillow_image(image, name, file=None):
     return StoredImage(name, image.size[::-1], decode, orientation)
 
 
+def _read(file):
+    file.seek(0)
+    return file.read()
+
+
 def _critical_chunks(png):
     """A PNG without its ancillary chunks, whose oddities libpng would print to stderr."""
-    kept, start = [png[:8]], 8
+    yield png[:8]
+    start = 8
     while start < len(png):
         stop = start + 12 + int.from_bytes(png[start : start + 4], "big")
         if png[start + 4 : start + 5].isupper():
-            kept.append(png[start:stop])
+            yield png[start:stop]
         start = stop
-    return b"".join(kept)
+
+
+def _refuse_padding(png, image, name, exactly):
+    """Refuse a PNG file with far more data than pixels: unpacking it could take hours."""
+    data = [chunk[8:-4] for chunk in _critical_chunks(png) if chunk[4:8] == b"IDAT"]
+    excess = sum(map(len, data)) > 2**16 + 9 * (image.width + 1) * image.height
+    if exactly and not excess:  # libpng would print even of one byte too many
+        size = image.height * (1 + 2 * len(image.getbands()) * image.width)
+        unpacked = zlib.decompressobj().decompress(b"".join(data), size + 1)
+        excess = len(unpacked) > size
+    if excess:
+        raise ImageError(f"{name} is damaged: it holds more data than pixels; save it again")
 
 
 def _pillow_pixels(image):

@@ -95,7 +95,9 @@ def _compare_with_text(path, table):
     text = Path(path).read_bytes().decode("utf-8-sig")
     header, *rows = csv.reader(io.StringIO(text, newline=""))
     rows = [row for row in rows if any(cell.strip() for cell in row)]
-    places = {" ".join(cell.split()).split(" (")[0].split(" [")[0]: i for i, cell in enumerate(header)}
+    places = {
+        " ".join(cell.split()).split(" (")[0].split(" [")[0]: i for i, cell in enumerate(header)
+    }
     assert len(rows) == len(table.names)
     for i, row in enumerate(rows):
         for symbol, values in table.composition.items():

@@ -148,7 +148,9 @@ def _false_tag(content, index, field, number):
         return content
     (count,) = struct.unpack_from(order + "H", content, start)
     place = start + 2 + 12 * (index % (count or 1)) + {"t": 2, "n": 4, "v": 8}[field]
-    new = struct.pack(order + ("H" if field == "t" else "I"), number % 2 ** (16 if field == "t" else 32))
+    new = struct.pack(
+        order + ("H" if field == "t" else "I"), number % 2 ** (16 if field == "t" else 32)
+    )
     return content[:place] + new + content[place + len(new) :]
 
 
@@ -171,10 +173,7 @@ def image_child(tmp_path_factory):
 
 
 def test_images(image_child):
-    whole = {
-        name: image_child.read(name[-4:], content)
-        for name, content in IMAGES.items()
-    }
+    whole = {name: image_child.read(name[-4:], content) for name, content in IMAGES.items()}
     print({n: w for n, w in whole.items() if not isinstance(w, str)})
     counts = {"read": 0, "refused": 0}
 
@@ -187,7 +186,9 @@ def test_images(image_child):
         found = image_child.read(name[-4:], content)
         counts["read" if isinstance(found, str) else "refused"] += 1
         kinds = {kind for kind, *_ in damage}
-        if isinstance(found, str) and (kinds == {"cut"} or (name.endswith("png") and not mend and "splice" not in kinds)):
+        if isinstance(found, str) and (
+            kinds == {"cut"} or (name.endswith("png") and not mend and "splice" not in kinds)
+        ):
             assert found == whole[name], "part of the image is lost, and nobody says so"
 
     run()
