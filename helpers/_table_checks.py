@@ -172,9 +172,10 @@ def read_hardness(body, columns, problems):
             len(found) == 2
             and abs(math.log(found[columns.hv]) - math.log(found[columns.gpa])) > TOLERANCE
         ):
+            converted_hv = label(format(found[columns.gpa], ".1f"))
             problems["two hardness values that contradict each other"].append(
                 f"row {number} ({label(row[columns.name])}): {label(row[columns.gpa])} GPa is "
-                f"{label(f"{found[columns.gpa]:.1f}")} kgf/mm2, not {label(row[columns.hv])}"
+                f"{converted_hv} kgf/mm2, not {label(row[columns.hv])}"
             )
         hardness.append(next(iter(found.values()), math.nan))
         converted.append(columns.hv not in found)
