@@ -12,10 +12,11 @@ import faulthandler
 import multiprocessing
 import os
 import sys
-import tempfile
 import traceback
 import warnings
 from pathlib import Path
+
+import psutil
 
 MEMORY = 2**29  # bytes that a case may take beyond what the child holds when it starts
 SECONDS = 20  # for one case; all take milliseconds, but the machine may be busy
@@ -133,12 +134,12 @@ def _limit_memory():
     with contextlib.suppress(ImportError):  # not on Windows
         import resource
 
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        used = psutil.Process().memory_info().vms
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
 
 
 def _is_forbidden(event, args):
     if event == "open":
-        path, mode, flags = args
+        _path, mode, flags = args
         return bool((flags or 0) & WRITING) or any(c in (mode or "") for c in "wax+")
     return event in FORBIDDEN

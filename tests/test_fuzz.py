@@ -1,12 +1,10 @@
 """The readers on damaged files: thousands of them, always the same ones.
 
-hypothesis draws the damage here and shrinks it; a child process reads the file. A failure prints the
-call that reproduces it.
+hypothesis draws the damage here and shrinks it; a child process reads the file, so that a decoder
+which crashes, hangs or takes all memory is seen. A failure prints the call that reproduces it.
 """
 
-import hashlib
 import io
-import os
 import struct
 import zlib
 
@@ -15,181 +13,161 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from fuzz_images import DAMAGE, IMAGES, damaged, with_true_checksums
+from fuzz_tables import LAYOUT, ROWS, TABLE, rebuilt, table_bytes, workbook
 from fuzzing import Child
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from test_images import chunk, png_header
 
-N_IMAGES = int(os.environ.get("FUZZ_IMAGES", 10_000))
-N_TABLES = int(os.environ.get("FUZZ_TABLES", 1_000))  # of each kind
-SETTINGS = {
+N_IMAGES, N_TABLES = 10_000, 1_000  # tables: of each kind
+always = {
     "derandomize": True,
     "database": None,
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
     "print_blob": True,
 }
-RNG = np.random.default_rng(0)
-GREY, RGB = RNG.integers(0, 256, (7, 9), np.uint8), RNG.integers(0, 256, (7, 9, 3), np.uint8)
-GREY16, RGB16 = (a.astype(np.uint16) * 257 for a in (GREY, RGB))
-WIDE = RNG.integers(0, 256, (20, 33), np.uint8)
+pytestmark = pytest.mark.slow
 
 
-def _pillow(array, kind, mode=None, **options):
-    image = Image.fromarray(array)
-    file = io.BytesIO()
-    (image.convert(mode) if mode else image).save(file, kind, **options)
-    return file.getvalue()
-
-
-def _tiff(array, **options):
-    file = io.BytesIO()
-    tifffile.imwrite(file, array, metadata=None, software=False, **options)
-    return file.getvalue()
-
-
-def _exif(orientation=6):
-    exif = Image.Exif()
-    exif[274] = orientation
-    return exif
-
-
-IMAGES = {
-    "grey.png": _pillow(GREY, "PNG"),
-    "colour.png": _pillow(RGB, "PNG", exif=_exif()),
-    "grey16.png": _pillow(GREY16, "PNG"),
-    "colour16.png": imagecodecs.png_encode(RGB16),
-    "palette.png": _pillow(RGB, "PNG", "P", transparency=1),
-    "bits.png": _pillow(GREY > 127, "PNG"),
-    "grey.jpg": _pillow(GREY, "JPEG", optimize=True),
-    "colour.jpg": _pillow(RGB, "JPEG", exif=_exif(), optimize=True),
-    "progressive.jpg": _pillow(RGB, "JPEG", progressive=True),
-    "plain.tif": _tiff(GREY),
-    "colour.tif": _tiff(RGB),
-    "grey16.tif": _tiff(GREY16, byteorder=">", rowsperstrip=3),
-    "float.tif": _tiff((GREY / 255).astype(np.float32)),
-    "lzw.tif": _tiff(RGB16, compression="lzw", rowsperstrip=3),
-    "deflate.tif": _tiff(GREY16, compression="deflate", predictor=True),
-    "packbits.tif": _tiff(GREY, compression="packbits"),
-    "zstd.tif": _tiff((GREY / 255).astype(np.float32), compression="zstd", predictor=True),
-    "jpeg.tif": _tiff(RGB, photometric="rgb", compression="jpeg"),
-    "tiles.tif": _tiff(WIDE, tile=(16, 16)),
-    "tiles_lzw.tif": _tiff(WIDE, tile=(16, 16), compression="lzw"),
-    "planes.tif": _tiff(RGB.transpose(2, 0, 1).copy(), photometric="rgb", planarconfig="separate"),
-    "big.tif": _tiff(GREY, bigtiff=True),
-    "bits12.tif": _tiff(GREY16 // 16, bitspersample=12),
-    "group4.tif": _pillow(GREY > 127, "TIFF", compression="group4"),
-    "palette.tif": _tiff(GREY, photometric="palette", colormap=np.arange(768, dtype=np.uint16)
-                         .reshape(3, 256)),
-    "pages.tif": _tiff(np.stack([GREY, GREY]), photometric="minisblack"),
-    "white.tif": _tiff(GREY, photometric="miniswhite"),
-    "grey.bmp": _pillow(GREY, "BMP"),
-    "colour.bmp": _pillow(RGB, "BMP"),
-    "palette.gif": _pillow(RGB, "GIF"),
-    "lossless.webp": _pillow(RGB, "WEBP", lossless=True, exif=_exif()),
-    "colour.ppm": _pillow(RGB, "PPM"),
-    "colour.jp2": _pillow(WIDE, "JPEG2000"),
-}  # fmt: skip
-NUMBERS = [0, 1, 2, 3, 7, 127, 128, 255, 256, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1,
-           2**63, 2**64 - 1]  # fmt: skip
-PLACE = st.integers(0, 2**16 - 1)  # taken modulo the length
-BYTES = st.one_of(
-    st.tuples(st.just("byte"), PLACE, st.integers(0, 255)),
-    st.tuples(st.just("flip"), PLACE, st.integers(0, 7)),
-    st.tuples(st.just("cut"), PLACE),
-    st.tuples(st.just("insert"), PLACE, st.binary(min_size=1, max_size=12)),
-    st.tuples(st.just("delete"), PLACE, st.integers(1, 40)),
-    st.tuples(st.just("repeat"), PLACE, st.integers(1, 40), st.integers(1, 30)),
-    st.tuples(st.just("number"), PLACE, st.sampled_from(NUMBERS), st.sampled_from("HIQ"),
-              st.sampled_from("<>")),
-    st.tuples(st.just("splice"), PLACE, st.sampled_from(sorted(IMAGES)), PLACE),
-    st.tuples(st.just("tag"), st.integers(0, 19), st.sampled_from("tnv"),
-              st.sampled_from(NUMBERS) | st.integers(0, 400)),
-)  # fmt: skip
-DAMAGE = st.lists(BYTES, min_size=1, max_size=4)
-
-
-def damaged(content, damage, others=IMAGES):
-    """The bytes after each kind of damage in turn."""
-    for kind, *how in damage:
-        if kind == "tag":
-            content = _false_tag(content, *how)
-            continue
-        place = how[0] % (len(content) or 1)
-        head, tail = content[:place], content[place:]
-        if kind == "byte":
-            content = head + bytes([how[1]]) + tail[1:]
-        elif kind == "flip":
-            content = head + bytes(b ^ 1 << how[1] for b in tail[:1]) + tail[1:]
-        elif kind == "cut":
-            content = head
-        elif kind == "insert":
-            content = head + how[1] + tail
-        elif kind == "delete":
-            content = head + tail[how[1] :]
-        elif kind == "repeat":
-            content = head + tail[: how[1]] * how[2] + tail
-        elif kind == "number":
-            number = struct.pack(how[3] + how[2], how[1] % 2 ** (8 * struct.calcsize(how[2])))
-            content = head + number + tail[len(number) :]
-        elif kind == "splice":
-            other = others[how[1]]
-            content = head + other[how[2] % len(other) :]
-    return content
-
-
-def _false_tag(content, index, field, number):
-    """Another type, count or value in an entry of the first directory of a TIFF file."""
-    if content[:4] not in (b"II*\0", b"MM\0*") or len(content) < 8:
-        return content
-    order = "<" if content[:1] == b"I" else ">"
-    (start,) = struct.unpack_from(order + "I", content, 4)
-    if start + 2 > len(content):
-        return content
-    (count,) = struct.unpack_from(order + "H", content, start)
-    place = start + 2 + 12 * (index % (count or 1)) + {"t": 2, "n": 4, "v": 8}[field]
-    new = struct.pack(
-        order + ("H" if field == "t" else "I"), number % 2 ** (16 if field == "t" else 32)
-    )
-    return content[:place] + new + content[place + len(new) :]
-
-
-def with_true_checksums(png):
-    """A PNG file whose chunks all state the checksum that they have."""
-    parts, start = [png[:8]], 8
-    while start + 12 <= len(png):
-        length = min(int.from_bytes(png[start : start + 4], "big"), len(png) - start - 12)
-        body = png[start + 4 : start + 8 + length]
-        parts.append(struct.pack(">I", length) + body + struct.pack(">I", zlib.crc32(body)))
-        start += 12 + length
-    return b"".join(parts)
-
-
-@pytest.fixture(scope="module")
-def image_child(tmp_path_factory):
-    child = Child(fuzz_targets.Images, tmp_path_factory.mktemp("images"))
+def _child(target, factory):
+    child = Child(target, factory.mktemp(target.__name__))
     yield child
     child.close()
 
 
-def test_images(image_child):
-    whole = {name: image_child.read(name[-4:], content) for name, content in IMAGES.items()}
-    print({n: w for n, w in whole.items() if not isinstance(w, str)})
-    counts = {"read": 0, "refused": 0}
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    yield from _child(fuzz_targets.Images, tmp_path_factory)
 
-    @settings(max_examples=N_IMAGES, **SETTINGS)
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    yield from _child(fuzz_targets.AlloyTables, tmp_path_factory)
+
+
+def _is_read(answer):
+    return isinstance(answer, str)  # else the type and message of an error
+
+
+def test_damaged_images(images):
+    whole = {name: images.read(name[-4:], content) for name, content in IMAGES.items()}
+    assert [name for name, answer in whole.items() if not _is_read(answer)] == ["pages.tif"]
+    read = []
+
+    @settings(max_examples=N_IMAGES, **always)
     @given(name=st.sampled_from(sorted(IMAGES)), damage=DAMAGE, mend=st.booleans())
-    def run(name, damage, mend):
+    def check(name, damage, mend):
         content = damaged(IMAGES[name], damage)
-        if mend and content.startswith(b"\x89PNG"):
-            content = with_true_checksums(content)
-        found = image_child.read(name[-4:], content)
-        counts["read" if isinstance(found, str) else "refused"] += 1
+        mend &= content.startswith(b"\x89PNG")
+        answer = images.read(name[-4:], with_true_checksums(content) if mend else content)
+        read.append(_is_read(answer))
         kinds = {kind for kind, *_ in damage}
-        if isinstance(found, str) and (
-            kinds == {"cut"} or (name.endswith("png") and not mend and "splice" not in kinds)
-        ):
-            assert found == whole[name], "part of the image is lost, and nobody says so"
+        # A file that is only cut shows it, and the checksums of a PNG show any change.
+        tells = kinds == {"cut"} or (name.endswith("png") and not mend and "splice" not in kinds)
+        if tells and _is_read(answer):
+            assert answer == whole[name], "the pixels are others, and nobody says so"
 
-    run()
-    print(counts)
+    check()
+    assert len(read) >= N_IMAGES
+    assert 0.02 < np.mean(read) < 0.6  # both ways are taken
+
+
+def test_damaged_text_tables(tables):
+    read = []
+
+    @settings(max_examples=N_TABLES, **always)
+    @given(layout=LAYOUT, **TABLE)
+    def check(layout, cells, damage, unit, need_composition):
+        content = table_bytes(".csv", cells, layout, None, damage)
+        read.append(_is_read(tables.read(".csv", content, unit, need_composition)))
+
+    check()
+    assert len(read) >= N_TABLES
+    assert 0.02 < np.mean(read) < 0.6
+
+
+def test_damaged_workbooks(tables):
+    read = []
+
+    @settings(max_examples=N_TABLES, **always)
+    @given(part=st.none() | st.integers(0, 9), **TABLE)
+    def check(part, cells, damage, unit, need_composition):
+        content = table_bytes(".xlsx", cells, None, part, damage)
+        answer = tables.read(".xlsx", content, unit, need_composition)
+        read.append(_is_read(answer))
+        if part is None and damage and _is_read(answer):  # the checksums of the archive tell
+            whole = table_bytes(".xlsx", cells, None, None, [])
+            assert answer == tables.read(".xlsx", whole, unit, need_composition)
+
+    check()
+    assert len(read) >= N_TABLES
+    assert 0.02 < np.mean(read) < 0.6
+
+
+# Files of less than a few MB that would unpack to more than the child may take
+
+
+def _zeros():
+    packer = zlib.compressobj()
+    return b"".join(packer.compress(bytes(10**6)) for _ in range(1000)) + packer.flush()
+
+
+def _png(*header, chunks):
+    return png_header(9, 7, *header) + b"".join(chunk(*c) for c in chunks) + chunk(b"IEND", b"")
+
+
+def _strip(name, content):
+    """A TIFF of 7 x 9 pixels whose one strip holds `content`."""
+    whole = IMAGES[name]
+    with tifffile.TiffFile(io.BytesIO(whole)) as tiff:
+        tags = tiff.pages[0].tags
+        places = tags[273].offset, tags[279].offset
+    changed = bytearray(whole + content)
+    for place, value in zip(places, (len(whole), len(content)), strict=True):
+        struct.pack_into("<HII", changed, place + 2, 4, 1, value)
+    return bytes(changed)
+
+
+def test_images_that_unpack_without_end(images):
+    zeros = _zeros()
+    rest = IMAGES["grey.png"][33:]
+    for expected, suffix, content in [
+        ("more data than pixels", ".png", _png(8, 0, chunks=[(b"IDAT", zeros)])),
+        ("more data than pixels", ".png", _png(16, 2, chunks=[(b"IDAT", zeros)])),
+        ("too large", ".png", png_header(9, 7) + chunk(b"zTXt", b"a\0\0" + zeros) + rest),
+        ("too large", ".png", png_header(9, 7) + chunk(b"iCCP", b"a\0\0" + zeros) + rest),
+        ("cannot be read", ".tif", _strip("deflate.tif", zeros)),
+        ("cannot be read", ".tif", _strip("zstd.tif", imagecodecs.zstd_encode(bytes(10**9)))),
+        ("cannot be read", ".tif", _strip("packbits.tif", b"\x81\x00" * 10**6)),
+    ]:
+        kind, message = images.read(suffix, content)
+        assert kind == "ImageError"
+        assert expected in message
+
+
+def test_a_header_that_promises_gigapixels(images):
+    header = png_header(2**31 - 1, 2**31 - 1) + IMAGES["grey.png"][33:]
+    assert "more than max_pixels" in images.read(".png", header)[1]
+
+
+def _sheet(addition):
+    def add(part):
+        return part.replace(b"</sheetData>", addition + b"</sheetData>")
+
+    return rebuilt(workbook(tuple(map(tuple, ROWS))), "xl/worksheets/sheet1.xml", add)
+
+
+def test_tables_that_unpack_without_end(tables):
+    row = b'<row><c r="XFD%d"><v>1</v></c></row>'
+    for expected, suffix, content in [
+        ("row 6 has more than 1000 columns", ".xlsx",
+         _sheet(b"".join(row % i for i in range(6, 100_000)))),
+        ("more than 1048576 rows", ".xlsx", _sheet(b"<row/>" * 1_100_000)),
+        ("bytes, more than 67108864", ".xlsx", _sheet(bytes(10**8))),
+        ("memory", ".csv", b"a,b\n" + b"\n" * (2**26 - 10)),
+    ]:  # fmt: skip
+        kind, message = tables.read(suffix, content, None, True)
+        assert kind == "TableError"
+        assert expected in message
