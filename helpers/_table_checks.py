@@ -224,6 +224,7 @@ def label(cell):
 
 
 def first_few(items, count=10):
-    """The first items, and how many more there are."""
+    """The first items, the middle of long ones left out, and how many more there are."""
     more = f" and {len(items) - count} more" if len(items) > count else ""
-    return ", ".join(map(str, items[:count])) + more
+    texts = map(str, items[:count])
+    return ", ".join(t if len(t) <= 300 else f"{t[:200]}...{t[-60:]}" for t in texts) + more
