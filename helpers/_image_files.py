@@ -180,12 +180,13 @@ def _read(file):
 
 def _critical_chunks(png):
     """A PNG without its ancillary chunks, whose oddities libpng would print to stderr."""
-    yield png[:8]
+    view = memoryview(png)  # whose parts are no copies
+    yield view[:8]
     start = 8
     while start < len(png):
         stop = start + 12 + int.from_bytes(png[start : start + 4], "big")
         if png[start + 4 : start + 5].isupper():
-            yield png[start:stop]
+            yield view[start:stop]
         start = stop
 
 

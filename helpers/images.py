@@ -62,7 +62,8 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
     ------
     ImageError
         Not an image, damaged or cut short, several images in one file, more than `max_pixels` or
-        than the memory takes, NaN or infinity, values outside their range, a shape or type that is no image.
+        than the memory takes, NaN or infinity, values outside their range, a shape or type that
+        is no image.
     FileNotFoundError
         No such file.
     ValueError
