@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import threading
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +19,8 @@ import tifffile
 from PIL import Image
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAX_PAGES = 1000  # damaged directories may follow each other millions of times
+LARGEST_TILE = 2**24  # numbers, where the image itself is smaller
 JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffile turns to RGB
 
 _lock = threading.Lock()
@@ -76,8 +80,11 @@ def file_image(file, name):
 
 def _tiff(file, name):
     tiff = tifffile.TiffFile(file)
+    pages = list(itertools.islice(tiff.pages, MAX_PAGES + 1))
+    if len(pages) > MAX_PAGES:
+        _refuse_stack(name, f"more than {MAX_PAGES}")
     # Reduced images (bit 0) and masks (bit 2) only accompany the image itself.
-    pages = [page for page in tiff.pages if not page.subfiletype & 0b101] or list(tiff.pages)
+    pages = [page for page in pages if not page.subfiletype & 0b101] or pages
     page = pages[0]
     count = len(pages) * page.imagedepth
     if tiff.is_imagej or tiff.is_stk:  # these put a stack behind a single page
@@ -90,6 +97,12 @@ def _tiff(file, name):
         raise ImageError(
             f"{name} has {samples} channels of kind {getattr(kind, 'name', kind)} "
             "(PhotometricInterpretation): expected grey, palette or RGB; convert it"
+        )
+    # What tifffile does not check: it would leave planes unfilled, or make room for any tile.
+    if page.planarconfig not in (1, 2) or math.prod(page.chunks) > max(page.size, LARGEST_TILE):
+        raise ImageError(
+            f"{name} is damaged: its pixels are said to lie in tiles of {page.chunks}, in the "
+            f"order {page.planarconfig} (PlanarConfiguration); save it again as PNG or TIFF"
         )
 
     def decode():
@@ -133,14 +146,19 @@ def pillow_image(image, name, file=None):
             with _quietpillow_image():
                 image.load()
         elif is_png:
+            content = _read(file)
+            _refuse_padding(content, image, name, deep)
             file.seek(0)
             with _quietpillow_image():
                 Image.open(file).verify()  # checksums, which load() passes over
+        elif image.format == "JPEG2000":
+            content = _read(file)
+            if content.find(b"\xff\xd9", content.find(b"\xff\x93")) < 0:  # end, first data
+                raise ImageError(f"{name} is cut short: tiles may be missing; copy it again")
         image.load()
         if not deep:
             return _pillow_pixels(image)
-        file.seek(0)
-        return imagecodecs.png_decode(_critical_chunks(file.read()))
+        return imagecodecs.png_decode(b"".join(_critical_chunks(content)))
 
     def orientation():
         getexif = image.getexif
@@ -155,15 +173,33 @@ def pillow_image(image, name, file=None):
     return StoredImage(name, image.size[::-1], decode, orientation)
 
 
+def _read(file):
+    file.seek(0)
+    return file.read()
+
+
 def _critical_chunks(png):
     """A PNG without its ancillary chunks, whose oddities libpng would print to stderr."""
-    kept, start = [png[:8]], 8
+    view = memoryview(png)  # whose parts are no copies
+    yield view[:8]
+    start = 8
     while start < len(png):
         stop = start + 12 + int.from_bytes(png[start : start + 4], "big")
         if png[start + 4 : start + 5].isupper():
-            kept.append(png[start:stop])
+            yield view[start:stop]
         start = stop
-    return b"".join(kept)
+
+
+def _refuse_padding(png, image, name, exactly):
+    """Refuse a PNG file with far more data than pixels: unpacking it could take hours."""
+    data = [chunk[8:-4] for chunk in _critical_chunks(png) if chunk[4:8] == b"IDAT"]
+    excess = sum(map(len, data)) > 2**16 + 9 * (image.width + 1) * image.height
+    if exactly and not excess:  # libpng would print even of one byte too many
+        size = image.height * (1 + 2 * len(image.getbands()) * image.width)
+        unpacked = zlib.decompressobj().decompress(b"".join(data), size + 1)
+        excess = len(unpacked) > size
+    if excess:
+        raise ImageError(f"{name} is damaged: it holds more data than pixels; save it again")
 
 
 def _pillow_pixels(image):

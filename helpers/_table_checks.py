@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import math
 import re
+import reprlib
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,11 @@ REMEDIES = {
 }
 
 
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = _brief.maxlong = 60
+shown = _brief.repr  # a cell in a message; there are some that would fill pages
+
+
 class Columns(NamedTuple):
     """Where the columns stand, counted from 0; None: there is none."""
 
@@ -57,26 +63,26 @@ def find_columns(path, header_row, need_composition):
     for i, header in enumerate(headers):
         if not header:
             continue
-        label = f"column {get_column_letter(i + 1)} ({header!r})"
+        place_of = f"column {get_column_letter(i + 1)} ({shown(header)})"
         key = known.get(header.casefold(), header.casefold())
         match = re.fullmatch(r"([A-Za-z]{1,2})\s*(?:[(\[](.*)[)\]])?", header)
         if match and match[1].capitalize() in ELEMENTS:
             key = match[1].capitalize()
             units[key] = _UNIT_NAMES.get(_plain(match[2] or ""))
             if match[1] != key:
-                problems.append(f"{label}: write {key} if it is that element, else rename it")
+                problems.append(f"{place_of}: write {key} if it is that element, else rename it")
             elif match[2] is not None and units[key] is None:
-                problems.append(f"{label}: {match[2]!r} is no unit: expected at.% or wt.%")
-        same[key].append(label)
+                problems.append(f"{place_of}: {shown(match[2])} is no unit: expected at.% or wt.%")
+        same[key].append(place_of)
         place[key] = i
-    problems += [f"{' and '.join(c)}: keep one of them" for c in same.values() if len(c) > 1]
+    problems += [f"{' and '.join(c[:10])}: keep one of them" for c in same.values() if len(c) > 1]
     missing = [] if NAME in place else [repr(NAME)]
     if GPA not in place and HV not in place:
         missing.append(f"{GPA!r} or {HV!r}")
     if need_composition and not units:
         missing.append("an element, such as 'Al (at.%)' (or pass need_composition=False)")
     if missing:
-        found = ", ".join(repr(header) for header in headers if header) or "nothing"
+        found = first_few([shown(header) for header in headers if header], 30) or "nothing"
         problems.append(f"there is no column {', none '.join(missing)}: row 1 holds {found}")
         if len(headers) == 1 and re.search(r"[;\t]", headers[0]):
             problems.append("separate the values by commas")
@@ -141,7 +147,7 @@ def read_names(body, columns, problems):
             problems["no image name"].append(_cell(number, row, columns.name, columns))
         elif name in first:
             kind = "an image name that stands twice"
-            problems[kind].append(f"row {number}: {name!r}, as in row {first[name]}")
+            problems[kind].append(f"row {number}: {shown(name)}, as in row {first[name]}")
         first.setdefault(name, number)
     return list(first)
 
@@ -161,11 +167,15 @@ def read_hardness(body, columns, problems):
                 kind = "hardness that is no positive number"
                 problems[kind].append(_cell(number, row, column, columns))
         if not given:
-            problems["no hardness"].append(f"row {number} ({row[columns.name]})")
-        elif len(found) == 2 and abs(math.log(found[columns.hv] / found[columns.gpa])) > TOLERANCE:
+            problems["no hardness"].append(f"row {number} ({label(row[columns.name])})")
+        elif (
+            len(found) == 2
+            and abs(math.log(found[columns.hv]) - math.log(found[columns.gpa])) > TOLERANCE
+        ):
+            converted_hv = label(format(found[columns.gpa], ".1f"))
             problems["two hardness values that contradict each other"].append(
-                f"row {number} ({row[columns.name]}): {row[columns.gpa]} GPa is "
-                f"{found[columns.gpa]:.1f} kgf/mm2, not {row[columns.hv]}"
+                f"row {number} ({label(row[columns.name])}): {label(row[columns.gpa])} GPa is "
+                f"{converted_hv} kgf/mm2, not {label(row[columns.hv])}"
             )
         hardness.append(next(iter(found.values()), math.nan))
         converted.append(columns.hv not in found)
@@ -202,11 +212,19 @@ def _is_missing(cell):
 
 
 def _cell(number, row, column, columns):
-    place = f"row {number}, column {get_column_letter(column + 1)} ({columns.headers[column]!r})"
-    return f"{place} holds {'nothing' if row[column] is None else repr(row[column])}"
+    place = (
+        f"row {number}, column {get_column_letter(column + 1)} ({shown(columns.headers[column])})"
+    )
+    return f"{place} holds {'nothing' if row[column] is None else shown(row[column])}"
+
+
+def label(cell):
+    """A cell in a message, without quotes."""
+    return shown(str(cell))[1:-1]
 
 
 def first_few(items, count=10):
-    """The first items, and how many more there are."""
+    """The first items, the middle of long ones left out, and how many more there are."""
     more = f" and {len(items) - count} more" if len(items) > count else ""
-    return ", ".join(map(str, items[:count])) + more
+    texts = map(str, items[:count])
+    return ", ".join(t if len(t) <= 300 else f"{t[:200]}...{t[-60:]}" for t in texts) + more

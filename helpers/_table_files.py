@@ -72,6 +72,11 @@ def read_rows(path):
         raise TableError(f"there is no file {path}: check its name and folder") from None
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error}") from error
+    except MemoryError as error:
+        raise TableError(
+            f"{path} takes more memory than there is: this is no table of alloys; save the table "
+            "alone"
+        ) from error
     while rows and not rows[-1]:
         rows.pop()
     too_wide = next((i for i, row in enumerate(rows, 1) if len(row) > MAX_COLUMNS), None)
@@ -98,7 +103,7 @@ def _csv_rows(path, file):
         ) from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        rows = [_trimmed([cell or None for cell in row]) for row in reader]
+        rows = _bounded(path, ([cell or None for cell in row] for row in reader))
     except csv.Error as error:
         raise TableError(
             f"{path} is not comma-separated text near line {reader.line_num} ({error}): check the "
@@ -151,14 +156,21 @@ def _sheet(path, file, data_only):
     if not sheets:
         raise TableError(f"{path} holds no sheet with cells: put the table on the first sheet")
     sheets[0].reset_dimensions()  # what the file states may be wrong, or huge
+    return _bounded(path, sheets[0].iter_rows(values_only=True))
+
+
+def _bounded(path, cells):
+    """The rows without what is empty at their ends, as far as `read_rows` may accept them."""
     rows, filled = [], 0
-    for row in sheets[0].iter_rows(values_only=True):
+    for row in cells:
         rows.append(_trimmed(row))
         filled += bool(rows[-1])
-        if filled > MAX_ROWS or len(rows) > LAST_ROW:
+        if len(rows) > LAST_ROW:
+            raise TableError(
+                f"{path} has more than {LAST_ROW} rows: delete what is below the table"
+            )
+        if filled > MAX_ROWS or len(rows[-1]) > MAX_COLUMNS:
             break  # read_rows says so
-    if len(rows) > LAST_ROW:
-        raise TableError(f"{path} has more than {LAST_ROW} rows: delete what is below the table")
     return rows
 
 

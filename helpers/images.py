@@ -61,8 +61,9 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
     Raises
     ------
     ImageError
-        Not an image, damaged or cut short, several images in one file, more than `max_pixels`,
-        NaN or infinity, values outside their range, a shape or type that is no image.
+        Not an image, damaged or cut short, several images in one file, more than `max_pixels` or
+        than the memory takes, NaN or infinity, values outside their range, a shape or type that
+        is no image.
     FileNotFoundError
         No such file.
     ValueError
@@ -71,7 +72,8 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
     Notes
     -----
     16-bit colour is read in full from PNG and TIFF. Pillow reduces the colours of other formats
-    to 8 bits. Threads may call this at the same time.
+    to 8 bits. JPEG and BMP hold no checksum, so damage inside their pixels may pass unseen.
+    Threads may call this at the same time.
 
     Examples
     --------
@@ -237,8 +239,13 @@ def _opened(source, max_pixels):
             if height * width == 0:
                 raise ImageError(f"{image.name} is empty: expected at least one pixel")
             yield image
-        except (ImageError, MemoryError, NameError):
+        except (ImageError, NameError):
             raise
+        except MemoryError as error:
+            raise ImageError(
+                f"{name} takes more memory than there is: it is damaged, or too large; save it "
+                "again as PNG or TIFF, or crop or shrink it"
+            ) from error
         except Exception as error:  # damaged data makes decoders raise nearly anything
             reason = f"{type(error).__name__}: {error}"
             if isinstance(error, UnidentifiedImageError):

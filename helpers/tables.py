@@ -23,6 +23,7 @@ from helpers._table_checks import (
     find_columns,
     find_unit,
     first_few,
+    label,
     read_composition,
     read_hardness,
     read_names,
@@ -151,7 +152,9 @@ def read_alloy_table(path, composition_unit=None, *, need_composition=True):
     odd = odd_sums(composition) if columns.elements else ()
     if len(odd):
         number = dict(zip(names, body, strict=True))
-        sums = first_few([f"row {number[n]} ({n}): {total:.6g}" for n, total in odd.items()])
+        sums = first_few(
+            [f"row {number[n]} ({label(n)}): {total:.6g}" for n, total in odd.items()]
+        )
         message = (
             f"{path}: {len(odd)} of {len(names)} compositions do not sum to 98 to 102: {sums}"
         )
@@ -180,8 +183,9 @@ def odd_sums(composition, low=98, high=102):
     >>> odd_sums(pd.DataFrame({"Ni": [90, 63.1], "Al": [10, 10]}, ["a", "b"])).to_dict()
     {'b': 73.1}
     """
-    sums = composition.sum(axis=1).round(9)  # 98 as a sum of decimals may be 97.99999999999999
-    return sums[~sums.between(low, high)]
+    with np.errstate(over="ignore"):  # an infinite sum is listed as well
+        sums = composition.sum(axis=1)
+    return sums[~sums.between(low - 1e-9, high + 1e-9)]  # 98 may come to 97.99999999999999
 
 
 def merge_niobium(composition):

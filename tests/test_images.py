@@ -599,6 +599,74 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, function)
             function(source, max_pixels=GREY.size - 1)
 
 
+def overwritten(path, **tags):
+    """A TIFF file whose header says something else."""
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        for name, value in tags.items():
+            tiff.pages[0].tags[name].overwrite(value)
+    return path
+
+
+def test_directories_without_end_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for _ in range(1002):
+            tiff.write(GREY[:1, :1], metadata=None, photometric="minisblack")
+    with pytest.raises(ImageError, match=r"a[.]tif holds more than 1000 images: expected one"):
+        read_image(path)
+
+
+def test_tiles_far_larger_than_the_image_are_refused(tmp_path):
+    path = save_tiff(tmp_path / "a.tif", GREY, tile=(16, 16), compression="lzw")
+    overwritten(path, TileLength=65520, TileWidth=65520)
+    with pytest.raises(ImageError, match=r"a.tif is damaged: .*tiles of \(65520, 65520\)"):
+        read_image(path)
+
+
+def test_planes_in_an_unknown_order_are_refused(tmp_path):
+    path = save_tiff(tmp_path / "a.tif", SMOOTH, photometric="rgb", compression="jpeg")
+    with pytest.raises(ImageError, match="order 351"):  # two planes came as they lay in memory
+        read_image(overwritten(path, PlanarConfiguration=351))
+
+
+def test_jpeg_2000_without_its_tiles_is_refused(tmp_path):
+    path = save(tmp_path / "a.jp2", GREY)
+    content = path.read_bytes()
+    assert read_image(path).shape == SHAPE
+    path.write_bytes(content[: content.index(b"\xff\x93")])  # OpenJPEG would give a grey image
+    with pytest.raises(ImageError, match=r"a[.]jp2 is cut short"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("array, surplus", [(GREY, 10**6), (RGB16, 1)], ids=["8 bits", "16 bits"])
+def test_png_with_more_data_than_pixels_is_refused(tmp_path, capfd, array, surplus):
+    rows = array.astype(array.dtype.newbyteorder(">")).reshape(len(array), -1)
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    noise = np.random.default_rng(0).bytes(surplus)
+    path = tmp_path / "a.png"
+    for added, bad in [(b"", False), (noise, True)]:
+        header = png_header(*SHAPE[::-1], 8 * array.itemsize, 2 if array.ndim == 3 else 0)
+        pixels = chunk(b"IDAT", zlib.compress(data + added))
+        path.write_bytes(header + pixels + chunk(b"IEND", b""))
+        if bad:
+            with pytest.raises(ImageError, match=r"a[.]png is damaged: it holds more data"):
+                read_image(path)
+        else:
+            check(read_image(path), share(array))
+    assert capfd.readouterr().err == ""
+
+
+def test_too_little_memory_names_the_image(tmp_path, monkeypatch):
+    path = save_tiff(tmp_path / "a.tif", GREY)
+
+    def fail(file):
+        raise MemoryError
+
+    monkeypatch.setattr(tifffile, "TiffFile", fail)
+    with pytest.raises(ImageError, match=r"a[.]tif takes more memory than there is"):
+        read_image(path)
+
+
 def test_limit_of_pillow_does_not_matter_and_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # would warn, and fail beyond 20 pixels
     check(read_image(save(tmp_path / "a.png", GREY)), share(GREY))

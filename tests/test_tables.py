@@ -380,6 +380,54 @@ def test_more_rows_than_any_table_of_alloys_has(tmp_path, monkeypatch, path):
     assert "more than 10: this is no table" in error_of(path)
 
 
+def test_rows_that_are_too_wide_or_too_many_are_not_all_read(tmp_path, monkeypatch):
+    rows = b"".join(b'<row><c r="XFD%d"><v>1</v></c></row>' % i for i in range(5, 200_000))
+
+    def wide(xml):
+        return xml.replace(b"</sheetData>", rows + b"</sheetData>")
+
+    path = replace_member(tmp_path / "a.xlsx", SHEET, wide)
+    started = time.perf_counter()  # all of them would take 26 GB
+    assert "row 5 has more than 1000 columns" in error_of(path)
+    assert time.perf_counter() - started < 10
+    monkeypatch.setattr(_table_files, "LAST_ROW", 5)
+    path = tmp_path / "a.csv"
+    path.write_text("Image_Name\n" + 6 * "\n", encoding="utf-8")
+    assert "more than 5 rows" in error_of(path)
+
+
+def test_too_little_memory_names_the_table(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.csv", [HEADER, *ROWS])
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(_table_files.csv, "reader", fail)
+    assert "a.csv takes more memory than there is" in error_of(path)
+
+
+@pytest.mark.parametrize("cell", ["A1", "A2", "B2", "C3", "D2"])
+def test_a_cell_that_would_fill_pages_is_shortened_in_messages(path, cell):
+    rows = changed(int(cell[1]), cell[0], 30_000 * "x")
+    rows[1][4] = "no number"
+    told = error_of(path, rows)
+    assert "xxx...xxx" in told or cell == "A2"
+    assert len(told) < 2000
+    rows[1][1] = None
+    assert "row 2 (xxx" in error_of(path, rows) or cell != "A2"
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_extreme_numbers_are_told_and_do_not_overflow(path):
+    rows = changed(2, "B", 1e300)
+    rows[1][2] = 1e-300  # their quotient is below all floats
+    assert "contradict each other (1): row 2 (a)" in error_of(path, rows)
+    rows = changed(2, "D", 1e308)
+    rows[1][4] = 1e308
+    with pytest.warns(CompositionWarning, match=r"row 2 \(a\): inf"):
+        read_alloy_table(write(path, rows))
+
+
 def test_formulas_give_the_value_that_was_stored_or_an_error(tmp_path):
     path = tmp_path / "a.xlsx"
     told = error_of(path, changed(2, "D", "=100-E2"))  # openpyxl stores no value

@@ -1,0 +1,173 @@
+"""The readers on damaged files: thousands of them, always the same ones.
+
+hypothesis draws the damage here and shrinks it; a child process reads the file, so that a decoder
+which crashes, hangs or takes all memory is seen. A failure prints the call that reproduces it.
+"""
+
+import io
+import struct
+import zlib
+
+import fuzz_targets
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from fuzz_images import DAMAGE, IMAGES, damaged, with_true_checksums
+from fuzz_tables import LAYOUT, ROWS, TABLE, rebuilt, table_bytes, workbook
+from fuzzing import Child
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_images import chunk, png_header
+
+N_IMAGES, N_TABLES = 10_000, 1_000  # tables: of each kind
+always = {
+    "derandomize": True,
+    "database": None,
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "print_blob": True,
+}
+pytestmark = pytest.mark.slow
+
+
+def _child(target, factory):
+    child = Child(target, factory.mktemp(target.__name__))
+    yield child
+    child.close()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    yield from _child(fuzz_targets.Images, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    yield from _child(fuzz_targets.AlloyTables, tmp_path_factory)
+
+
+def _is_read(answer):
+    return isinstance(answer, str)  # else the type and message of an error
+
+
+def test_damaged_images(images):
+    whole = {name: images.read(name[-4:], content) for name, content in IMAGES.items()}
+    assert [name for name, answer in whole.items() if not _is_read(answer)] == ["pages.tif"]
+    read = []
+
+    @settings(max_examples=N_IMAGES, **always)
+    @given(name=st.sampled_from(sorted(IMAGES)), damage=DAMAGE, mend=st.booleans())
+    def check(name, damage, mend):
+        content = damaged(IMAGES[name], damage)
+        mend &= content.startswith(b"\x89PNG")
+        answer = images.read(name[-4:], with_true_checksums(content) if mend else content)
+        read.append(_is_read(answer))
+        kinds = {kind for kind, *_ in damage}
+        # A file that is only cut shows it, and the checksums of a PNG show any change.
+        tells = kinds == {"cut"} or (name.endswith("png") and not mend and "splice" not in kinds)
+        if tells and _is_read(answer):
+            assert answer == whole[name], "the pixels are others, and nobody says so"
+
+    check()
+    assert len(read) >= N_IMAGES
+    assert 0.02 < np.mean(read) < 0.6  # both ways are taken
+
+
+def test_damaged_text_tables(tables):
+    read = []
+
+    @settings(max_examples=N_TABLES, **always)
+    @given(layout=LAYOUT, **TABLE)
+    def check(layout, cells, damage, unit, need_composition):
+        content = table_bytes(".csv", cells, layout, None, damage)
+        read.append(_is_read(tables.read(".csv", content, unit, need_composition)))
+
+    check()
+    assert len(read) >= N_TABLES
+    assert 0.02 < np.mean(read) < 0.6
+
+
+def test_damaged_workbooks(tables):
+    read = []
+
+    @settings(max_examples=N_TABLES, **always)
+    @given(part=st.none() | st.integers(0, 9), **TABLE)
+    def check(part, cells, damage, unit, need_composition):
+        content = table_bytes(".xlsx", cells, None, part, damage)
+        answer = tables.read(".xlsx", content, unit, need_composition)
+        read.append(_is_read(answer))
+        if part is None and damage and _is_read(answer):  # the checksums of the archive tell
+            whole = table_bytes(".xlsx", cells, None, None, [])
+            assert answer == tables.read(".xlsx", whole, unit, need_composition)
+
+    check()
+    assert len(read) >= N_TABLES
+    assert 0.02 < np.mean(read) < 0.6
+
+
+# Files of less than a few MB that would unpack to more than the child may take
+
+
+def _zeros():
+    packer = zlib.compressobj()
+    return b"".join(packer.compress(bytes(10**6)) for _ in range(1000)) + packer.flush()
+
+
+def _png(*header, chunks):
+    return png_header(9, 7, *header) + b"".join(chunk(*c) for c in chunks) + chunk(b"IEND", b"")
+
+
+def _strip(name, content):
+    """A TIFF of 7 x 9 pixels whose one strip holds `content`."""
+    whole = IMAGES[name]
+    with tifffile.TiffFile(io.BytesIO(whole)) as tiff:
+        tags = tiff.pages[0].tags
+        places = tags[273].offset, tags[279].offset
+    changed = bytearray(whole + content)
+    for place, value in zip(places, (len(whole), len(content)), strict=True):
+        struct.pack_into("<HII", changed, place + 2, 4, 1, value)
+    return bytes(changed)
+
+
+def test_images_that_unpack_without_end(images):
+    zeros = _zeros()
+    rest = IMAGES["grey.png"][33:]
+    for expected, suffix, content in [
+        ("more data than pixels", ".png", _png(8, 0, chunks=[(b"IDAT", zeros)])),
+        ("more data than pixels", ".png", _png(16, 2, chunks=[(b"IDAT", zeros)])),
+        ("too large", ".png", png_header(9, 7) + chunk(b"zTXt", b"a\0\0" + zeros) + rest),
+        ("too large", ".png", png_header(9, 7) + chunk(b"iCCP", b"a\0\0" + zeros) + rest),
+        ("cannot be read", ".tif", _strip("deflate.tif", zeros)),
+        ("cannot be read", ".tif", _strip("zstd.tif", imagecodecs.zstd_encode(bytes(10**9)))),
+        ("cannot be read", ".tif", _strip("packbits.tif", b"\x81\x00" * 10**6)),
+    ]:
+        kind, message = images.read(suffix, content)
+        assert kind == "ImageError"
+        assert expected in message
+
+
+def test_a_header_that_promises_gigapixels(images):
+    header = png_header(2**31 - 1, 2**31 - 1) + IMAGES["grey.png"][33:]
+    assert "more than max_pixels" in images.read(".png", header)[1]
+
+
+def _sheet(addition):
+    def add(part):
+        return part.replace(b"</sheetData>", addition + b"</sheetData>")
+
+    return rebuilt(workbook(tuple(map(tuple, ROWS))), "xl/worksheets/sheet1.xml", add)
+
+
+def test_tables_that_unpack_without_end(tables):
+    row = b'<row><c r="XFD%d"><v>1</v></c></row>'
+    for expected, suffix, content in [
+        ("row 6 has more than 1000 columns", ".xlsx",
+         _sheet(b"".join(row % i for i in range(6, 100_000)))),
+        ("more than 1048576 rows", ".xlsx", _sheet(b"<row/>" * 1_100_000)),
+        ("bytes, more than 67108864", ".xlsx", _sheet(bytes(10**8))),
+        ("memory", ".csv", b"a,b\n" + b"\n" * (2**26 - 10)),
+    ]:  # fmt: skip
+        kind, message = tables.read(suffix, content, None, True)
+        assert kind == "TableError"
+        assert expected in message
