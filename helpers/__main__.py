@@ -1,7 +1,5 @@
 """``python -m helpers`` is the command line ``microprop``."""
 
-import sys
+from helpers.cli import run
 
-from helpers.cli import main
-
-sys.exit(main())
+run()

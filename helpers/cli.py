@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+INTERRUPTED = 130  # as shells count it
+
 app = typer.Typer(
     name="microprop",
     help="Material properties from micrographs: from a folder and a table to predictions.",
@@ -197,13 +199,13 @@ def main(arguments=None):
         arguments = sys.argv[1:]
     warnings.showwarning = lambda message, *_, **__: print(f"Note: {message}", file=sys.stderr)
     try:
-        return app(arguments, standalone_mode=False) or 0
-    except typer.Abort:
+        code = app(arguments, standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        return code
+    except typer.Abort:  # of a question
         print("Stopped: nothing was done.", file=sys.stderr)
-        return 130
-    except KeyboardInterrupt:
-        print("Interrupted: the same command goes on from here.", file=sys.stderr)
-        return 130
+        return 1
     except (ValueError, OSError, DownloadError) as error:
         if not _is_told(error):
             raise
@@ -225,5 +227,6 @@ def _is_told(error):
     return isinstance(error, OSError) or raised_in == Path(__file__).parent
 
 
-if __name__ == "__main__":
+def run():
+    """Entry point of the installed command."""
     sys.exit(main())

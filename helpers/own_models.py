@@ -17,7 +17,7 @@ from sklearn.svm import SVR
 from helpers._table_checks import first_few
 from helpers.audit import Audit, audit
 from helpers.conformal import half_width
-from helpers.cross_validation import MOST_COMPONENTS, nested_cv
+from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.feature_tables import sample_matrix
 from helpers.metrics import mape
 from helpers.scoring import N_FOLDS, PAPER_SEED
@@ -145,12 +145,14 @@ def fit_property(
         X, y, groups, kind, composition=composition, seeds=seeds, shares=shares,
         level=LEVEL, store=False, progress=progress, **folds,
     )  # fmt: skip
-    nested = nested_cv(X, y, kind, groups, n_jobs=1, seed=PAPER_SEED, **folds)
+    most = min(MOST_COMPONENTS[kind], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
+    options = folds | {"seed": PAPER_SEED, "max_components": most}
+    nested = nested_cv(X, y, kind, groups, n_jobs=1, **options)
     table = pd.DataFrame({"sample": kept, "measured": y, "predicted": nested.y_pred})
     table["fold"] = nested.fold
     if groups is not None:
         table["group"] = groups
-    pipeline = _final(X, y, kind, groups, folds["inner"])
+    pipeline = _final(X, y, kind, groups, folds["inner"], most)
     scores = _whitened(pipeline, X)
     nearest = NearestNeighbors(n_neighbors=2).fit(scores).kneighbors(scores)[0][:, 1]
     half = half_width(y - nested.y_pred, LEVEL)
@@ -181,14 +183,19 @@ def choose_folds(n, groups):
     return {"outer": outer, "inner": min(N_INNER, count - -(-count // outer))}
 
 
-def _final(X, y, kind, groups, inner):
+def _smallest_part(n, groups, folds):
+    """Samples that the inner models of nested cross-validation are fitted to, at least."""
+    tried = nested_folds(np.zeros((n, 1)), groups=groups, max_components=1, n_jobs=1, **folds)
+    return min(len(split.train) for parts in tried.inner for split in parts)
+
+
+def _final(X, y, kind, groups, inner, most):
     """The pipeline fitted to all samples, its number of components by cross-validation."""
     model = {"lr": LinearRegression(), "pr": _polynomial(), "svr": SVR(kernel="linear")}[kind]
     splitter = KFold(inner, shuffle=True, random_state=PAPER_SEED)
     if groups is not None:
         splitter = GroupKFold(inner, shuffle=True, random_state=PAPER_SEED)
     splits = list(splitter.split(X, y, groups))
-    most = min(MOST_COMPONENTS[kind], X.shape[1], min(len(train) for train, _ in splits) - 1)
     pipeline = make_pipeline(PCA(svd_solver="full"), model)
     search = GridSearchCV(
         pipeline, {"pca__n_components": list(range(1, most + 1))},
