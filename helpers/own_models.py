@@ -133,7 +133,7 @@ def fit_property(
         )
     groups = None
     if properties.groups is not None:
-        groups = properties.groups.loc[kept].to_numpy(str)
+        groups = np.array([str(g) for g in properties.groups.loc[kept]])
     folds = choose_folds(len(y), groups)
     composition = None
     if properties.composition is not None:
