@@ -143,6 +143,19 @@ def predict(
     _show(result, as_json)
 
 
+@app.command(epilog="Example: microprop report model/ features.parquet --out report.html")
+def report(
+    model: Annotated[Path, typer.Argument(help="Folder from `microprop fit`.")],
+    features: Annotated[Path, typer.Argument(help="The feature table that it was fitted to.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    as_json: Json = False,
+):
+    """The chapter on your own micrographs with your data, as one page."""
+    from helpers.report import write_report
+
+    _show(write_report(model, features, out), as_json)
+
+
 @app.command(epilog="Example: microprop doctor")
 def doctor(as_json: Json = False):
     """What is installed and cached here, and what to do about what is not."""

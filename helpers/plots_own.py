@@ -96,8 +96,8 @@ def framed(chart, alt_text, height=400):
     page = chart.to_html(inline=True, embed_options={"actions": False})
     label = html.escape(alt_text, quote=True)
     return HTML(
-        f'<div><iframe srcdoc="{html.escape(page, quote=True)}" title="{label}" aria-label="{label}" '
-        f'style="width:100%;height:{height}px;border:0"></iframe></div>'
+        f'<div><iframe srcdoc="{html.escape(page, quote=True)}" title="{label}" '
+        f'aria-label="{label}" style="width:100%;height:{height}px;border:0"></iframe></div>'
     )
 
 

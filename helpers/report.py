@@ -92,7 +92,20 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
             embed_images=True, **dict.fromkeys(NO_SCRIPTS, ""),
         )  # fmt: skip
-        page, _ = exporter.from_filename(str(executed))
+        page, _ = exporter.from_notebook_node(_with_alt_text(executed))
     with atomic_write(out) as file:
         file.write(page.encode())
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
+
+
+def _with_alt_text(path):
+    """An executed notebook whose images carry the alt text that the site gives them."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        text = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+        for output in cell.get("outputs", ()) if text else ():
+            if "image/png" in output.get("data", {}):
+                output.metadata["image/png"] = {"alt": text}
+    return notebook
