@@ -1,0 +1,5 @@
+"""``python -m helpers`` is the command line ``microprop``."""
+
+from helpers.cli import run
+
+run()

@@ -1,0 +1,90 @@
+"""What to cite for what was used: the book, the paper that it rebuilds, encoders and methods."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from helpers.downloads import ROOT, registry
+from helpers.feature_tables import read_feature_table
+from helpers.model_files import MODEL, load_model
+
+BIBLIOGRAPHY = ROOT / "pages" / "references.bib"
+ALWAYS = ("microprop", "whitman2025")
+OF_MODELS = ("vovk2015",)  # prediction intervals
+
+
+def references(used=()):
+    """References of what features and models were made with.
+
+    Parameters
+    ----------
+    used : sequence of path-like
+        Feature tables and model folders. None of them: the book and its paper alone.
+
+    Returns
+    -------
+    list of dict
+        ``key``, ``text`` (one line) and ``bibtex``.
+
+    Raises
+    ------
+    ValueError
+        Something that is neither; an encoder of the user's own, which has no reference here, is
+        told as a text without BibTeX.
+
+    Examples
+    --------
+    >>> [entry["key"] for entry in references()]
+    ['microprop', 'whitman2025']
+    """
+    keys, own = list(ALWAYS), []
+    for path in map(Path, used):
+        if (path / MODEL).is_file():
+            facts = load_model(path).features
+            keys += OF_MODELS
+        else:
+            facts = read_feature_table(path).facts
+        entry = registry().get(f"encoders/{facts['encoder']}")
+        keys += [entry["citation"]] if entry else []
+        own += [] if entry else [facts["encoder"]]
+    known = read_bibliography()
+    found = [
+        {"key": k, "text": as_text(known[k]), "bibtex": known[k]} for k in dict.fromkeys(keys)
+    ]
+    for name in dict.fromkeys(own):
+        text = f"{name}: a network of your own; cite its source and the data it was trained on."
+        found.append({"key": name, "text": text, "bibtex": f"% {text}"})
+    return found
+
+
+def read_bibliography(path=BIBLIOGRAPHY):
+    """BibTeX entries of the book by key."""
+    entries = re.split(r"(?m)^(?=@)", Path(path).read_text(encoding="utf-8"))[1:]
+    return {re.match(r"@\w+\{([^,]+),", entry)[1]: entry.strip() for entry in entries}
+
+
+def as_text(entry):
+    """One line from a BibTeX entry: authors, title, where, year, DOI.
+
+    Examples
+    --------
+    >>> as_text(read_bibliography()["whitman2025"]).startswith("Whitman")
+    True
+    """
+    fields = dict(re.findall(r"(\w+)\s*=\s*\{(.*)\},?\s*$", entry, re.M))
+    plain = {
+        k: re.sub(r"[{}]|\\(?=[&%])", "", v).replace("---", "-").replace("--", "-")
+        for k, v in fields.items()
+    }
+    where = (
+        plain.get("journal")
+        or plain.get("booktitle")
+        or plain.get("publisher")
+        or plain.get("howpublished")
+    )
+    volume = " ".join(filter(None, (where, plain.get("volume"))))
+    doi = plain.get("doi") and f"doi:{plain['doi']}"
+    link = doi or plain.get("url") or (plain.get("eprint") and f"arXiv:{plain['eprint']}")
+    parts = (plain.get("author"), plain.get("title"), volume, plain.get("year"), link)
+    return ". ".join(filter(None, parts)) + "."

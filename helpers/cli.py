@@ -1,0 +1,245 @@
+"""The command line ``microprop``: each command is a call of a helper that can be used from Python.
+
+Exit codes: 0 done; 1 something is wrong with the input, and the message says what; 2 the command
+itself is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+INTERRUPTED = 130  # as shells count it
+
+app = typer.Typer(
+    name="microprop",
+    help="Material properties from micrographs: from a folder and a table to predictions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Source = Annotated[
+    str, typer.Argument(help="Folder, pattern in quotes, or table of paths (csv, xlsx, parquet).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ImageColumn = Annotated[str, typer.Option(help="Column of a table: path of each image.")]
+SampleColumn = Annotated[
+    str | None, typer.Option(help="Column of a table: the sample that each image shows.")
+]
+
+
+def _show(result, as_json):
+    """Print what a command found: lines for people, or one JSON object."""
+    if as_json:
+        print(json.dumps(result, indent=1, default=str))
+        return
+    for key, value in result.items():
+        text = "\n  ".join(["", *map(str, value)]) if isinstance(value, list) else value
+        if value not in (None, [], {}):
+            print(f"{key}: {text}")
+
+
+@app.command(epilog="Example: microprop extract scans/ --out features.parquet --crop-bottom 8%")
+def extract(
+    images: Source,
+    out: Annotated[Path, typer.Option(help="File to write, ends in .parquet.")],
+    encoder: Annotated[
+        str, typer.Option(help="Name, see `microprop doctor`, or folder.")
+    ] = "microvit",
+    image_column: ImageColumn = "image",
+    sample_column: SampleColumn = None,
+    crop_bottom: Annotated[
+        str | None, typer.Option(help="Rows to cut below: pixels or a share, 60 or 8%.")
+    ] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(help="Bring all images to this pixel size [micrometres].")
+    ] = None,
+    pipeline: Annotated[str, typer.Option(help="micrograph or section.")] = "micrograph",
+    normalize: Annotated[str, typer.Option(help="none (as the paper) or encoder.")] = "none",
+    on_error: Annotated[str, typer.Option(help="Bad images: raise or skip.")] = "raise",
+    as_json: Json = False,
+):
+    """Features of images by a frozen network, kept in a file."""
+    from helpers.feature_tables import check_ending, extract_table, write_feature_table
+
+    check_ending(out)
+    found = extract_table(
+        images, encoder, image_column=image_column, sample_column=sample_column,
+        crop_bottom=crop_bottom, target_um=pixel_size_um, pipeline=pipeline,
+        normalize=normalize, on_error=on_error, progress=not as_json,
+    )  # fmt: skip
+    write_feature_table(out, found)
+    n, d = found.features.shape
+    result = {"file": str(out), "encoder": found.facts["title"], "images": n, "features": d}
+    result |= {"samples": found.table["sample"].nunique(), "skipped": found.facts["skipped"]}
+    _show(result, as_json)
+
+
+@app.command(
+    epilog="Example: microprop fit features.parquet alloys.xlsx --property hardness "
+    "--groups source --out model/"
+)
+def fit(
+    features: Annotated[Path, typer.Argument(help="From `microprop extract`.")],
+    table: Annotated[Path, typer.Argument(help="Properties: csv or xlsx, a row a sample.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    properties: Annotated[
+        list[str] | None, typer.Option("--property", help="Column to predict; may be repeated.")
+    ] = None,
+    sample_column: Annotated[
+        str, typer.Option(help="Column with the name of each sample.")
+    ] = "sample",
+    groups: Annotated[
+        str | None, typer.Option(help="Column with the source of each sample: heat, lab, paper.")
+    ] = None,
+    composition_unit: Annotated[
+        str | None, typer.Option(help="at.% or wt.%, where the headings do not say it.")
+    ] = None,
+    aggregate: Annotated[str, typer.Option(help="Images of a sample: mean or concat.")] = "mean",
+    model: Annotated[str, typer.Option(help="lr, pr or svr.")] = "lr",
+    as_json: Json = False,
+):
+    """A model of each property, with honest validation: the audit of the book."""
+    from helpers.own_study import fit_models
+
+    if groups is None:
+        print(
+            "No --groups: samples are taken as independent. If several come from one heat, "
+            "laboratory or paper, name that column, or the scores will flatter.",
+            file=sys.stderr,
+        )
+    result = fit_models(
+        features, table, out, properties=properties, sample_column=sample_column,
+        group_column=groups, composition_unit=composition_unit, aggregate=aggregate, kind=model,
+        progress=not as_json,
+    )  # fmt: skip
+    _show(result, as_json)
+
+
+@app.command(epilog="Example: microprop predict model/ new_scans/ --out predictions.csv")
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder from `microprop fit`.")],
+    images: Annotated[str, typer.Argument(help="Images as in `extract`, or a feature table.")],
+    out: Annotated[Path, typer.Option(help="CSV file to write.")],
+    image_column: ImageColumn = "image",
+    sample_column: SampleColumn = None,
+    on_error: Annotated[str, typer.Option(help="Bad images: raise or skip.")] = "raise",
+    as_json: Json = False,
+):
+    """Predictions with 90 % intervals; flags images unlike those that the model was fitted to."""
+    from helpers.own_study import predict_table
+
+    result = predict_table(
+        model, images, out, image_column=image_column, sample_column=sample_column,
+        on_error=on_error, progress=not as_json,
+    )  # fmt: skip
+    _show(result, as_json)
+
+
+@app.command(epilog="Example: microprop report model/ features.parquet --out report.html")
+def report(
+    model: Annotated[Path, typer.Argument(help="Folder from `microprop fit`.")],
+    features: Annotated[Path, typer.Argument(help="The feature table that it was fitted to.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    as_json: Json = False,
+):
+    """The chapter on your own micrographs with your data, as one page."""
+    from helpers.report import write_report
+
+    _show(write_report(model, features, out), as_json)
+
+
+@app.command(epilog="Example: microprop doctor")
+def doctor(as_json: Json = False):
+    """What is installed and cached here, and what to do about what is not."""
+    from helpers.doctor import diagnose
+
+    rows = diagnose()
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(f"{row['what']:34}{row['state']}" + f"\n{'':34}-> {row['do']}" * bool(row["do"]))
+
+
+@app.command(epilog="Example: microprop fetch dinov2-s14")
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Encoders or data, see `microprop doctor`.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the download.")] = False,
+    as_json: Json = False,
+):
+    """Download weights or data; shows the sizes first."""
+    from helpers.doctor import fetch_all, in_words, sizes
+
+    wanted = sizes(names)
+    for name, (size, here) in wanted.items():
+        print(f"{name:34}{in_words(size, here)}", file=sys.stderr)
+    if not yes and not all(here for _, here in wanted.values()):
+        typer.confirm("Download what is not here?", abort=True, err=True)
+    _show(fetch_all(names), as_json)
+
+
+@app.command(epilog="Example: microprop cite features.parquet --bibtex")
+def cite(
+    used: Annotated[
+        list[Path] | None, typer.Argument(help="Feature tables or models; none: the book alone.")
+    ] = None,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="As BibTeX.")] = False,
+    as_json: Json = False,
+):
+    """References of what was used: encoder, methods, paper, this book."""
+    from helpers.citations import references
+
+    found = references(used or [])
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print("\n\n".join(entry["bibtex" if bibtex else "text"] for entry in found))
+
+
+def main(arguments=None):
+    """Run the command line; gives the exit code."""
+    from helpers.downloads import DownloadError
+
+    if arguments is None:
+        arguments = sys.argv[1:]
+    warnings.showwarning = lambda message, *_, **__: print(f"Note: {message}", file=sys.stderr)
+    try:
+        code = app(arguments, standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        return code
+    except typer.Abort:  # of a question
+        print("Stopped: nothing was done.", file=sys.stderr)
+        return 1
+    except (ValueError, OSError, DownloadError) as error:
+        if not _is_told(error):
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not hasattr(error, "show"):  # what typer has to say about the command
+            raise
+        error.show()
+        return error.exit_code
+
+
+def _is_told(error):
+    """Whether an error is a helper's own message, and not a slip inside one or a library."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = Path(trace.tb_frame.f_code.co_filename).parent
+    return isinstance(error, OSError) or raised_in == Path(__file__).parent
+
+
+def run():
+    """Entry point of the installed command."""
+    sys.exit(main())

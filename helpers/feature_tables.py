@@ -1,0 +1,273 @@
+"""Features of a user's images as a parquet file: a row an image, and what computed them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from helpers._files import atomic_write
+from helpers._table_checks import first_few
+from helpers._table_files import TableError
+from helpers.encoders import Encoder, load_encoder
+from helpers.features import extract
+from helpers.image_lists import list_samples
+from helpers.images import image_size
+from helpers.pixel_size import prepare_images
+from helpers.reduction import aggregate_sections
+
+KEY = b"microprop"  # of the JSON in the file's metadata
+COLUMNS = ("image", "sample", "height", "width", "pixel_size_um")
+# What must be the same for features to be comparable.
+MUST_AGREE = (
+    "fingerprint", "weights", "pooling", "interpolation", "pipeline", "normalize", "mean_std",
+    "input", "value_range", "crop_bottom", "target_um",
+)  # fmt: skip
+
+
+class FeatureTable(NamedTuple):
+    """Features of images.
+
+    `table` (DataFrame): ``image``, ``sample``, ``height`` and ``width`` [pixels, as stored],
+    ``pixel_size_um`` [micrometres, NaN where not stated]. `features` (n, d) float32. `facts`:
+    provenance of `helpers.features.extract`, with ``crop_bottom``, ``target_um`` and ``skipped``
+    (image: reason).
+    """
+
+    table: pd.DataFrame
+    features: np.ndarray
+    facts: dict
+
+
+def write_feature_table(path, found):
+    """Write a feature table, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.parquet`` file.
+    found : FeatureTable
+
+    Raises
+    ------
+    ValueError
+        Another ending.
+    OSError
+        The file cannot be written.
+    """
+    check_ending(path)
+    with atomic_write(path) as file:
+        pq.write_table(to_arrow(found), file)
+
+
+def check_ending(path):
+    """Raise a ValueError if a path does not end in ``.parquet``."""
+    if Path(path).suffix.lower() != ".parquet":
+        raise ValueError(f"{path}: expected a file name that ends in .parquet")
+
+
+def to_arrow(found):
+    """A feature table as a `pyarrow.Table`."""
+    values = pa.array(np.ascontiguousarray(found.features, np.float32).ravel())
+    table = found.table
+    arrays = [pa.array(table[c].astype(str), pa.string()) for c in ("image", "sample")]
+    arrays += [pa.array(table[c].astype("int32"), pa.int32()) for c in ("height", "width")]
+    arrays.append(pa.array(table["pixel_size_um"].astype(float), pa.float64(), from_pandas=True))
+    arrays.append(pa.FixedSizeListArray.from_arrays(values, found.features.shape[1]))
+    facts = json.dumps(found.facts, sort_keys=True).encode()
+    return pa.table(arrays, [*COLUMNS, "features"]).replace_schema_metadata({KEY: facts})
+
+
+def read_feature_table(path):
+    """Read a feature table, or a folder of parts of one.
+
+    Parameters
+    ----------
+    path : path-like
+        A file of `write_feature_table`, or a folder of such files with the same facts.
+
+    Returns
+    -------
+    FeatureTable
+        Sorted by image where it is a folder.
+
+    Raises
+    ------
+    TableError
+        No such file; not parquet, damaged, or another kind of table; features that are NaN or
+        of several lengths; an image that stands twice; parts by other encoders.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = pd.DataFrame([["a.png", "a", 4, 4, 0.5]], columns=COLUMNS)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "features.parquet")
+    ...     write_feature_table(path, FeatureTable(table, np.ones((1, 3)), {"encoder": "x"}))
+    ...     read_feature_table(path).features.shape
+    (1, 3)
+    """
+    path = Path(path)
+    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not parts or not parts[0].is_file():
+        raise TableError(f"there is no feature table {path}: `microprop extract` writes one")
+    tables = [_read_part(part) for part in parts]
+    facts = [json.loads(t.schema.metadata[KEY]) for t in tables]
+    for part, other in zip(parts, facts, strict=True):
+        check_comparable(facts[0], other, f"{parts[0].name} and {part.name} in {path}")
+    skipped = {k: v for f in facts for k, v in f.get("skipped", {}).items()}
+    features = np.concatenate([t["features"].combine_chunks().flatten() for t in tables])
+    rows = sum(len(t) for t in tables)
+    table = pd.concat([t.select(list(COLUMNS)).to_pandas() for t in tables], ignore_index=True)
+    table["pixel_size_um"] = table["pixel_size_um"].astype(float)
+    features = features.reshape(rows, -1)
+    if len(parts) > 1:
+        order = table["image"].argsort(kind="stable").to_numpy()
+        table, features = table.iloc[order].reset_index(drop=True), features[order]
+    twice = table["image"][table["image"].duplicated()].tolist()
+    if twice:
+        raise TableError(f"{path}: {len(twice)} images stand twice: {first_few(twice)}")
+    if not np.isfinite(features).all():
+        bad = table["image"][~np.isfinite(features).all(1)].tolist()
+        raise TableError(
+            f"{path}: features of {first_few(bad)} are no numbers: extract them again"
+        )
+    return FeatureTable(table, features, facts[0] | {"skipped": skipped})
+
+
+def _read_part(path):
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        raise TableError(f"{path} cannot be read as parquet ({error}): extract again") from error
+    types = {"image": pa.types.is_string, "sample": pa.types.is_string}
+    types |= {"height": pa.types.is_int32, "width": pa.types.is_int32}
+    types |= {"pixel_size_um": pa.types.is_float64, "features": _is_vectors}
+    schema = table.schema
+    wrong = [
+        n for n, right in types.items() if n not in schema.names or not right(schema.field(n).type)
+    ]
+    if wrong or KEY not in (schema.metadata or {}):
+        raise TableError(
+            f"{path} is no feature table: {first_few(wrong) or 'its metadata'} is missing or of "
+            "another type; `microprop extract` writes one"
+        )
+    nulls = [n for n in types if n != "pixel_size_um" and table[n].null_count]
+    if nulls or not len(table):
+        raise TableError(f"{path}: {first_few(nulls) or 'every column'} is empty: extract again")
+    try:
+        if not isinstance(json.loads(schema.metadata[KEY]), dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        raise TableError(f"{path}: its metadata is damaged ({error}): extract again") from error
+    return table
+
+
+def _is_vectors(kind):
+    return pa.types.is_fixed_size_list(kind) and pa.types.is_float32(kind.value_type)
+
+
+def check_comparable(facts, others, what):
+    """Raise a ValueError if two sets of features were not computed in the same way."""
+    wrong = [k for k in MUST_AGREE if facts.get(k) != others.get(k)]
+    if wrong or facts.get("encoder") != others.get("encoder"):
+        said = "; ".join(
+            f"{k} {facts.get(k)!r} and {others.get(k)!r}" for k in ["encoder", *wrong]
+        )
+        raise ValueError(f"{what} do not go together: {said}. Extract both in the same way")
+
+
+def extract_table(
+    source,
+    encoder="microvit",
+    *,
+    image_column="image",
+    sample_column=None,
+    crop_bottom=None,
+    target_um=None,
+    on_error="raise",
+    **options,
+):
+    """Features of a user's images.
+
+    Parameters
+    ----------
+    source, image_column, sample_column
+        See `helpers.image_lists.list_samples`.
+    encoder : str or path-like or helpers.encoders.Encoder
+        See `helpers.encoders.load_encoder`.
+    crop_bottom, target_um
+        See `helpers.pixel_size.prepare_images`.
+    on_error : str
+        ``"raise"``: name all bad images before anything is computed; ``"skip"``: leave them out.
+    **options
+        Of `helpers.features.extract`.
+
+    Returns
+    -------
+    FeatureTable
+
+    Raises
+    ------
+    ImageError, TableError, ValueError, FileNotFoundError, DownloadError, OSError
+        As the functions above.
+
+    Notes
+    -----
+    Computed features are kept in the store of `helpers.features.extract`, from which an
+    interrupted run goes on.
+    """
+    listed = list_samples(source, image_column=image_column, sample_column=sample_column)
+    files = listed["image"].tolist()
+    images, stated = prepare_images(
+        files, crop_bottom=crop_bottom, target_um=target_um, value_range=options.get("value_range")
+    )
+    encoder = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
+    if any(image is not file for image, file in zip(images, files, strict=True)):
+        options = options | {"value_range": None}  # prepared images are read with it already
+    found = extract(images, encoder, on_error=on_error, **options)
+    kept = [i for i in range(len(files)) if i not in found.skipped]
+    sizes = [image_size(files[i]) for i in kept]
+    table = listed.iloc[kept].reset_index(drop=True)
+    table[["height", "width"]] = np.array(sizes, np.int32)
+    table["pixel_size_um"] = [np.nan if stated[i] is None else stated[i] for i in kept]
+    facts = dict(found.provenance) | {"crop_bottom": crop_bottom, "target_um": target_um}
+    facts["skipped"] = {files[i]: reason for i, reason in found.skipped.items()}
+    return FeatureTable(table, found.features[kept], facts)
+
+
+def sample_matrix(found, aggregate="mean"):
+    """One descriptor a sample, from the features of its images.
+
+    Parameters
+    ----------
+    found : FeatureTable
+    aggregate : str
+        ``"mean"`` or ``"concat"``; see `helpers.reduction.aggregate_sections`.
+
+    Returns
+    -------
+    samples : list of str
+        In the order of their first images.
+    X : ndarray, shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        ``"concat"`` of samples with different numbers of images.
+    """
+    groups = found.table.groupby("sample", sort=False).indices
+    counts = {len(rows) for rows in groups.values()}
+    if aggregate == "concat" and len(counts) > 1:
+        odd = min(groups, key=lambda name: len(groups[name]))
+        raise ValueError(
+            f"samples have {sorted(counts)} images ({odd!r} has {len(groups[odd])}): expected as "
+            "many for each to concatenate them; use aggregate='mean'"
+        )
+    parts = [found.features[rows][None] for rows in groups.values()]
+    return list(groups), np.concatenate([aggregate_sections(p, aggregate) for p in parts])

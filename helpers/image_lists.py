@@ -1,0 +1,188 @@
+"""Which micrographs, and which sample each shows: from a folder, a pattern or a table."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+import pandas as pd
+
+from helpers._table_checks import first_few
+from helpers._table_files import TableError, read_rows
+from helpers.images import SUFFIXES, ImageError, list_images
+
+TABLES = (".csv", ".xlsx", ".parquet")
+
+
+def list_samples(source, *, image_column="image", sample_column=None):
+    """Image files with the sample that each shows.
+
+    Parameters
+    ----------
+    source : path-like or str
+        A folder (its subfolders are not searched); a pattern such as ``"scans/*/*.tif"``; one
+        image; or a table (``.csv``, ``.xlsx``, ``.parquet``) whose paths are relative to its own
+        folder.
+    image_column, sample_column : str
+        Columns of a table: the path of an image, and the name of its sample. Without
+        `sample_column` every image is a sample of its own, named like its file without ending.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``image`` (path) and ``sample``, both str; in the order of the table, else sorted.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        No such folder or table; image files that do not exist, named.
+    TableError
+        A table that cannot be read, lacks a column, or has empty cells in it.
+    ImageError
+        No image at all, or one that stands twice; two files without `sample_column` that would
+        be the same sample.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("b.png", "a.tif"):
+    ...         Path(folder, name).touch()
+    ...     list_samples(folder)["sample"].tolist()
+    ['a', 'b']
+    """
+    path = Path(source)
+    if path.suffix.lower() in TABLES:
+        table = _from_table(path, image_column, sample_column)
+    elif sample_column is not None:
+        raise ValueError(
+            f"sample_column is {sample_column!r}, but {source} is no table: expected a file that "
+            f"ends in {', '.join(TABLES)}"
+        )
+    else:
+        files = _from_pattern(str(source)) if _is_pattern(path) else list_images(path)
+        table = pd.DataFrame({"image": map(str, files), "sample": [f.stem for f in files]})
+    _check(table, sample_column)
+    return table
+
+
+def read_table(path):
+    """Any table as strings and numbers: headings of row 1 as columns, empty cells as None.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.csv``, ``.xlsx`` or ``.parquet``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its index counts as a spreadsheet does: the first row below the headings is 2.
+
+    Raises
+    ------
+    TableError
+        As `helpers._table_files.read_rows`; a heading that stands twice; no rows.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        return _parquet(path)
+    rows = read_rows(path)
+    headers = [
+        " ".join(str(cell).split()) if cell is not None else ""
+        for cell in rows[:1][0:1] and rows[0]
+    ]
+    twice = sorted({h for h in headers if h and headers.count(h) > 1})
+    if twice:
+        raise TableError(f"{path}: {first_few(twice)} stands in several columns: keep one of them")
+    body = {n: row for n, row in enumerate(rows[1:], 2) if row}
+    if not body:
+        raise TableError(f"{path} holds no row below its headings: write one row a sample")
+    table = pd.DataFrame(
+        [[row[i] if i < len(row) else None for i in range(len(headers))] for row in body.values()],
+        index=list(body),
+        columns=headers,
+        dtype=object,
+    )
+    return table[[header for header in headers if header]]
+
+
+def column(table, name, path):
+    """A column of a table as stripped text; a `TableError` names what is there, or empty cells."""
+    if name not in table.columns:
+        found = ", ".join(repr(c) for c in table.columns) or "nothing"
+        raise TableError(f"{path} has no column {name!r}: row 1 holds {found}")
+    values = table[name].map(_text)
+    empty = [f"row {row}" for row in table.index[values == ""]]
+    if empty:
+        raise TableError(f"{path}: {name!r} is empty in {first_few(empty)}: fill it in")
+    return values
+
+
+def _text(cell):
+    """Text of a cell; whole numbers as they are seen in a spreadsheet, without ``.0``."""
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return str(cell).strip()
+
+
+def _parquet(path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise TableError(f"there is no file {path}: check its name")
+    try:
+        table = pq.read_table(path).to_pandas()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise TableError(f"{path} cannot be read as parquet: {error}") from error
+    if not len(table):
+        raise TableError(f"{path} holds no row: write one row an image")
+    table.index = range(2, len(table) + 2)
+    return table.astype(object)
+
+
+def _from_table(path, image_column, sample_column):
+    table = read_table(path)
+    files = [path.parent / name for name in column(table, image_column, path)]
+    missing = [
+        f"row {n} ({f})" for n, f in zip(table.index, files, strict=True) if not f.is_file()
+    ]
+    if missing:
+        raise FileNotFoundError(
+            f"{path} names {len(missing)} images that do not exist: {first_few(missing)}; paths "
+            f"are relative to {path.parent}"
+        )
+    samples = [f.stem for f in files]
+    if sample_column is not None:
+        samples = list(column(table, sample_column, path))
+    return pd.DataFrame({"image": map(str, files), "sample": samples})
+
+
+def _is_pattern(path):
+    return not path.exists() and glob.has_magic(str(path))
+
+
+def _from_pattern(pattern):
+    found = map(Path, glob.glob(pattern, recursive=True))
+    files = sorted(f for f in found if f.suffix.lower() in SUFFIXES and f.is_file())
+    if not files:
+        raise ImageError(
+            f"no image fits {pattern!r}: expected files that end in {', '.join(SUFFIXES)}"
+        )
+    return files
+
+
+def _check(table, sample_column):
+    """Every image once; without named samples every sample once."""
+    twice = table["image"][table["image"].duplicated()].tolist()
+    if twice:
+        raise ImageError(f"{len(twice)} images stand twice: {first_few(twice)}; keep one row each")
+    same = table["sample"][table["sample"].duplicated()].unique().tolist()
+    if same and sample_column is None:
+        raise ImageError(
+            f"several files would be sample {first_few(same)}: give them different names, or pass "
+            "a table with a column that says which sample each image shows"
+        )

@@ -1,0 +1,199 @@
+"""Fitted models as a folder: JSON, safetensors and skops files, no pickle, hashes of all."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import skops.io
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from helpers._files import atomic_write
+from helpers._provenance import versions
+from helpers.audit import Audit
+from helpers.own_models import PropertyModel
+
+FORMAT = 1
+MODEL = "model.json"
+LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops", "torch", "transformers")
+_AUDIT = [field.name for field in dataclasses.fields(Audit) if field.name != "flags"]
+
+
+class OwnModel(NamedTuple):
+    """What a model folder holds.
+
+    `properties` (dict of str to `helpers.own_models.PropertyModel`); `features`, the facts of
+    the feature table that they were fitted to; `aggregate` and `n_images` (images a sample, None
+    where these differ); `versions` of the libraries.
+    """
+
+    properties: dict
+    features: dict
+    aggregate: str
+    n_images: int | None
+    versions: dict
+
+
+class ModelError(ValueError):
+    """A model folder that cannot be used; the message says why and what to do."""
+
+
+def save_model(folder, model):
+    """Write a model folder. One that is there is replaced once all is written.
+
+    Parameters
+    ----------
+    folder : path-like
+        New, or a model folder. Anything else is left alone.
+    model : OwnModel
+
+    Raises
+    ------
+    ModelError
+        The folder exists and is no model.
+    OSError
+        It cannot be written.
+    """
+    folder = Path(folder)
+    check_target(folder)
+    new = folder.with_name(f".{folder.name}-{os.getpid()}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    facts = {"format": FORMAT, "aggregate": model.aggregate, "n_images": model.n_images}
+    facts |= {"features": model.features, "versions": model.versions, "properties": {}}
+    try:
+        for i, (name, found) in enumerate(model.properties.items()):
+            stem = f"property{i + 1}"
+            facts["properties"][name] = _write_property(new, stem, found)
+        files = sorted(p for p in new.rglob("*") if p.is_file())
+        facts["files"] = {p.relative_to(new).as_posix(): _sha256(p) for p in files}
+        facts["digest"] = _digest(facts)
+        with atomic_write(new / MODEL) as file:
+            file.write(json.dumps(facts, indent=1).encode())
+        old = folder.with_name(f".{folder.name}-{os.getpid()}.old")
+        if folder.exists():
+            folder.replace(old)
+        new.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def check_target(folder):
+    """Raise a ModelError where `save_model` would overwrite something that is no model."""
+    folder = Path(folder)
+    if folder.is_file() or (
+        folder.is_dir() and any(folder.iterdir()) and not (folder / MODEL).is_file()
+    ):
+        raise ModelError(f"{folder} exists and is no model folder: choose another name")
+
+
+def _write_property(folder, stem, found):
+    with atomic_write(folder / f"{stem}.skops") as file:
+        file.write(skops.io.dumps(found.pipeline))
+    with atomic_write(folder / f"{stem}.safetensors") as file:
+        arrays = {"scores": found.scores, "nearest": found.nearest}
+        file.write(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+    tables = {n: getattr(found.audit, n) for n in _AUDIT} | {"out_of_fold": found.out_of_fold}
+    for name, table in tables.items():
+        with atomic_write(folder / f"{stem}_{name}.csv") as file:
+            file.write(table.to_csv(index=False, lineterminator="\n").encode())
+    own = {"kind": found.kind, "half_width": found.half_width, "file": stem}
+    return own | {"flags": found.audit.flags, "facts": found.facts}
+
+
+def load_model(folder):
+    """Read a model folder, after its hashes are checked.
+
+    Parameters
+    ----------
+    folder : path-like
+        Written by `save_model`.
+
+    Returns
+    -------
+    OwnModel
+
+    Raises
+    ------
+    ModelError
+        No such folder; a file that is missing, added, or was changed; another format; types in a
+        skops file that a model of this book never holds; another version of scikit-learn.
+    """
+    folder = Path(folder)
+    facts = _read_facts(folder)
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MODEL}
+    wrong = sorted(there ^ set(facts["files"]))
+    if wrong:
+        raise ModelError(f"{folder}: {wrong[0]} is missing or does not belong there: fit again")
+    for name, expected in facts["files"].items():
+        if _sha256(folder / name) != expected:
+            raise ModelError(f"{folder / name} was changed after the model was fitted: fit again")
+    now = versions(("scikit-learn",))["scikit-learn"]
+    then = facts["versions"].get("scikit-learn")
+    if now != then:
+        raise ModelError(
+            f"{folder} was fitted with scikit-learn {then}, here is {now}: fit again, or install "
+            f"scikit-learn=={then}"
+        )
+    found = {name: _read_property(folder, name, own) for name, own in facts["properties"].items()}
+    return OwnModel(found, *(facts[k] for k in ("features", "aggregate", "n_images", "versions")))
+
+
+def _read_facts(folder):
+    path = folder / MODEL
+    if not path.is_file():
+        raise ModelError(f"{folder} is no model folder: `microprop fit` writes one with {MODEL}")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        digest = facts.pop("digest")
+        right = digest == _digest(facts) and facts["format"] == FORMAT
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged ({error!r}): fit again") from error
+    if not right:
+        raise ModelError(f"{path} was changed, or is of another format: fit again")
+    return facts
+
+
+def _read_property(folder, name, own):
+    stem = own["file"]
+    data = (folder / f"{stem}.skops").read_bytes()
+    try:
+        foreign = skops.io.get_untrusted_types(data=data)
+        if foreign:
+            raise ModelError(
+                f"{folder / stem}.skops holds {foreign[0]}, which no model of this book does"
+            )
+        pipeline = skops.io.loads(data)
+        arrays = load((folder / f"{stem}.safetensors").read_bytes())
+        tables = {n: _read_csv(folder / f"{stem}_{n}.csv") for n in [*_AUDIT, "out_of_fold"]}
+    except (SafetensorError, KeyError, TypeError, OSError) as error:
+        raise ModelError(f"{folder}: {stem} cannot be read ({error}): fit again") from error
+    out_of_fold = tables.pop("out_of_fold")
+    return PropertyModel(
+        name, own["kind"], pipeline, own["half_width"], arrays["scores"], arrays["nearest"],
+        out_of_fold, Audit(**tables, flags=own["flags"]), own["facts"],
+    )  # fmt: skip
+
+
+def _read_csv(path):
+    try:
+        return pd.read_csv(path, dtype={"sample": str, "group": str})
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(facts):
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,253 @@
+"""Models of a user's own micrographs: fitted, validated as in the book, and applied."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVR
+
+from helpers._table_checks import first_few
+from helpers.audit import Audit, audit
+from helpers.conformal import half_width
+from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
+from helpers.feature_tables import sample_matrix
+from helpers.metrics import mape
+from helpers.scoring import N_FOLDS, PAPER_SEED
+
+LEVEL = 0.9  # of the prediction intervals
+FLAGGED = 0.05  # share of samples like those of the training set that are flagged as unlike it
+FEWEST = 20  # samples
+CURVE_FROM = 60  # samples from which on a learning curve has parts that can be fitted
+N_INNER = 5
+
+
+class PropertyModel(NamedTuple):
+    """A fitted model of one property.
+
+    `name`, `kind` (``"lr"``, ``"pr"`` or ``"svr"``); `pipeline`, from descriptors (n,
+    n_features) to the property; `half_width` of the 90 % interval, in the unit of the property;
+    `nearest` (n,): sorted distances of the fitted samples to their nearest neighbours, and
+    `scores` (n, k), where these are; `out_of_fold` (DataFrame): ``sample``, ``measured``,
+    ``predicted``, ``fold`` (and ``group``); `audit`; `facts` for people.
+    """
+
+    name: str
+    kind: str
+    pipeline: object
+    half_width: float
+    scores: np.ndarray
+    nearest: np.ndarray
+    out_of_fold: pd.DataFrame
+    audit: Audit
+    facts: dict
+
+
+def join(features, properties, aggregate="mean"):
+    """Descriptors and properties of the samples that have both.
+
+    Parameters
+    ----------
+    features : helpers.feature_tables.FeatureTable
+    properties : helpers.property_tables.PropertyTable
+    aggregate : str
+        ``"mean"`` or ``"concat"`` over the images of a sample.
+
+    Returns
+    -------
+    samples : list of str
+    X : ndarray, shape (n, n_features)
+    only : dict of str to list
+        ``"images"`` and ``"table"``: samples that stand there alone.
+
+    Raises
+    ------
+    ValueError
+        No sample in both.
+    """
+    samples, X = sample_matrix(features, aggregate)
+    known = properties.values.index
+    both = [i for i, name in enumerate(samples) if name in known]
+    only = {"images": [n for n in samples if n not in known]}
+    only["table"] = [n for n in known if n not in set(samples)]
+    if not both:
+        raise ValueError(
+            f"no sample of the images ({first_few(samples, 3)}) stands in the table "
+            f"({first_few(list(known), 3)}): do the names agree? An image is named like its file "
+            "without ending unless a column says otherwise"
+        )
+    return [samples[i] for i in both], X[both], only
+
+
+def fit_property(
+    name, samples, X, properties, *, kind="lr", seeds=(PAPER_SEED, 0, 1), progress=True
+):
+    """Fit a model of one property and validate it as the book does.
+
+    Parameters
+    ----------
+    name : str
+        Column of `properties`.
+    samples : sequence of str
+    X : ndarray of float, shape (n, n_features)
+        Their descriptors.
+    properties : helpers.property_tables.PropertyTable
+    kind : str
+        ``"lr"``, ``"pr"`` or ``"svr"`` on principal components, as in
+        `helpers.cross_validation.nested_cv`.
+    seeds : sequence of int
+        Of the audit's shuffles.
+    progress : bool
+        Show the runs of the audit.
+
+    Returns
+    -------
+    PropertyModel
+
+    Raises
+    ------
+    ValueError
+        Fewer than 20 samples with a value, fewer than 4 sources, zeros (a percentage error is
+        undefined), a constant property.
+
+    Notes
+    -----
+    The interval comes from the errors of nested cross-validation, on folds by source where
+    sources are given: residuals of samples that no part of the model has seen. The number of
+    components of the final model is chosen by cross-validation on all samples.
+    """
+    values = properties.values.loc[list(samples), name].to_numpy(float)
+    rows = np.flatnonzero(np.isfinite(values))
+    kept, X, y = [samples[i] for i in rows], X[rows], values[rows]
+    if len(y) < FEWEST:
+        raise ValueError(
+            f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
+            "needed to fit and to validate; measure more"
+        )
+    groups = None
+    if properties.groups is not None:
+        groups = np.array([str(g) for g in properties.groups.loc[kept]])
+    folds = choose_folds(len(y), groups)
+    composition = None
+    if properties.composition is not None:
+        composition = properties.composition.loc[kept].reset_index(drop=True)
+        composition = composition.loc[:, composition.nunique() > 1]
+        composition = composition if composition.shape[1] else None
+    shares = (0.4, 0.6, 0.8) if len(y) >= CURVE_FROM else ()
+    found = audit(
+        X, y, groups, kind, composition=composition, seeds=seeds, shares=shares,
+        level=LEVEL, store=False, progress=progress, **folds,
+    )  # fmt: skip
+    most = min(MOST_COMPONENTS[kind], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
+    options = folds | {"seed": PAPER_SEED, "max_components": most}
+    nested = nested_cv(X, y, kind, groups, n_jobs=1, **options)
+    table = pd.DataFrame({"sample": kept, "measured": y, "predicted": nested.y_pred})
+    table["fold"] = nested.fold
+    if groups is not None:
+        table["group"] = groups
+    pipeline = _final(X, y, kind, groups, folds["inner"], most)
+    scores = _whitened(pipeline, X)
+    nearest = NearestNeighbors(n_neighbors=2).fit(scores).kneighbors(scores)[0][:, 1]
+    half = half_width(y - nested.y_pred, LEVEL)
+    facts = {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
+    facts |= {
+        "n_groups": None if groups is None else len(set(groups)),
+        "mape": mape(y, nested.y_pred),
+    }
+    facts["mape_mean"] = mape(y, np.array([y[nested.fold != f].mean() for f in nested.fold]))
+    facts |= {
+        "n_components": int(pipeline[0].n_components_),
+        "range": [float(y.min()), float(y.max())],
+    }
+    return PropertyModel(name, kind, pipeline, half, scores, np.sort(nearest), table, found, facts)
+
+
+def choose_folds(n, groups):
+    """Numbers of outer and inner folds that samples and sources allow; the paper's at most."""
+    if groups is None:
+        return {"outer": min(N_FOLDS, n // 2), "inner": N_INNER}
+    count = len(set(groups))
+    if count < 4:
+        raise ValueError(
+            f"there are {count} sources: at least 4 are needed for folds by source; leave the "
+            "groups out to accept shuffled folds, whose scores may flatter"
+        )
+    outer = min(N_FOLDS, count)
+    return {"outer": outer, "inner": min(N_INNER, count - -(-count // outer))}
+
+
+def _smallest_part(n, groups, folds):
+    """Samples that the inner models of nested cross-validation are fitted to, at least."""
+    tried = nested_folds(np.zeros((n, 1)), groups=groups, max_components=1, n_jobs=1, **folds)
+    return min(len(split.train) for parts in tried.inner for split in parts)
+
+
+def _final(X, y, kind, groups, inner, most):
+    """The pipeline fitted to all samples, its number of components by cross-validation."""
+    model = {"lr": LinearRegression(), "pr": _polynomial(), "svr": SVR(kernel="linear")}[kind]
+    splitter = KFold(inner, shuffle=True, random_state=PAPER_SEED)
+    if groups is not None:
+        splitter = GroupKFold(inner, shuffle=True, random_state=PAPER_SEED)
+    splits = list(splitter.split(X, y, groups))
+    pipeline = make_pipeline(PCA(svd_solver="full"), model)
+    search = GridSearchCV(
+        pipeline, {"pca__n_components": list(range(1, most + 1))},
+        scoring="neg_mean_absolute_percentage_error", cv=splits,
+    )  # fmt: skip
+    return search.fit(X, y).best_estimator_
+
+
+def _polynomial():
+    return make_pipeline(
+        StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()
+    )
+
+
+def _whitened(pipeline, X):
+    """Component scores with unit variance over the fitted samples: where the novelty is seen."""
+    pca = pipeline[0]
+    return pca.transform(X) / np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
+
+
+def predict_property(model, X):
+    """Predictions with intervals, and which samples are unlike the fitted ones.
+
+    Parameters
+    ----------
+    model : PropertyModel
+    X : ndarray of float, shape (n, n_features)
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``predicted``, ``lower`` and ``upper`` (90 % interval) in the unit of the property;
+        ``typicality``, 0 to 1: the share of fitted samples that lie at least as far from their
+        nearest neighbour in component space as this sample from its nearest; ``unlike``: whether
+        that share is below 5 %. Then neither the prediction nor its interval can be trusted.
+
+    Notes
+    -----
+    The share is a conformal p-value (Laxhammar and Falkman 2010, doi:10.1145/1835804.1835813), so
+    that of samples like the fitted ones about 5 % are flagged as well.
+    """
+    predicted = model.pipeline.predict(X)
+    nearest = NearestNeighbors(n_neighbors=1).fit(model.scores)
+    distance = nearest.kneighbors(_whitened(model.pipeline, X))[0][:, 0]
+    farther = len(model.nearest) - np.searchsorted(model.nearest, distance * (1 - 1e-9))
+    share = (1 + farther) / (1 + len(model.nearest))
+    return pd.DataFrame(
+        {
+            "predicted": predicted,
+            "lower": predicted - model.half_width,
+            "upper": predicted + model.half_width,
+            "typicality": share,
+            "unlike": share < FLAGGED,
+        }
+    )

@@ -1,0 +1,203 @@
+"""From files to files: fit models of a user's properties, and predict with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from helpers._files import atomic_write
+from helpers._provenance import versions
+from helpers.encoders import load_encoder
+from helpers.feature_tables import (
+    check_comparable,
+    extract_table,
+    read_feature_table,
+    sample_matrix,
+)
+from helpers.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
+from helpers.own_models import fit_property, join, predict_property
+from helpers.property_tables import read_properties
+
+
+def fit_models(
+    features,
+    table,
+    out,
+    *,
+    properties=None,
+    sample_column="sample",
+    group_column=None,
+    composition_unit=None,
+    aggregate="mean",
+    kind="lr",
+    progress=True,
+):
+    """Fit and validate a model of each property, and write them as a folder.
+
+    Parameters
+    ----------
+    features : path-like
+        See `helpers.feature_tables.read_feature_table`.
+    table : path-like
+        See `helpers.property_tables.read_properties`, also for `properties`, `sample_column`,
+        `group_column` and `composition_unit`.
+    out : path-like
+        Folder for `helpers.model_files.save_model`.
+    aggregate : str
+        ``"mean"`` or ``"concat"``: how the images of a sample become one descriptor.
+    kind : str
+        ``"lr"``, ``"pr"`` or ``"svr"``.
+    progress : bool
+
+    Returns
+    -------
+    dict
+        What was used, left out and found, for people and as JSON.
+
+    Raises
+    ------
+    TableError, ModelError, ValueError, OSError
+        As the functions above; nothing is written then.
+    """
+    check_target(out)
+    known = read_properties(
+        table, properties, sample_column=sample_column, group_column=group_column,
+        composition_unit=composition_unit,
+    )  # fmt: skip
+    found = read_feature_table(features)
+    samples, X, only = join(found, known, aggregate)
+    fitted = {
+        name: fit_property(name, samples, X, known, kind=kind, progress=progress)
+        for name in known.values
+    }
+    counts = found.table.groupby("sample").size()
+    n_images = int(counts.iloc[0]) if counts.nunique() == 1 else None
+    model = OwnModel(fitted, found.facts, aggregate, n_images, versions(LIBRARIES))
+    save_model(out, model)
+    result = {"model": str(out), "samples": len(samples)}
+    result["images without a row in the table"] = only["images"]
+    result["rows of the table without an image"] = only["table"]
+    result["composition"] = known.unit and f"in {known.unit}, for the controls alone"
+    for name, one in fitted.items():
+        result[name] = summary(one)
+    return result
+
+
+def summary(model):
+    """Lines on how good a `helpers.own_models.PropertyModel` is."""
+    facts, folds = model.facts, "shuffled folds"
+    if facts["n_groups"]:
+        folds = f"folds by source ({facts['n_groups']} sources)"
+    lines = [
+        f"{facts['n_samples']} samples, {facts['missing']} without a value left out; "
+        f"{facts['n_components']} components, {model.kind}",
+        f"error on {folds}: {facts['mape']:.1f} % (MAPE); the mean errs by "
+        f"{facts['mape_mean']:.1f} %",
+        f"90 % prediction interval: ± {model.half_width:.4g}",
+    ]
+    return lines + [f"audit: {flag}" for flag in model.audit.flags]
+
+
+def predict_table(
+    model,
+    images,
+    out,
+    *,
+    image_column="image",
+    sample_column=None,
+    on_error="raise",
+    progress=True,
+):
+    """Predict the properties of images with a fitted model.
+
+    Parameters
+    ----------
+    model : path-like
+        Folder of `fit_models`.
+    images : path-like or str
+        Images as for `helpers.feature_tables.extract_table`, which are treated as those of the
+        model; or a feature table (``.parquet`` with features), which must agree with it.
+    out : path-like
+        CSV file to write: ``sample``, ``property`` and the columns of
+        `helpers.own_models.predict_property`.
+    image_column, sample_column, on_error, progress
+        As in `helpers.feature_tables.extract_table`.
+
+    Returns
+    -------
+    dict
+        What was predicted, and which samples are unlike the fitted ones.
+
+    Raises
+    ------
+    ModelError, ValueError, TableError, ImageError, OSError
+        As the functions above; other numbers of images a sample than the model was fitted to.
+    """
+    if Path(out).suffix.lower() != ".csv":
+        raise ValueError(f"out is {out}: expected a file name that ends in .csv")
+    fitted = load_model(model)
+    if is_feature_table(images):
+        found = read_feature_table(images)
+    else:
+        found = _extract_alike(
+            fitted.features, images, image_column, sample_column, on_error, progress
+        )
+    check_comparable(fitted.features, found.facts, f"the model {model} and the images")
+    samples, X = sample_matrix(found, fitted.aggregate)
+    n_images = len(found.table) // len(samples)
+    if fitted.aggregate == "concat" and n_images != fitted.n_images:
+        raise ValueError(
+            f"samples have {n_images} images each, those of the model {fitted.n_images}: expected "
+            "as many"
+        )
+    parts = []
+    for name, one in fitted.properties.items():
+        part = predict_property(one, X)
+        part.insert(0, "sample", samples)
+        part.insert(1, "property", name)
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    with atomic_write(out) as file:
+        file.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+    unlike = table[table["unlike"]]
+    told = (unlike["sample"] + " (" + unlike["property"] + ")").tolist()
+    result = {"file": str(out), "samples": len(samples), "properties": list(fitted.properties)}
+    result["unlike the fitted samples, not to be trusted"] = told
+    return result | {"skipped": found.facts["skipped"]}
+
+
+def is_feature_table(path):
+    """Whether a path is a parquet file with features, or a folder of such files."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files or files[0].suffix.lower() != ".parquet" or not files[0].is_file():
+        return False
+    try:
+        return "features" in pq.read_schema(files[0]).names
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+
+
+def _extract_alike(facts, images, image_column, sample_column, on_error, progress):
+    """Features of new images by the encoder and preprocessing of a model."""
+    encoder = load_encoder(
+        facts["encoder"],
+        facts["weights"],
+        pooling=facts["pooling"],
+        interpolation=facts["interpolation"],
+    )
+    if encoder.fingerprint != facts["fingerprint"]:
+        raise ValueError(
+            f"the weights of {facts['encoder']} here ({encoder.fingerprint[:12]}) are not those "
+            f"that the model was fitted with ({facts['fingerprint'][:12]}): get the right ones, "
+            "or extract and fit again"
+        )
+    options = {k: facts[k] for k in ("pipeline", "normalize", "crop_bottom", "target_um")}
+    return extract_table(
+        images, encoder, image_column=image_column, sample_column=sample_column,
+        on_error=on_error, progress=progress, value_range=facts["value_range"], **options,
+    )  # fmt: skip

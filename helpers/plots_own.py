@@ -1,0 +1,124 @@
+"""Figures of a user's own study: with the micrographs themselves, on hover or as a row."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+import altair as alt
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import HTML
+from PIL import Image
+
+from helpers.images import read_image
+
+THUMBNAIL = 128  # pixels of the longer side
+MOST = 500  # images in one page
+
+
+def thumbnail(path):
+    """A small grey PNG of an image file, as a ``data:`` address for HTML.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile(suffix=".png") as file:
+    ...     Image.new("L", (300, 200)).save(file.name)
+    ...     thumbnail(file.name)[:22]
+    'data:image/png;base64,'
+    """
+    pixels = read_image(path)
+    grey = pixels.mean(axis=2) if pixels.ndim == 3 else pixels
+    image = Image.fromarray((255 * grey).astype(np.uint8))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def thinned(table):
+    """At most 500 rows of a table, evenly: more pictures would make a page slow to open."""
+    return table.iloc[np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(int)]
+
+
+def hover_charts(table, name, interval):
+    """Components and parity, side by side; a point shows its sample and micrograph on hover.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row a sample: ``sample``, ``component 1``, ``component 2``, ``measured``,
+        ``predicted``, ``source`` and ``image`` (from `thumbnail`).
+    name : str
+        Property, with its unit where it has one.
+    interval : float
+        Half the width of the prediction interval, drawn beside the diagonal.
+
+    Returns
+    -------
+    altair.HConcatChart
+        Moving the mouse drags, the wheel zooms.
+    """
+    tips = ["sample", "source", alt.Tooltip("measured", format=".4g")]
+    tips += [alt.Tooltip("predicted", format=".4g"), "image"]
+    scale = alt.Scale(zero=False)
+    points = alt.Chart(table).mark_circle(size=55, opacity=0.8).encode(tooltip=tips)
+    measured = alt.Color("measured", title=name, scale=alt.Scale(scheme="viridis"))
+    left = points.encode(
+        x=alt.X("component 1:Q", scale=scale),
+        y=alt.Y("component 2:Q", scale=scale),
+        color=measured,
+    )
+    ends = [float(f(table[["measured", "predicted"]].to_numpy())) for f in (np.min, np.max)]
+    lines = [
+        {"x": end, "y": end + shift, "line": str(shift)}
+        for shift in (-interval, 0, interval)
+        for end in ends
+    ]
+    diagonal = alt.Chart(alt.Data(values=lines)).mark_line(color="gray", strokeDash=[4, 3]).encode(
+        x="x:Q", y="y:Q", detail="line:N"
+    )  # fmt: skip
+    right = diagonal + points.encode(
+        x=alt.X("measured:Q", title=f"measured {name}", scale=scale),
+        y=alt.Y("predicted:Q", title=f"predicted {name}, out of fold", scale=scale),
+        color=measured,
+    )
+    both = {"components": left, "parity": right}
+    return alt.hconcat(
+        *(c.properties(width=290, height=290).interactive(name=n) for n, c in both.items())
+    )
+
+
+def framed(chart, alt_text, height=400):
+    """A chart as an HTML frame that needs no network, for a notebook, the site or a report."""
+    page = chart.to_html(inline=True, embed_options={"actions": False})
+    label = html.escape(alt_text, quote=True)
+    return HTML(
+        f'<div><iframe srcdoc="{html.escape(page, quote=True)}" title="{label}" '
+        f'aria-label="{label}" style="width:100%;height:{height}px;border:0"></iframe></div>'
+    )
+
+
+def plot_worst(files, titles):
+    """Micrographs in a row, each on its own grey scale.
+
+    Parameters
+    ----------
+    files : sequence of path-like
+    titles : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(
+        1, len(files), figsize=(2.1 * len(files), 2.7), squeeze=False, layout="constrained"
+    )
+    for ax, file, title in zip(axes[0], files, titles, strict=True):
+        ax.imshow(read_image(file), cmap="gray")
+        ax.set_title(title, fontsize=8)
+        ax.set(xticks=[], yticks=[])
+    plt.close(figure)
+    return figure

@@ -1,0 +1,111 @@
+"""The chapter "Your own micrographs" on a user's data, as one HTML page."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from helpers._files import atomic_write
+from helpers.downloads import ROOT
+from helpers.feature_tables import read_feature_table
+from helpers.model_files import load_model
+
+CHAPTER = ROOT / "book" / "85_your_own_micrographs.ipynb"
+# Scripts that the page would ask the network for, and that it does not need.
+NO_SCRIPTS = (
+    "mathjax_url",
+    "require_js_url",
+    "jquery_url",
+    "mermaid_js_url",
+    "widget_renderer_url",
+)
+
+
+class ReportError(ValueError):
+    """A report that cannot be made; the message says why and what to do."""
+
+
+def write_report(model, features, out, *, chapter=CHAPTER):
+    """Execute the chapter on a fitted model and its features, and write one HTML page.
+
+    Parameters
+    ----------
+    model : path-like
+        Folder of `helpers.own_study.fit_models`.
+    features : path-like
+        The feature table that it was fitted to; the images are read for small copies.
+    out : path-like
+        An ``.html`` file: figures and scripts inside, no network needed to read it.
+    chapter : path-like
+        Notebook to execute.
+
+    Returns
+    -------
+    dict
+        ``file`` and its ``size`` in MB.
+
+    Raises
+    ------
+    ReportError
+        Another ending; papermill or nbconvert missing; a cell that failed.
+    ModelError, TableError, ImageError
+        A model or table that cannot be read; images that are not where they were.
+
+    Notes
+    -----
+    It is also a folder beside `out`: ``<name>_files`` holds every figure as SVG and PNG, and every
+    table as CSV.
+    """
+    out = Path(out).resolve()
+    if out.suffix.lower() != ".html":
+        raise ReportError(f"out is {out}: expected a file name that ends in .html")
+    try:
+        import papermill
+        from nbconvert import HTMLExporter
+    except ModuleNotFoundError as error:
+        raise ReportError(f'{error.name} is missing: pip install -e ".[book]"') from error
+    load_model(model)
+    gone = [f for f in read_feature_table(features).table["image"] if not Path(f).is_file()]
+    if gone:
+        raise ReportError(
+            f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
+            "the folder from which `microprop extract` ran"
+        )
+    parameters = {
+        "model": str(Path(model).resolve()),
+        "features": str(Path(features).resolve()),
+        "images_from": str(Path.cwd()),
+        "exports": str(out.with_name(out.stem + "_files")),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        executed = Path(folder, "report.ipynb")
+        try:
+            papermill.execute_notebook(
+                str(chapter), str(executed), parameters, cwd=str(ROOT / "book"),
+                kernel_name="python3", progress_bar=False, log_output=False,
+            )  # fmt: skip
+        except papermill.PapermillExecutionError as error:
+            raise ReportError(
+                f"cell {error.exec_count} of the report failed: {error.ename}: {error.evalue}"
+            ) from error
+        exporter = HTMLExporter(
+            exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
+            embed_images=True, **dict.fromkeys(NO_SCRIPTS, ""),
+        )  # fmt: skip
+        page, _ = exporter.from_notebook_node(_with_alt_text(executed))
+    with atomic_write(out) as file:
+        file.write(page.encode())
+    return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
+
+
+def _with_alt_text(path):
+    """An executed notebook whose images carry the alt text that the site gives them."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        text = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+        for output in cell.get("outputs", ()) if text else ():
+            if "image/png" in output.get("data", {}):
+                output.metadata["image/png"] = {"alt": text}
+    return notebook

@@ -1,0 +1,529 @@
+"""A user's own micrographs: lists, pixel sizes, tables, models and the command line."""
+
+import doctest
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image
+
+from helpers import (
+    citations,
+    cli,
+    doctor,
+    feature_tables,
+    image_lists,
+    model_files,
+    own_models,
+    pixel_size,
+    property_tables,
+)
+from helpers._table_files import TableError
+from helpers.feature_tables import (
+    COLUMNS,
+    FeatureTable,
+    extract_table,
+    read_feature_table,
+    sample_matrix,
+    write_feature_table,
+)
+from helpers.image_lists import list_samples
+from helpers.images import ImageError
+from helpers.model_files import ModelError, OwnModel, load_model, save_model
+from helpers.own_models import choose_folds, fit_property, join, predict_property
+from helpers.pixel_size import PixelSizeWarning, PreparedImage, pixel_size_um, prepare_images
+from helpers.property_tables import PropertyTable, read_properties
+
+MODULES = [
+    citations, doctor, feature_tables, image_lists, model_files, own_models, pixel_size,
+    property_tables,
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Thirty small micrographs of spots, and an .xlsx of what goes with their number."""
+    folder = tmp_path_factory.mktemp("scans")
+    rng, rows = np.random.default_rng(0), []
+    for i in range(30):
+        image, count = np.full((70, 84), 60.0), 4 + i
+        for y, x in rng.integers(0, 60, (count, 2)):
+            image[y : y + 5, x : x + 5] = 200
+        image += rng.normal(0, 5, image.shape)
+        Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(folder / f"s{i:02}.png")
+        rows.append(
+            [f"s{i:02}", 200.0 + 5 * count, None if i == 3 else 2.0 + count, f"heat {i % 6}"]
+        )
+    book = openpyxl.Workbook()
+    for row in [["sample", "hardness", "strength", "heat"], *rows]:
+        book.active.append(row)
+    book.save(folder / "alloys.xlsx")
+    return folder
+
+
+def made(n=60, d=6, seed=0, groups=None):
+    """Features, and a property that follows the first."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * [3, 2, 1, 1, 1, 1][:d]
+    y = 100 + 5 * X[:, 0] + rng.normal(size=n)
+    names = [f"s{i}" for i in range(n)]
+    values = pd.DataFrame({"y": y}, index=names)
+    return names, X, PropertyTable(values, groups, None, None)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
+
+
+# Lists of images
+
+
+def test_folder_pattern_and_table_name_the_same_images(scans, tmp_path):
+    folder = list_samples(scans)
+    assert folder["sample"].tolist() == [f"s{i:02}" for i in range(30)]
+    pd.testing.assert_frame_equal(list_samples(f"{scans}/s*.png"), folder)
+    table = pd.DataFrame({"image": folder["image"], "alloy": ["a", "b", "c"] * 10})
+    table.to_csv(scans / "list.csv", index=False)
+    found = list_samples(scans / "list.csv", sample_column="alloy")
+    assert found["sample"].tolist() == ["a", "b", "c"] * 10
+    table.to_parquet(tmp_path / "list.parquet")
+    pd.testing.assert_frame_equal(
+        list_samples(tmp_path / "list.parquet", sample_column="alloy"), found
+    )
+    (scans / "list.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "said"),
+    [
+        ("image\nnone.png\n", FileNotFoundError, r"row 2 \(.*none.png\)"),
+        ("file\na.png\n", TableError, "no column 'image': row 1 holds 'file'"),
+        ("image\ns00.png\ns00.png\n", ImageError, "1 images stand twice"),
+        ("image,x\ns00.png,1\n,2\n", TableError, "'image' is empty in row 3"),
+        ("image,image\ns00.png,1\n", TableError, "image stands in several columns"),
+        ("image\n", TableError, "holds no row below"),
+    ],
+)
+def test_bad_lists_are_refused(scans, rows, error, said):
+    path = scans / "bad.csv"
+    path.write_text(rows)
+    try:
+        with pytest.raises(error, match=said):
+            list_samples(path)
+    finally:
+        path.unlink()
+
+
+def test_images_of_one_name_need_a_sample_column(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (9, 9)).save(tmp_path / folder / "one.png")
+    with pytest.raises(ImageError, match="several files would be sample one"):
+        list_samples(f"{tmp_path}/*/*.png")
+    with pytest.raises(ImageError, match="no image fits"):
+        list_samples(f"{tmp_path}/*/*.tif")
+
+
+# Pixel sizes
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}, 0.5),
+        ({"resolution": (300, 300), "resolutionunit": "INCH"}, None),
+        ({"resolution": (20000, 10000), "resolutionunit": "CENTIMETER"}, None),
+        ({}, None),
+        ({"imagej": True, "resolution": (4, 4), "metadata": {"unit": "um"}}, 0.25),
+        ({"imagej": True, "resolution": (1, 1), "metadata": {"unit": "nm"}}, 0.001),
+        ({"ome": True, "metadata": {"PhysicalSizeX": 0.3, "PhysicalSizeY": 0.3}}, 0.3),
+    ],
+)
+def test_pixel_size_of_a_tiff(tmp_path, options, size):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((20, 30), np.uint8), **options)
+    assert pixel_size_um(path) == size
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "size"),
+    [
+        (34682, "[User]\n[Scan]\nPixelWidth=2e-08\nPixelHeight=2e-08\n", 0.02),
+        (34118, "\r\n0\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 25.0 nm\r\n", 0.025),
+    ],
+)
+def test_pixel_size_of_microscopes(tmp_path, tag, text, size):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((20, 30), np.uint8), extratags=[(tag, "s", 0, text, True)])
+    assert pixel_size_um(path) == size
+
+
+def test_images_are_cut_and_brought_to_one_pixel_size(tmp_path):
+    files = []
+    for name, side, centimetre in (("a", 40, 20000), ("b", 80, 40000)):
+        pixels = np.zeros((side, side), np.uint8)
+        pixels[:, side // 2 :] = 255
+        files.append(tmp_path / f"{name}.tif")
+        tifffile.imwrite(
+            files[-1], pixels, resolution=(centimetre, centimetre), resolutionunit="CENTIMETER"
+        )
+    with pytest.warns(PixelSizeWarning, match=r"0\.25 µm .*b\.tif.* to 0\.5 µm .*a\.tif"):
+        images, stated = prepare_images(files)
+    assert images == [str(f) for f in files]
+    assert stated == [0.5, 0.25]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images, _ = prepare_images(files, crop_bottom="25%", target_um=0.5)
+    one, two = map(np.asarray, images)
+    assert one.shape == two.shape == (30, 40)
+    assert one.dtype == np.float32
+    np.testing.assert_allclose(one[:, ::39], two[:, ::39], atol=1e-6)
+    Image.new("L", (40, 40)).save(tmp_path / "c.png")
+    with pytest.raises(ImageError, match=r"1 of 3 images state no pixel size.*c\.png"):
+        prepare_images([*files, tmp_path / "c.png"], target_um=0.5)
+    with pytest.raises(ImageError, match="more than 16 times"):
+        prepare_images(files, target_um=100)
+    for bad, said in (("x", "expected pixels"), ("95%", "leaves 2 of 40 rows"), (-3, "expected")):
+        with pytest.raises(ValueError, match=said):
+            prepare_images(files[:1], crop_bottom=bad)
+
+
+def test_prepared_images_give_the_features_of_prepared_pixels(scans):
+    files = sorted(scans.glob("*.png"))[:4]
+    found = extract_table(f"{scans}/s0[0-3].png", "microvit", crop_bottom=14, progress=False)
+    cut = [np.asarray(PreparedImage(f, 14)) for f in files]
+    assert cut[0].shape == (56, 84)
+    expected = feature_tables.extract(cut, "microvit", store=False, progress=False).features
+    np.testing.assert_allclose(found.features, expected, atol=1e-6)
+    assert found.table["height"].tolist() == [70] * 4
+    assert found.facts["crop_bottom"] == 14
+
+
+# Feature tables
+
+
+@pytest.fixture
+def table():
+    rows = [["b.png", "s", 4, 5, 0.5], ["a.png", "t", 4, 5, np.nan]]
+    features = np.arange(6, dtype=np.float32).reshape(2, 3)
+    return FeatureTable(pd.DataFrame(rows, columns=COLUMNS), features, {"encoder": "x"})
+
+
+def test_a_feature_table_is_read_as_it_was_written(table, tmp_path):
+    path = tmp_path / "f.parquet"
+    write_feature_table(path, table)
+    found = read_feature_table(path)
+    pd.testing.assert_frame_equal(found.table, table.table, check_dtype=False)
+    np.testing.assert_array_equal(found.features, table.features)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for i in range(2):
+        part = table._replace(table=table.table.iloc[[i]], features=table.features[[i]])
+        write_feature_table(folder / f"{i}.parquet", part)
+    found = read_feature_table(folder)
+    assert found.table["image"].tolist() == ["a.png", "b.png"]
+    np.testing.assert_array_equal(found.features, table.features[::-1])
+
+
+def test_bad_feature_tables_are_refused(table, tmp_path):
+    path = tmp_path / "f.parquet"
+    with pytest.raises(TableError, match="there is no feature table"):
+        read_feature_table(path)
+    with pytest.raises(ValueError, match=r"ends in \.parquet"):
+        write_feature_table(tmp_path / "f.csv", table)
+    path.write_bytes(b"PAR1 nonsense")
+    with pytest.raises(TableError, match="cannot be read as parquet"):
+        read_feature_table(path)
+    pd.DataFrame({"image": ["a"]}).to_parquet(path)
+    with pytest.raises(TableError, match="is no feature table"):
+        read_feature_table(path)
+    write_feature_table(path, table._replace(features=np.full((2, 3), np.nan)))
+    with pytest.raises(TableError, match=r"features of b\.png, a\.png are no numbers"):
+        read_feature_table(path)
+    twice = table.table.assign(image="a.png")
+    write_feature_table(path, table._replace(table=twice))
+    with pytest.raises(TableError, match="1 images stand twice"):
+        read_feature_table(path)
+
+
+def test_images_of_a_sample_become_one_descriptor(table):
+    same = table._replace(table=table.table.assign(sample="s"))
+    assert sample_matrix(same)[1].tolist() == [[1.5, 2.5, 3.5]]
+    assert sample_matrix(same, "concat")[1].tolist() == [[0, 1, 2, 3, 4, 5]]
+    three = pd.concat([table.table, table.table.iloc[:1]], ignore_index=True)
+    uneven = FeatureTable(three, np.zeros((3, 3)), {})
+    with pytest.raises(ValueError, match=r"samples have \[1, 2\] images \('t' has 1\)"):
+        sample_matrix(uneven, "concat")
+
+
+# Tables of properties
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("sample,h\na,1\na,2\n", {}, "samples a stand twice"),
+        (
+            "sample,h\na,hard\nb,2\n",
+            {"properties": ["h"]},
+            r"'h' holds no number in row 2 \('hard'\)",
+        ),
+        (
+            "sample,h\na,1\n",
+            {"properties": ["x"]},
+            "no property 'x': its columns are 'sample', 'h'",
+        ),
+        ("sample,h,Al\na,1,5\n", {}, "unit of Al is not stated"),
+        ("sample,h,Al (at.%),Ni (wt.%)\na,1,5,5\n", {}, r"\['at.%', 'wt.%'\]"),
+        ("sample,h,Al (at.%)\na,1,\n", {}, r"'Al \(at.%\)' holds no number in row 2"),
+        ("sample,h,Al\na,1,5\n", {"composition_unit": "%"}, "composition_unit is '%'"),
+        ("sample,name\na,b\n", {}, "no column of numbers"),
+        ("sample,h,lab\na,1,\n", {"group_column": "lab"}, "'lab' is empty in row 2"),
+    ],
+)
+def test_bad_property_tables_are_refused(tmp_path, text, options, said):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(TableError, match=said):
+        read_properties(path, **options)
+
+
+def test_properties_may_be_missing_and_names_may_be_numbers(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("sample,h,Rp,lab,Al\n1,250,N/a,A,5\n2,,300,B,6\n")
+    found = read_properties(path, group_column="lab", composition_unit="wt.%")
+    assert found.values.index.tolist() == ["1", "2"]
+    assert list(found.values) == ["h", "Rp"]
+    assert found.values["Rp"].isna().tolist() == [True, False]
+    assert found.composition["Al"].tolist() == [5, 6]
+    assert found.unit == "wt.%"
+    assert found.groups["2"] == "B"
+
+
+# Models
+
+
+def test_a_model_finds_a_signal_and_says_how_sure_it_is():
+    names, X, known = made(120)
+    model = fit_property("y", names[:80], X[:80], known, seeds=[0], progress=False)
+    assert model.facts["mape"] < 0.4 * model.facts["mape_mean"]
+    found = predict_property(model, X[80:])
+    truth = known.values["y"].to_numpy()[80:]
+    assert ((found["lower"] <= truth) & (truth <= found["upper"])).mean() > 0.75
+    assert found["unlike"].mean() < 0.2
+    assert predict_property(model, X[80:] + 40)["unlike"].all()
+
+
+def test_intervals_hold_what_they_promise_and_few_alike_samples_are_flagged():
+    inside, flagged = [], []
+    for seed in range(12):
+        names, X, known = made(160, seed=seed)
+        model = fit_property("y", names[:60], X[:60], known, seeds=[0], progress=False)
+        found = predict_property(model, X[60:])
+        truth = known.values["y"].to_numpy()[60:]
+        inside.append(((found["lower"] <= truth) & (truth <= found["upper"])).mean())
+        flagged.append(found["unlike"].mean())
+    assert 0.86 <= np.mean(inside) <= 0.96
+    assert np.mean(flagged) <= 0.10
+
+
+def test_too_few_samples_or_sources_are_refused():
+    names, X, known = made(19)
+    with pytest.raises(ValueError, match=r"'y' has 19 samples.*at least 20"):
+        fit_property("y", names, X, known)
+    with pytest.raises(ValueError, match="3 sources: at least 4"):
+        choose_folds(30, np.repeat(["a", "b", "c"], 10))
+    assert choose_folds(30, np.repeat(["a", "b", "c", "d"], 8)) == {"outer": 4, "inner": 3}
+    other = FeatureTable(pd.DataFrame([["x", "x", 1, 1, 1.0]], columns=COLUMNS), X[:1], {})
+    with pytest.raises(ValueError, match=r"no sample of the images \(x\) stands in the table"):
+        join(other, known)
+
+
+@pytest.mark.parametrize("kind", ["lr", "pr", "svr"])
+def test_a_model_is_read_as_it_was_written(kind, tmp_path):
+    names, X, known = made(40)
+    model = fit_property("y", names, X, known, kind=kind, seeds=[0], progress=False)
+    save_model(tmp_path / "m", OwnModel({"y": model}, {"encoder": "x"}, "mean", 1, versions()))
+    found = load_model(tmp_path / "m")
+    again = found.properties["y"]
+    pd.testing.assert_frame_equal(predict_property(again, X), predict_property(model, X))
+    assert again.audit.flags == model.audit.flags
+    pd.testing.assert_frame_equal(again.out_of_fold, model.out_of_fold)
+    save_model(tmp_path / "m", found)  # replaces itself
+    assert sorted(p.name for p in tmp_path.glob("*m*")) == ["m"]
+
+
+def versions():
+    from helpers._provenance import versions as installed
+
+    return installed(model_files.LIBRARIES)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    names, X, known = made(30)
+    model = fit_property("y", names, X, known, seeds=[0], progress=False)
+    folder = tmp_path_factory.mktemp("models") / "m"
+    save_model(folder, OwnModel({"y": model}, {"encoder": "x"}, "mean", 1, versions()))
+    return folder
+
+
+def test_every_changed_byte_is_noticed(saved, tmp_path):
+    for path in sorted(saved.iterdir()):
+        whole = path.read_bytes()
+        for at in {0, len(whole) // 2, len(whole) - 1} if whole else ():
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            with pytest.raises(ModelError, match=r"changed|damaged"):
+                load_model(saved)
+        path.unlink()
+        with pytest.raises(ModelError, match=r"missing|no model folder"):
+            load_model(saved)
+        path.write_bytes(whole)
+    (saved / "more.txt").touch()
+    with pytest.raises(ModelError, match=r"more\.txt is missing or does not belong"):
+        load_model(saved)
+    (saved / "more.txt").unlink()
+    load_model(saved)
+
+
+def test_code_in_a_model_is_refused(saved, tmp_path):
+    """Also where somebody made the hashes fit."""
+    import shutil
+
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    folder = tmp_path / "m"
+    shutil.copytree(saved, folder)
+    (folder / "property1.skops").write_bytes(skops.io.dumps(FunctionTransformer(subprocess.run)))
+    facts = json.loads((folder / "model.json").read_text())
+    del facts["digest"]
+    facts["files"]["property1.skops"] = model_files._sha256(folder / "property1.skops")
+    facts["digest"] = model_files._digest(facts)
+    (folder / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(ModelError, match=r"subprocess\.run"):
+        load_model(folder)
+
+
+def test_what_is_no_model_is_not_overwritten(tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ModelError, match="is no model folder: choose another name"):
+        save_model(tmp_path, None)
+    with pytest.raises(ModelError, match="is no model folder: `microprop fit`"):
+        load_model(tmp_path / "none")
+
+
+# The command line
+
+
+def run(*arguments):
+    return cli.main([str(a) for a in arguments])
+
+
+def test_from_a_folder_and_a_table_to_predictions(scans, tmp_path, capsys):
+    features, model, out = tmp_path / "f.parquet", tmp_path / "m", tmp_path / "p.csv"
+    assert run("extract", scans, "--out", features) == 0
+    assert "images: 30" in capsys.readouterr().out
+    code = run(
+        "fit", features, scans / "alloys.xlsx", "--groups", "heat", "--out", model, "--json"
+    )
+    assert code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["samples"] == 30
+    assert "30 samples, 0 without a value" in told["hardness"][0]
+    assert "29 samples, 1 without a value" in told["strength"][0]
+    assert "folds by source (6 sources)" in told["hardness"][1]
+    assert run("predict", model, scans, "--out", out) == 0
+    table = pd.read_csv(out)
+    assert len(table) == 60
+    assert set(table["property"]) == {"hardness", "strength"}
+    measured = pd.read_excel(scans / "alloys.xlsx").set_index("sample")["hardness"]
+    some = table[table["property"] == "hardness"].set_index("sample")
+    assert np.corrcoef(some["predicted"], measured[some.index])[0, 1] > 0.9
+    assert run("predict", model, features, "--out", tmp_path / "q.csv") == 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "q.csv"), table, atol=1e-3)
+    capsys.readouterr()
+    assert run("cite", features, model, "--bibtex") == 0
+    said = capsys.readouterr().out
+    assert said.count("@") == 3
+    assert "whitman2025" in said
+    other = tmp_path / "cut.parquet"
+    assert run("extract", scans, "--out", other, "--crop-bottom", "10%") == 0
+    assert run("predict", model, other, "--out", tmp_path / "r.csv") == 1
+    said = capsys.readouterr().err
+    assert (
+        "do not go together: encoder 'microvit' and 'microvit'; crop_bottom None and '10%'" in said
+    )
+    assert not (tmp_path / "r.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["extract", "nowhere", "--out", "f.parquet"], 1, "Error: there is no folder nowhere"),
+        (["extract", "nowhere", "--out", "f.csv"], 1, "ends in .parquet"),
+        (["extract", "nowhere"], 2, "Missing option '--out'"),
+        (["fit", "f.parquet", "t.csv", "--out", "m"], 1, "there is no file t.csv"),
+        (["predict", "m", ".", "--out", "p.csv"], 1, "m is no model folder"),
+        (["predict", "m", ".", "--out", "p.txt"], 1, "ends in .csv"),
+        (["fetch", "dino"], 1, "'dino' is neither an encoder (clip-b16"),
+        (["cite", "x"], 1, "there is no feature table x"),
+        (["nonsense"], 2, "No such command 'nonsense'"),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(
+    arguments, code, said, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == code
+    found = capsys.readouterr()
+    assert said in found.err
+    assert "Traceback" not in found.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_slips_of_the_code_keep_their_traceback(monkeypatch, scans, tmp_path):
+    def slip(*_, **__):
+        return int("x")
+
+    monkeypatch.setattr(feature_tables, "extract_table", slip)
+    with pytest.raises(ValueError, match="invalid literal"):
+        run("extract", scans, "--out", tmp_path / "f.parquet")
+
+
+def test_an_interrupt_is_told(monkeypatch, scans, tmp_path, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(feature_tables, "extract_table", stop)
+    assert run("extract", scans, "--out", tmp_path / "f.parquet") == 130
+    assert "goes on from here" in capsys.readouterr().err
+
+
+def test_doctor_knows_what_is_here(capsys):
+    assert run("doctor", "--json") == 0
+    rows = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["MicroViT (microvit)"]["state"].startswith("here")
+    assert rows["CLIP B16 (clip-b16)"]["do"] == "microprop fetch clip-b16"
+    assert rows["torch"]["state"].startswith("2.13.0")
+
+
+def test_help_has_examples():
+    found = subprocess.run(
+        [sys.executable, "-m", "helpers", "fit", "--help"],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "Example: microprop fit features.parquet alloys.xlsx" in found

@@ -1,0 +1,108 @@
+"""From an empty folder with thirty micrographs and an .xlsx to a report and predictions."""
+
+import subprocess
+import sys
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from PIL import Image
+from test_site import Watched, browser  # noqa: F401 (a fixture)
+
+from helpers import cli, plots_own
+from helpers.report import ReportError, write_report
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """What a user has, and the four commands of the README, each in a process of its own."""
+    folder = tmp_path_factory.mktemp("walk")
+    rng = np.random.default_rng(5)
+    book = openpyxl.Workbook()
+    book.active.append(["sample", "hardness", "source"])
+    (folder / "scans").mkdir()
+    for i in range(30):
+        image = np.full((96, 120), 70.0)
+        for y, x in rng.integers(0, 90, (5 + 2 * i, 2)):
+            image[y : y + 6, x : x + 6] = 190
+        image += rng.normal(0, 6, image.shape)
+        pixels = np.clip(image, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "scans" / f"alloy {i}.png")
+        book.active.append([f"alloy {i}", 250 + 3.0 * i, f"laboratory {i % 5}"])
+    book.save(folder / "alloys.xlsx")
+    for line in (
+        ["extract", "scans", "--out", "features.parquet"],
+        ["fit", "features.parquet", "alloys.xlsx", "--groups", "source", "--out", "model"],
+        ["report", "model", "features.parquet", "--out", "report.html"],
+        ["predict", "model", "scans", "--out", "predictions.csv"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "helpers", *line],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    return folder
+
+
+def test_the_walk_leaves_a_report_figures_tables_and_predictions(walked):
+    names = {path.name for path in walked.iterdir()}
+    assert names == {
+        "scans", "alloys.xlsx", "features.parquet", "model", "report.html", "report_files",
+        "predictions.csv",
+    }  # fmt: skip
+    files = {path.name for path in (walked / "report_files").iterdir()}
+    assert {"property1_audit.svg", "property1_audit.png", "property1_worst.svg"} <= files
+    assert {"property1_out_of_fold.csv", "property1_audit.csv"} <= files
+    page = (walked / "report.html").read_text()
+    assert "folds by source (5 sources)" in page
+    assert "embedded set" not in page
+    table = pd.read_csv(walked / "predictions.csv")
+    assert table["sample"].tolist() == sorted(f"alloy {i}" for i in range(30))
+    assert len(pd.read_csv(walked / "report_files" / "property1_out_of_fold.csv")) == 30
+
+
+def test_reports_are_refused_before_anything_is_computed(walked, tmp_path, monkeypatch, capsys):
+    paths = walked / "model", walked / "features.parquet"
+    with pytest.raises(ReportError, match=r"ends in \.html"):
+        write_report(*paths, tmp_path / "r.pdf")
+    monkeypatch.chdir(tmp_path)
+    code = cli.main(["report", *map(str, paths), "--out", "r.html"])
+    assert code == 1
+    assert "30 images are not there any more" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_thumbnails_are_small_and_few():
+    table = pd.DataFrame({"sample": range(2000)})
+    assert len(plots_own.thinned(table)) == plots_own.MOST
+    assert plots_own.thinned(table.head(3))["sample"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.browser
+def test_the_report_in_a_browser(walked, browser):  # noqa: F811
+    watched = Watched(browser, walked.as_uri() + "/")
+    watched.open("report.html")
+    assert watched.troubles == []
+    assert watched.page.locator("img:not([alt])").count() == 0
+    assert "No description" not in watched.page.content()
+    frame = watched.page.frame_locator("iframe").first
+    frame.locator("canvas, svg").first.wait_for(timeout=20_000)
+    point = frame.locator("canvas, svg").first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    found = False
+    for x in np.linspace(60, 330, 28):
+        for y in np.linspace(20, 300, 29):
+            watched.page.mouse.move(box["x"] + x, box["y"] + y)
+            if frame.locator("#vg-tooltip-element img").count():
+                found = True
+                break
+        if found:
+            break
+    assert found, "no micrograph is shown on hover"
+    assert watched.troubles == []
+    watched.page.close()
