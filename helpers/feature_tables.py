@@ -143,6 +143,8 @@ def read_feature_table(path):
 def _read_part(path):
     try:
         table = pq.read_table(path, partitioning=None)
+        table.validate(full=True)  # text that is no UTF-8 as well
+        table.schema.names  # noqa: B018 (decodes them)
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         raise TableError(f"{path} cannot be read as parquet ({error}): extract again") from error
     types = {"image": pa.types.is_string, "sample": pa.types.is_string}

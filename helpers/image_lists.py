@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers._table_checks import first_few
+from helpers._table_checks import first_few, label
 from helpers._table_files import TableError, read_rows
 from helpers.images import SUFFIXES, ImageError, list_images
 
@@ -62,7 +62,7 @@ def list_samples(source, *, image_column="image", sample_column=None):
     else:
         files = _from_pattern(str(source)) if _is_pattern(path) else list_images(path)
         table = pd.DataFrame({"image": map(str, files), "sample": [f.stem for f in files]})
-    _check(table, sample_column)
+    _check(table, sample_column, source)
     return table
 
 
@@ -110,7 +110,7 @@ def read_table(path):
 def column(table, name, path):
     """A column of a table as stripped text; a `TableError` names what is there, or empty cells."""
     if name not in table.columns:
-        found = ", ".join(repr(c) for c in table.columns) or "nothing"
+        found = first_few([repr(c) for c in table.columns], 40) or "nothing"
         raise TableError(f"{path} has no column {name!r}: row 1 holds {found}")
     values = table[name].map(_text)
     empty = [f"row {row}" for row in table.index[values == ""]]
@@ -135,20 +135,24 @@ def _parquet(path):
     if not path.is_file():
         raise TableError(f"there is no file {path}: check its name")
     try:
-        table = pq.read_table(path).to_pandas()
+        table = pq.read_table(path)
+        table.validate(full=True)  # text that is no UTF-8 as well
+        table = table.to_pandas().astype(object)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableError(f"{path} cannot be read as parquet: {error}") from error
     if not len(table):
         raise TableError(f"{path} holds no row: write one row an image")
     table.index = range(2, len(table) + 2)
-    return table.astype(object)
+    return table
 
 
 def _from_table(path, image_column, sample_column):
     table = read_table(path)
     files = [path.parent / name for name in column(table, image_column, path)]
     missing = [
-        f"row {n} ({f})" for n, f in zip(table.index, files, strict=True) if not f.is_file()
+        f"row {n} ({label(str(f))})"
+        for n, f in zip(table.index, files, strict=True)
+        if not _is_file(f)
     ]
     if missing:
         raise FileNotFoundError(
@@ -159,6 +163,13 @@ def _from_table(path, image_column, sample_column):
     if sample_column is not None:
         samples = list(column(table, sample_column, path))
     return pd.DataFrame({"image": map(str, files), "sample": samples})
+
+
+def _is_file(path):
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the system allows
+        return False
 
 
 def _is_pattern(path):
@@ -175,11 +186,13 @@ def _from_pattern(pattern):
     return files
 
 
-def _check(table, sample_column):
+def _check(table, sample_column, source):
     """Every image once; without named samples every sample once."""
     twice = table["image"][table["image"].duplicated()].tolist()
     if twice:
-        raise ImageError(f"{len(twice)} images stand twice: {first_few(twice)}; keep one row each")
+        raise ImageError(
+            f"{source}: {len(twice)} images stand twice: {first_few(twice)}; keep one row each"
+        )
     same = table["sample"][table["sample"].duplicated()].unique().tolist()
     if same and sample_column is None:
         raise ImageError(

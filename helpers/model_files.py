@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import skops.io
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from helpers._files import atomic_write
@@ -174,7 +173,9 @@ def _read_property(folder, name, own):
         pipeline = skops.io.loads(data)
         arrays = load((folder / f"{stem}.safetensors").read_bytes())
         tables = {n: _read_csv(folder / f"{stem}_{n}.csv") for n in [*_AUDIT, "out_of_fold"]}
-    except (SafetensorError, KeyError, TypeError, OSError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a library says of a file that it cannot read
         raise ModelError(f"{folder}: {stem} cannot be read ({error}): fit again") from error
     out_of_fold = tables.pop("out_of_fold")
     return PropertyModel(

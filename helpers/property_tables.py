@@ -79,7 +79,7 @@ def read_properties(
         properties = [c for c in rest if table[c].map(_is_number).any()]
     for name in properties:
         if name in taken or name not in table.columns:
-            found = ", ".join(repr(c) for c in table.columns)
+            found = first_few([repr(c) for c in table.columns], 40)
             raise TableError(f"{path} has no property {name!r}: its columns are {found}")
     if not len(properties):
         raise TableError(
@@ -122,7 +122,7 @@ def _elements(table, path, given):
 def _is_number(cell):
     try:
         return bool(np.isfinite(float(cell)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # text; integers of hundreds of digits
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import tempfile
 from pathlib import Path
 
@@ -99,13 +100,22 @@ def write_report(model, features, out, *, chapter=CHAPTER):
 
 
 def _with_alt_text(path):
-    """An executed notebook whose images carry the alt text that the site gives them."""
+    """An executed notebook whose figures carry the caption and alt text of the site.
+
+    nbconvert's template has no place for them, so the images become HTML.
+    """
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
-        text = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
-        for output in cell.get("outputs", ()) if text else ():
+        said = cell.metadata.get("mystnb", {})
+        for output in cell.get("outputs", ()) if said else ():
             if "image/png" in output.get("data", {}):
-                output.metadata["image/png"] = {"alt": text}
+                alt, caption = said["image"]["alt"], said["figure"]["caption"]
+                source = f"data:image/png;base64,{output.data['image/png']}"
+                output.data["text/html"] = (
+                    f'<figure><img alt="{html.escape(alt)}" src="{source}" '
+                    f'style="max-width:100%"><figcaption>{html.escape(caption)}</figcaption>'
+                    "</figure>"
+                )
     return notebook

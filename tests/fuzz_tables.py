@@ -48,13 +48,13 @@ TABLE = {
 }
 
 
-def table_bytes(suffix, cells, layout, part, damage):
+def table_bytes(suffix, cells, layout, part, damage, rows=ROWS):
     """A table with other `cells` (row, column, text), as a file, its bytes damaged.
 
     `layout` is (delimiter, encoding, line end) of a CSV file. `part` is the member of a workbook
     that is damaged and packed again; None damages the whole file.
     """
-    rows = [list(row) for row in ROWS]
+    rows = [list(row) for row in rows]
     for row, column, text in cells:
         while len(rows) <= row:
             rows.append([])

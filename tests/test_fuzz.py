@@ -8,17 +8,22 @@ import io
 import struct
 import zlib
 
+import fuzz_own_targets
 import fuzz_targets
 import imagecodecs
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import tifffile
-from fuzz_images import DAMAGE, IMAGES, damaged, with_true_checksums
+from fuzz_images import BYTES, DAMAGE, IMAGES, damaged, with_true_checksums
 from fuzz_tables import LAYOUT, ROWS, TABLE, rebuilt, table_bytes, workbook
 from fuzzing import Child
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_images import chunk, png_header
+
+from helpers.feature_tables import COLUMNS, FeatureTable, to_arrow
 
 N_IMAGES, N_TABLES = 10_000, 1_000  # tables: of each kind
 always = {
@@ -28,6 +33,12 @@ always = {
     "suppress_health_check": list(HealthCheck),
     "print_blob": True,
 }
+ARGUMENTS = {
+    fuzz_own_targets.ImageLists: [None, "alloy", "n"],
+    fuzz_own_targets.Properties: [
+        {}, {"properties": ["hardness"]}, {"group_column": "heat"}, {"composition_unit": "at.%"},
+    ],
+}  # fmt: skip
 pytestmark = pytest.mark.slow
 
 
@@ -104,6 +115,66 @@ def test_damaged_workbooks(tables):
     check()
     assert len(read) >= N_TABLES
     assert 0.02 < np.mean(read) < 0.6
+
+
+# What a user's own study reads
+
+
+def _feature_file(**options):
+    rows = [["a.png", "a", 4, 4, 0.5], ["b.png", "b", 5, 6, np.nan], ["c.png", "b", 5, 6, 1.0]]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    features = np.arange(9, dtype=np.float32).reshape(3, 3)
+    found = FeatureTable(table, features, {"encoder": "x", "skipped": {}})
+    file = io.BytesIO()
+    pq.write_table(to_arrow(found), file, **options)
+    return file.getvalue()
+
+
+def test_damaged_feature_tables(tmp_path_factory):
+    child = Child(fuzz_own_targets.FeatureTables, tmp_path_factory.mktemp("features"))
+    whole = [
+        _feature_file(),
+        _feature_file(compression="zstd", write_page_checksum=True),
+        _feature_file(compression="none", use_dictionary=False),
+    ]
+    assert all(_is_read(child.read(".parquet", content)) for content in whole)
+    read = []
+
+    @settings(max_examples=N_TABLES, **always)
+    @given(content=st.sampled_from(whole), damage=st.lists(BYTES, min_size=1, max_size=3))
+    def check(content, damage):
+        read.append(_is_read(child.read(".parquet", damaged(content, damage))))
+
+    check()
+    child.close()
+    assert len(read) >= N_TABLES
+    assert 0 < np.mean(read) < 0.3
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+@pytest.mark.parametrize("target", [fuzz_own_targets.Properties, fuzz_own_targets.ImageLists])
+def test_damaged_tables_of_own_studies(target, suffix, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(target.__name__)
+    child = Child(target, folder)
+    for name in ("a.png", "b.png", "7", "c d.png"):
+        (folder / name).touch()
+    read = []
+
+    @settings(max_examples=N_TABLES // 2, **always)
+    @given(
+        layout=LAYOUT,
+        cells=TABLE["cells"],
+        damage=TABLE["damage"],
+        argument=st.sampled_from(ARGUMENTS[target]),
+    )
+    def check(layout, cells, damage, argument):
+        content = table_bytes(suffix, cells, layout, None, damage, target.ROWS)
+        read.append(_is_read(child.read(suffix, content, argument)))
+
+    check()
+    child.close()
+    assert len(read) >= N_TABLES // 2
+    assert 0.02 < np.mean(read) < 0.9
 
 
 # Files of less than a few MB that would unpack to more than the child may take

@@ -32,10 +32,10 @@ def texts():
 
 
 def test_there_are_messages_of_every_group():
-    groups = re.split(r"^## ", TROUBLES, flags=re.MULTILINE)[1:7]
+    groups = re.split(r"^## ", TROUBLES, flags=re.MULTILINE)[1:8]
     assert [g.splitlines()[0] for g in groups] == [
         "Images", "Tables", "Weights and downloads", "Features and memory",
-        "Models and validation", "Building the book",
+        "Models and validation", "Your own micrographs", "Building the book",
     ]  # fmt: skip
     assert all(group.count("\n- `") >= 3 for group in groups)
     assert len(QUOTED) == sum(group.count("\n- `") for group in groups)
