@@ -60,5 +60,5 @@ $(READY): pyproject.toml
 	@touch $@
 
 $(PEERS): $(READY)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[book,dev,bench]"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[book,dev,bench,ray]"
 	@touch $@

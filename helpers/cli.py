@@ -49,7 +49,7 @@ def _show(result, as_json):
 @app.command(epilog="Example: microprop extract scans/ --out features.parquet --crop-bottom 8%")
 def extract(
     images: Source,
-    out: Annotated[Path, typer.Option(help="File to write, ends in .parquet.")],
+    out: Annotated[Path, typer.Option(help="File to write, ends in .parquet; ray: a folder.")],
     encoder: Annotated[
         str, typer.Option(help="Name, see `microprop doctor`, or folder.")
     ] = "microvit",
@@ -64,17 +64,31 @@ def extract(
     pipeline: Annotated[str, typer.Option(help="micrograph or section.")] = "micrograph",
     normalize: Annotated[str, typer.Option(help="none (as the paper) or encoder.")] = "none",
     on_error: Annotated[str, typer.Option(help="Bad images: raise or skip.")] = "raise",
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: several processes or machines, --out a folder.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Of ray; all cores or GPUs if left out.")
+    ] = None,
     as_json: Json = False,
 ):
     """Features of images by a frozen network, kept in a file."""
     from helpers.feature_tables import check_ending, extract_table, write_feature_table
 
+    options = {
+        "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
+        "target_um": pixel_size_um, "pipeline": pipeline, "normalize": normalize,
+        "on_error": on_error, "progress": not as_json,
+    }  # fmt: skip
+    if engine == "ray":
+        from helpers.ray_extract import extract_parts
+
+        _show(extract_parts(images, out, encoder, workers=workers, **options), as_json)
+        return
+    if engine != "local" or workers is not None:
+        raise typer.BadParameter(f"--engine {engine}: expected local or ray; --workers is of ray")
     check_ending(out)
-    found = extract_table(
-        images, encoder, image_column=image_column, sample_column=sample_column,
-        crop_bottom=crop_bottom, target_um=pixel_size_um, pipeline=pipeline,
-        normalize=normalize, on_error=on_error, progress=not as_json,
-    )  # fmt: skip
+    found = extract_table(images, encoder, **options)
     write_feature_table(out, found)
     n, d = found.features.shape
     result = {"file": str(out), "encoder": found.facts["title"], "images": n, "features": d}

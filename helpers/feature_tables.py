@@ -190,9 +190,6 @@ def extract_table(
     *,
     image_column="image",
     sample_column=None,
-    crop_bottom=None,
-    target_um=None,
-    on_error="raise",
     **options,
 ):
     """Features of a user's images.
@@ -201,14 +198,8 @@ def extract_table(
     ----------
     source, image_column, sample_column
         See `helpers.image_lists.list_samples`.
-    encoder : str or path-like or helpers.encoders.Encoder
-        See `helpers.encoders.load_encoder`.
-    crop_bottom, target_um
-        See `helpers.pixel_size.prepare_images`.
-    on_error : str
-        ``"raise"``: name all bad images before anything is computed; ``"skip"``: leave them out.
-    **options
-        Of `helpers.features.extract`.
+    encoder, **options
+        See `extract_listed`.
 
     Returns
     -------
@@ -225,6 +216,36 @@ def extract_table(
     interrupted run goes on.
     """
     listed = list_samples(source, image_column=image_column, sample_column=sample_column)
+    return extract_listed(listed, encoder, **options)
+
+
+def extract_listed(
+    listed, encoder="microvit", *, crop_bottom=None, target_um=None, on_error="raise", **options
+):
+    """Features of listed images.
+
+    Parameters
+    ----------
+    listed : pandas.DataFrame
+        Of `helpers.image_lists.list_samples`.
+    encoder : str or path-like or helpers.encoders.Encoder
+        See `helpers.encoders.load_encoder`.
+    crop_bottom, target_um
+        See `helpers.pixel_size.prepare_images`.
+    on_error : str
+        ``"raise"``: name all bad images before anything is computed; ``"skip"``: leave them out.
+    **options
+        Of `helpers.features.extract`.
+
+    Returns
+    -------
+    FeatureTable
+
+    Raises
+    ------
+    ImageError, ValueError, DownloadError, OSError
+        As the functions above.
+    """
     files = listed["image"].tolist()
     images, stated = prepare_images(
         files, crop_bottom=crop_bottom, target_um=target_um, value_range=options.get("value_range")

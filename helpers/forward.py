@@ -17,9 +17,11 @@ PIXELS_A_TOKEN = 16 * 16
 
 
 def n_cores():
-    """Number of cores that this process may use."""
+    """Number of cores that this process may use; ``OMP_NUM_THREADS`` can make it fewer."""
     has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
-    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 def n_tokens(entry, shape):

@@ -62,7 +62,7 @@ def list_samples(source, *, image_column="image", sample_column=None):
     else:
         files = _from_pattern(str(source)) if _is_pattern(path) else list_images(path)
         table = pd.DataFrame({"image": map(str, files), "sample": [f.stem for f in files]})
-    _check(table, sample_column, source)
+    check_listed(table, sample_column, source)
     return table
 
 
@@ -186,8 +186,8 @@ def _from_pattern(pattern):
     return files
 
 
-def _check(table, sample_column, source):
-    """Every image once; without named samples every sample once."""
+def check_listed(table, sample_column, source):
+    """Raise an ImageError unless each image stands once, and without named samples each sample."""
     twice = table["image"][table["image"].duplicated()].tolist()
     if twice:
         raise ImageError(

@@ -1,5 +1,9 @@
 """From an empty folder with thirty micrographs and an .xlsx to a report and predictions."""
 
+import contextlib
+import os
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -11,7 +15,16 @@ from PIL import Image
 from test_site import Watched, browser  # noqa: F401 (a fixture)
 
 from helpers import cli, plots_own
+from helpers.feature_tables import read_feature_table
+from helpers.model_files import load_model
 from helpers.report import ReportError, write_report
+
+COMMANDS = (
+    ["extract", "scans", "--out", "features.parquet"],
+    ["fit", "features.parquet", "alloys.xlsx", "--groups", "source", "--out", "model"],
+    ["report", "model", "features.parquet", "--out", "report.html"],
+    ["predict", "model", "scans", "--out", "predictions.csv"],
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +44,7 @@ def walked(tmp_path_factory):
         Image.fromarray(pixels).save(folder / "scans" / f"alloy {i}.png")
         book.active.append([f"alloy {i}", 250 + 3.0 * i, f"laboratory {i % 5}"])
     book.save(folder / "alloys.xlsx")
-    for line in (
-        ["extract", "scans", "--out", "features.parquet"],
-        ["fit", "features.parquet", "alloys.xlsx", "--groups", "source", "--out", "model"],
-        ["report", "model", "features.parquet", "--out", "report.html"],
-        ["predict", "model", "scans", "--out", "predictions.csv"],
-    ):
+    for line in COMMANDS:
         done = subprocess.run(
             [sys.executable, "-m", "helpers", *line],
             cwd=folder,
@@ -63,6 +71,48 @@ def test_the_walk_leaves_a_report_figures_tables_and_predictions(walked):
     table = pd.read_csv(walked / "predictions.csv")
     assert table["sample"].tolist() == sorted(f"alloy {i}" for i in range(30))
     assert len(pd.read_csv(walked / "report_files" / "property1_out_of_fold.csv")) == 30
+
+
+def _contents(folder):
+    """What the commands wrote, without dates, durations and the random names in an HTML page."""
+    found = read_feature_table(folder / "features.parquet")
+    model = load_model(folder / "model").properties["hardness"]
+    yield found.table, found.features
+    yield model.out_of_fold, np.append(model.scores, model.half_width)
+    for path in sorted((folder / "report_files").glob("*.csv")):
+        yield pd.read_csv(path), np.zeros(0)
+    yield pd.read_csv(folder / "predictions.csv"), np.zeros(0)
+
+
+@pytest.mark.slow
+def test_commands_that_are_killed_go_on_and_end_the_same(walked, tmp_path):
+    rng = np.random.default_rng()  # other moments every time
+    shutil.copytree(walked / "scans", tmp_path / "scans")
+    shutil.copy(walked / "alloys.xlsx", tmp_path)
+    environment = os.environ | {"MICROPROP_CACHE": str(tmp_path / "cache")}
+    for line in COMMANDS:
+        command = [sys.executable, "-m", "helpers", *line]
+        run = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.communicate(timeout=rng.uniform(2, 9))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    names = {path.name for path in tmp_path.iterdir()} - {"cache"}
+    left = [n for n in names - {path.name for path in walked.iterdir()} if n[0] != "."]
+    assert left == []
+    pairs = list(zip(_contents(tmp_path), _contents(walked), strict=True))
+    assert len(pairs) >= 5
+    for (table, numbers), (other, others) in pairs:
+        pd.testing.assert_frame_equal(table, other)
+        np.testing.assert_array_equal(numbers, others)
 
 
 def test_reports_are_refused_before_anything_is_computed(walked, tmp_path, monkeypatch, capsys):

@@ -1,0 +1,167 @@
+"""From PNG files to a feature table: against the network alone, against a pipeline, and with Ray.
+
+Run with ``make bench``. The micrographs are generated (two phases of a thresholded random field,
+with noise), 512 x 512 pixels, as PNG on the disk. ``--write data/results_scaling.csv`` keeps the
+table that the page "Scaling out" shows.
+
+The network alone gets pixels that are decoded and resized already. The pipeline is the
+``image-feature-extraction`` of transformers with the same weights and size of input, at the batch
+size that is faster for it, 1 or 8. Ray gets the same folder with one and with two workers, a core
+each; starting the actors is timed apart, on two images, and taken off.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from helpers._provenance import run_facts
+from helpers.encoders import load_encoder
+from helpers.feature_tables import extract_table, read_feature_table, write_feature_table
+from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
+from helpers.images import read_image
+from helpers.preprocessing import prepare
+from helpers.weights import weights_at_hand
+
+SIDE, IMAGES = 512, 2000
+COLUMNS = ("what", "workers", "images", "seconds", "start", "images_per_s")
+TOLERANCE = 1e-5
+PART = 125  # images: 16 parts, so that two workers end at about the same time
+SOME = 256  # images of the measurements that need no more: in memory, decoding, pipeline
+
+
+def generate(folder, count):
+    """Micrographs as files: crops of one large field, each with noise of its own."""
+    rng = np.random.default_rng(0)
+    field = ndimage.gaussian_filter(rng.normal(size=(4 * SIDE, 4 * SIDE)), 6, mode="wrap")
+    grey = np.where(field > 0.3 * field.std(), 170.0, 80.0)
+    for i in range(count):
+        y, x = rng.integers(0, 3 * SIDE, 2)
+        pixels = grey[y : y + SIDE, x : x + SIDE] + rng.normal(0, 8, (SIDE, SIDE))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"scan{i:05d}.png")
+
+
+def timed(function, *arguments, **options):
+    """Seconds, and what came out."""
+    start = time.perf_counter()
+    result = function(*arguments, **options)
+    return time.perf_counter() - start, result
+
+
+def in_memory(encoder, files):
+    """Seconds that the network alone takes for images which are in memory, resized."""
+    pixels = [prepare(file, encoder.name) for file in files]
+    size = choose_batch_size(encoder, pixels[0].shape[1:])
+    workers = choose_workers(encoder, pixels[0].shape[1:], size)
+    batches = [pixels[i : i + size] for i in range(0, len(pixels), size)]
+    seconds, _ = timed(list, forward_batches(encoder, np.stack, batches, workers=workers))
+    return seconds
+
+
+def end_to_end(folder, encoder, store, out):
+    """Decode, preprocess, encode, store: what ``microprop extract`` does."""
+    found = extract_table(folder, encoder, store=store, progress=False)
+    write_feature_table(out, found)
+    return found
+
+
+def pipeline_seconds(files, batch_size):
+    """Seconds of the pipeline of transformers."""
+    from transformers import AutoModel, ViTImageProcessorPil, pipeline
+
+    model = AutoModel.from_pretrained(weights_at_hand(load_encoder("microvit").entry)).float()
+    processor = ViTImageProcessorPil(size={"height": 224, "width": 224}, do_normalize=False)
+    extractor = pipeline("image-feature-extraction", model=model, image_processor=processor)
+    names = [str(file) for file in files]
+    extractor(names[:2], pool=True)  # warm
+    return timed(extractor, names, batch_size=batch_size, pool=True)[0]
+
+
+def with_ray(folder, few, out, workers):
+    """Seconds of two images (starting the actors), and of all; the features."""
+    from helpers.ray_extract import extract_parts
+
+    options = {"workers": workers, "progress": False}
+    start, _ = timed(extract_parts, few, out / "few", part_images=1, **options)
+    seconds, _ = timed(extract_parts, folder, out / "all", part_images=PART, **options)
+    return start, seconds, read_feature_table(out / "all").features
+
+
+def measure(folder, count):
+    """Rows of the table, and the largest relative difference between Ray and one process."""
+    import ray
+
+    scans, few = folder / "scans", folder / "few"
+    for target in (scans, few):
+        target.mkdir()
+    generate(scans, count)
+    files = sorted(scans.iterdir())
+    for file in files[:2]:
+        shutil.copy(file, few)
+    encoder, some = load_encoder("microvit"), files[: min(count, SOME)]
+    rows, alone = [], []
+
+    def add(what, workers, images, seconds, start=0.0):
+        rate = images / (seconds - start)
+        rows.append(dict(zip(COLUMNS, (what, workers, images, seconds, start, rate), strict=True)))
+        print(f"{what:28}{workers} workers  {rate:7.2f} images/s", flush=True)
+
+    alone.append(in_memory(encoder, some))
+    seconds, plain = timed(end_to_end, scans, encoder, folder / "store", folder / "f.parquet")
+    alone.append(in_memory(encoder, some))
+    add("network alone", n_cores(), len(some), statistics.mean(alone))
+    add("one process", n_cores(), count, seconds)
+    with ThreadPoolExecutor(n_cores()) as pool:
+        seconds, _ = timed(lambda: list(pool.map(read_image, some)))
+    add("decoding alone", n_cores(), len(some), seconds)
+    seconds = min(pipeline_seconds(some, size) for size in (1, 8))
+    add("pipeline of transformers", n_cores(), len(some), seconds)
+    ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+    worst = 0.0
+    for workers in (1, 2):
+        start, seconds, found = with_ray(scans, few, folder / f"ray{workers}", workers)
+        add("Ray", workers, count, seconds, start)
+        worst = max(worst, np.abs(found - plain.features).max() / np.abs(plain.features).max())
+    ray.shutdown()
+    return pd.DataFrame(rows), worst
+
+
+def main():
+    """Print what was measured; give 1 when a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--write", type=Path, metavar="CSV", help="table to write")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    try:
+        table, worst = measure(folder, arguments.images)
+    finally:
+        shutil.rmtree(folder)
+    rate = table.groupby("what")["images_per_s"].max()
+    ratios = {
+        "extract_of_network": (rate["one process"] / rate["network alone"], 0.9),
+        "extract_over_pipeline": (rate["one process"] / rate["pipeline of transformers"], 2.0),
+        "ray_2_over_one_process": (rate["Ray"] / rate["one process"], 0.9),
+    }
+    for name, (ratio, target) in ratios.items():
+        print(f"RATIO {name} {ratio:.3f} target {target}")
+    print(f"DIFFERENCE ray_to_one_process {worst:.1e} target {TOLERANCE}")
+    if arguments.write:
+        command = "python benchmarks/bench_extract.py --write data/results_scaling.csv"
+        facts = run_facts(command, ("torch", "transformers", "ray"))
+        table.assign(**facts).round(3).to_csv(arguments.write, index=False)
+    return int(any(r < target for r, target in ratios.values()) or worst > TOLERANCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

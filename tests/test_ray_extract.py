@@ -1,0 +1,166 @@
+"""Extraction with Ray: the same numbers, every row once, whatever is killed."""
+
+import doctest
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from helpers import cli, remote_images
+from helpers.feature_tables import extract_table, read_feature_table
+from helpers.images import ImageError
+
+ray = pytest.importorskip("ray", reason='needs Ray: pip install -e ".[ray]"')
+psutil = pytest.importorskip("psutil")
+from helpers.ray_extract import PartWriter, extract_parts  # noqa: E402
+
+pytestmark = pytest.mark.slow
+PART = 5
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(remote_images).failed == 0
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scans")
+    rng = np.random.default_rng(0)
+    for i in range(23):
+        pixels = rng.integers(0, 256, (90 + i % 3, 120), np.uint8)
+        Image.fromarray(pixels).save(folder / f"scan {i:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(scans):
+    return extract_table(scans, store=False, progress=False)
+
+
+def _same(folder, plain, names=str):
+    """Every image once, with the features of one process."""
+    found = read_feature_table(folder)
+    assert found.table["image"].tolist() == [names(i) for i in sorted(plain.table["image"])]
+    order = plain.table["image"].argsort().to_numpy()
+    scale = np.abs(plain.features).max()
+    np.testing.assert_allclose(found.features, plain.features[order], rtol=0, atol=1e-5 * scale)
+    columns = ["sample", "height", "width", "pixel_size_um"]
+    pd.testing.assert_frame_equal(
+        found.table[columns], plain.table.iloc[order][columns].reset_index(drop=True)
+    )
+    return found
+
+
+def test_two_workers_give_the_numbers_of_one_process_and_go_on(cluster, scans, plain, tmp_path):
+    out = tmp_path / "features"
+    told = extract_parts(scans, out, workers=2, part_images=PART, progress=False)
+    assert (told["images"], told["parts"], told["computed"]) == (23, 5, 23)
+    assert told["workers"] == 2
+    _same(out, plain)
+    parts = sorted(out.iterdir())
+    kept = [p.stat().st_mtime_ns for p in parts]
+    parts[2].unlink()
+    told = extract_parts(scans, out, workers=2, part_images=PART, progress=False)
+    assert told["computed"] == PART
+    now = [p.stat().st_mtime_ns for p in sorted(out.iterdir())]
+    assert [a == b for a, b in zip(kept, now, strict=True)] == [True, True, False, True, True]
+    _same(out, plain)
+    with pytest.raises(ValueError, match="holds parts of another run"):
+        extract_parts(scans, out, part_images=PART, crop_bottom=8, progress=False)
+
+
+def test_addresses_of_a_store_are_read_like_files(cluster, scans, plain, tmp_path):
+    out = tmp_path / "features"
+    extract_parts(scans.as_uri(), out, part_images=12, progress=False)
+    _same(out, plain, names=lambda i: f"file://{i}")
+    with pytest.raises(FileNotFoundError, match="there is no folder file:"):
+        extract_parts((scans / "x").as_uri(), out)
+    with pytest.raises(ValueError, match="cannot be opened by fsspec"):
+        extract_parts("nowhere://a/b", out)
+    addresses = pd.DataFrame({"image": [(scans / "scan 03.png").as_uri()], "alloy": ["a"]})
+    addresses["image"] = addresses["image"].str.replace("%20", " ")
+    addresses.to_parquet(tmp_path / "list.parquet")
+    extract_parts(tmp_path / "list.parquet", tmp_path / "one", sample_column="alloy")
+    found = read_feature_table(tmp_path / "one")
+    assert found.table["sample"].tolist() == ["a"]
+    np.testing.assert_allclose(found.features[0], plain.features[3], atol=1e-5)
+
+
+def test_bad_images_cost_their_part_and_are_named(cluster, scans, tmp_path):
+    folder, out = tmp_path / "scans", tmp_path / "features"
+    folder.mkdir()
+    for path in sorted(scans.iterdir())[:6]:
+        os.link(path, folder / path.name)
+    (folder / "scan 01.png").unlink()
+    (folder / "scan 01.png").write_bytes(b"no image")
+    for source, name in ((folder, folder / "scan 01.png"), (folder.as_uri(), "scan 01.png")):
+        with pytest.raises(ImageError, match=r"(?s)1 of 3 parts .*scan 01\.png"):
+            extract_parts(source, out, part_images=2, progress=False)
+        assert len(list(out.iterdir())) == 2
+        for part in out.iterdir():
+            part.unlink()
+        told = extract_parts(source, out / "s", part_images=2, on_error="skip", progress=False)
+        assert [str(name) in key for key in told["skipped"]] == [True]
+        assert len(read_feature_table(out / "s").table) == 5
+        for part in (out / "s").iterdir():
+            part.unlink()
+        (out / "s").rmdir()
+
+
+def _workers():
+    found = []
+    for process in psutil.process_iter(["cmdline", "name"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if line.startswith("ray::") and PartWriter.__name__ in line:
+            found.append(process.pid)
+    return found
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing(cluster, scans, tmp_path):
+    folder, out = tmp_path / "scans", tmp_path / "features"
+    folder.mkdir()
+    for copy in range(8):
+        for path in scans.iterdir():
+            os.link(path, folder / f"{copy} {path.name}")
+    told = []
+    run = threading.Thread(
+        target=lambda: told.append(
+            extract_parts(folder, out, workers=2, part_images=4, progress=False)
+        )
+    )
+    run.start()
+    killed = set()
+    while run.is_alive():
+        done = len(list(out.glob("*.parquet"))) if out.is_dir() else 0
+        if len(killed) < 2 and done > 4 * len(killed):
+            for pid in _workers()[:1]:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        time.sleep(0.02)
+    run.join()
+    assert len(killed) == 2
+    assert told[0]["computed"] == 8 * 23
+    _same(out, extract_table(folder, store=False, progress=False))
+
+
+def test_from_the_command_line(cluster, scans, plain, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "features"
+    assert cli.main(["extract", str(scans), "--out", str(out), "--engine", "ray"]) == 0
+    assert "images: 23" in capsys.readouterr().out
+    _same(out, plain)
+    assert cli.main(["extract", str(scans), "--out", "x.parquet", "--engine", "dask"]) == 2
+    assert "expected local or ray" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="workers is 0: expected at least 1"):
+        extract_parts(scans, out, workers=0)
