@@ -560,7 +560,7 @@ for name in names:
     row = {"descriptor": titles.get(name, name)}
     for folds in (MIXED, UNSEEN):
         from_ = enough(lr, name, folds)
-        mark = "≤ " * (from_ is not None and from_ < smallest[folds] + 1)
+        mark = "≤ " if from_ is not None and from_ < smallest[folds] + 1 else ""
         row[f"samples, {folds}"] = f"{mark}{from_:.0f}" if from_ else "more than here"
     row["minus the mean, one source left out"] = points(*difference(lr, name, "mean", ALONE))
     row["sources for 2 points, about"] = f"{needed_sources(lr, name, 2):.0f}"

@@ -52,7 +52,7 @@ def extract_parts(
     encoder : str or path-like
         See `helpers.encoders.load_encoder`; a folder must be there on all machines.
     workers : int, optional
-        Actors. None: one a GPU where Ray sees any, else one a core.
+        Actors. None: one a GPU where Ray sees any, else one a core. Fewer share the cores.
     part_images : int
         Images a part: what a worker holds, and what a failure costs.
     image_column, sample_column
