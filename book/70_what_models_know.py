@@ -405,8 +405,8 @@ odd = finding(
 )
 change = "not computed"
 if len(once):
-    sure = ((once["low"] > 0) | (once["high"] < 0)).sum()
-    change = f"{once['value'].min():+.1f} to {once['value'].max():+.1f} points ({sure} of {len(once)} intervals exclude zero)"
+    apart = ((once["low"] > 0) | (once["high"] < 0)).sum()
+    change = f"{once['value'].min():+.1f} to {once['value'].max():+.1f} points ({apart} of {len(once)} intervals exclude zero)"
 display(
     Markdown(f"""
 - **Niobium stands in two columns**, Nb ({nb:.0f} alloys) and Cb, its old name ({cb:.0f}). Change of the error of three descriptors with composition
