@@ -81,7 +81,7 @@ display(
         f"of the network alone, and {one / rate['pipeline of transformers'].iloc[0]:.1f} times that of "
         f"the pipeline. Decoding alone would run at {rate['decoding alone'].iloc[0]:.0f} images a "
         f"second. Two workers of Ray are {ray[2] / ray[1]:.2f} times as fast as one, "
-        f"and reach {100 * ray[2] / one:.0f} % of the one process that uses both cores (near 100 %: on one "
+        f"and reach {100 * ray[2] / one:.0f} % of the one process that uses both cores (100 % or less: on one "
         f"machine Ray gains nothing). `start` are the seconds until the first images were done; they are taken off."
     )
 )
