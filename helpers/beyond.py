@@ -10,6 +10,7 @@ extra ``bench``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -24,7 +25,15 @@ from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
-from helpers.leaderboard import KEYS, REDUCTIONS, Leaderboard, best_row, compute, reduced
+from helpers.leaderboard import (
+    KEYS,
+    REDUCTIONS,
+    Leaderboard,
+    best_row,
+    compute,
+    nested_reduced,
+    reduced,
+)
 from helpers.learner_scores import nested_learner, score_learner
 from helpers.learners import LEARNERS
 from helpers.regression import holdout_rows
@@ -128,16 +137,17 @@ def case_study_2(board):
     ours = load_encoder("microvit", device="cpu")
     descriptors["MicroViT, segmented"] = extract_features(segmented, ours, store=False)
     for name, X in descriptors.items():
-        for kind, study in FOLDS.items():
+        for kind, reduction in itertools.product(FOLDS, REDUCTIONS):
             learners = {"svr": None, **alloy_learners()}
-            wanted = [k for k in learners if not board.has(study, name, "PCA", k)]
+            key = (FOLDS[kind], name, reduction)
+            wanted = [learner for learner in learners if not board.has(*key, learner)]
             if not wanted:
                 continue
             groups = data.groups if kind == "source" else None
-            folds = nested_folds(X, groups=groups, n_jobs=1)
-            for key in wanted:
-                row = nested_row(folds, y, learners[key])
-                board.add((study, name, "PCA", key), **row, features=X.shape[1])
+            folds = nested_reduced(nested_folds(X, groups=groups, n_jobs=1), X, y, reduction)
+            for learner in wanted:
+                row = nested_row(folds, y, learners[learner])
+                board.add((*key, learner), **row, features=X.shape[1])
 
 
 def nested_row(folds, y, learner):

@@ -63,6 +63,10 @@ def extract(
     ] = None,
     pipeline: Annotated[str, typer.Option(help="micrograph or section.")] = "micrograph",
     normalize: Annotated[str, typer.Option(help="none (as the paper) or encoder.")] = "none",
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="float32, or bfloat16: faster where the processor knows it."),
+    ] = None,
     on_error: Annotated[str, typer.Option(help="Bad images: raise or skip.")] = "raise",
     engine: Annotated[
         str, typer.Option(help="local, or ray: several processes or machines, --out a folder.")
@@ -78,7 +82,7 @@ def extract(
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
         "target_um": pixel_size_um, "pipeline": pipeline, "normalize": normalize,
-        "on_error": on_error, "progress": not as_json,
+        "dtype": dtype, "on_error": on_error, "progress": not as_json,
     }  # fmt: skip
     if engine == "ray":
         from helpers.ray_extract import extract_parts

@@ -220,7 +220,14 @@ def extract_table(
 
 
 def extract_listed(
-    listed, encoder="microvit", *, crop_bottom=None, target_um=None, on_error="raise", **options
+    listed,
+    encoder="microvit",
+    *,
+    dtype=None,
+    crop_bottom=None,
+    target_um=None,
+    on_error="raise",
+    **options,
 ):
     """Features of listed images.
 
@@ -230,6 +237,8 @@ def extract_listed(
         Of `helpers.image_lists.list_samples`.
     encoder : str or path-like or helpers.encoders.Encoder
         See `helpers.encoders.load_encoder`.
+    dtype : str or torch.dtype or None
+        See there; an encoder that is loaded has its own.
     crop_bottom, target_um
         See `helpers.pixel_size.prepare_images`.
     on_error : str
@@ -246,11 +255,12 @@ def extract_listed(
     ImageError, ValueError, DownloadError, OSError
         As the functions above.
     """
+    if not isinstance(encoder, Encoder):
+        encoder = load_encoder(encoder, dtype=dtype)
     files = listed["image"].tolist()
     images, stated = prepare_images(
         files, crop_bottom=crop_bottom, target_um=target_um, value_range=options.get("value_range")
     )
-    encoder = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     if any(image is not file for image, file in zip(images, files, strict=True)):
         options = options | {"value_range": None}  # prepared images are read with it already
     found = extract(images, encoder, on_error=on_error, **options)

@@ -15,6 +15,7 @@ from helpers._provenance import run_facts
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES
 from helpers.learner_scores import score_learner
+from helpers.reduction import fit_pls
 from helpers.regression import holdout_scores
 
 KEYS = ["study", "descriptor", "reduction", "learner"]
@@ -83,19 +84,21 @@ def umap_scores(scores, n_components=MOST["UMAP"]):
     -----
     McInnes, Healy and Melville 2018, arXiv:1802.03426, by umap-learn, with its own defaults.
     """
-    from umap import UMAP  # seconds to import, and only needed here
-
-    def reduce(values, rows):
-        model = UMAP(n_components=n_components, random_state=0, n_jobs=1)
-        return model.fit(values[rows]).transform(values).astype(np.float64)
-
     fit = np.concatenate([scores.train, scores.val])
     return dataclasses.replace(
         scores,
-        tuning=reduce(scores.tuning, scores.train),
-        final=reduce(scores.final, fit),
+        tuning=_umap(scores.tuning, scores.train, n_components),
+        final=_umap(scores.final, fit, n_components),
         explained_variance_ratio=np.full(n_components, np.nan),
     )
+
+
+def _umap(scores, rows, n_components):
+    """Coordinates of all rows on the map of some rows."""
+    from umap import UMAP  # seconds to import, and only needed here
+
+    model = UMAP(n_components=n_components, random_state=0, n_jobs=1).fit(scores[rows])
+    return model.transform(scores).astype(np.float64)
 
 
 def reduced(X, y, reduction):
@@ -105,6 +108,46 @@ def reduced(X, y, reduction):
     scores = holdout_scores(X, min(MOST["PCA"], X.shape[1]))
     few = min(MOST["UMAP"], X.shape[1])
     return umap_scores(scores, few) if reduction == "UMAP" else scores
+
+
+def nested_reduced(folds, X, y, reduction):
+    """Folds whose components are those of one of `REDUCTIONS` instead.
+
+    Parameters
+    ----------
+    folds : helpers.cross_validation.NestedFolds
+        With principal components; UMAP starts from these.
+    X : ndarray of float, shape (n, n_features)
+        The descriptors that they come from.
+    y : ndarray of float, shape (n,)
+        Property. Partial least squares look at its logarithm in the training rows of each split.
+    reduction : str
+
+    Returns
+    -------
+    helpers.cross_validation.NestedFolds
+
+    Examples
+    --------
+    >>> from helpers.cross_validation import nested_folds
+    >>> X = np.random.default_rng(0).normal(size=(60, 6))
+    >>> folds = nested_folds(X, outer=4, inner=3)
+    >>> nested_reduced(folds, X, np.exp(X[:, 0]), "PLS").outer[0].scores.shape
+    (60, 6)
+    """
+    if reduction == "PCA":
+        return folds
+    count = min(MOST[reduction], X.shape[1])
+
+    def again(split):
+        if reduction == "UMAP":
+            return split._replace(scores=_umap(split.scores, split.train, count))
+        model = fit_pls(X[split.train], np.log(y[split.train]), count)
+        return split._replace(scores=model.transform(X))
+
+    outer = [again(split) for split in folds.outer]
+    inner = [[again(split) for split in splits] for splits in folds.inner]
+    return dataclasses.replace(folds, outer=outer, inner=inner, n_components=count)
 
 
 def compute(board, study, name, X, y, learners, *, reductions=("PCA",)):

@@ -189,6 +189,7 @@ def _extract_alike(facts, images, image_column, sample_column, on_error, progres
         facts["weights"],
         pooling=facts["pooling"],
         interpolation=facts["interpolation"],
+        dtype=facts["dtype"],
     )
     if encoder.fingerprint != facts["fingerprint"]:
         raise ValueError(

@@ -32,6 +32,7 @@ def extract_parts(
     out,
     encoder="microvit",
     *,
+    dtype=None,
     workers=None,
     part_images=PART_IMAGES,
     image_column="image",
@@ -51,6 +52,8 @@ def extract_parts(
         Folder for the parts; all machines must see it.
     encoder : str or path-like
         See `helpers.encoders.load_encoder`; a folder must be there on all machines.
+    dtype : str or torch.dtype, optional
+        See there.
     workers : int, optional
         Actors. None: one a GPU where Ray sees any, else one a core. Fewer share the cores.
     part_images : int
@@ -86,7 +89,7 @@ def extract_parts(
     """
     ray = _ray()
     _check(on_error, workers, part_images)
-    loaded = load_encoder(encoder)
+    loaded = load_encoder(encoder, dtype=dtype)
     check_options(
         loaded.entry, options.get("pipeline", "micrograph"), options.get("normalize", "none")
     )
@@ -103,7 +106,7 @@ def extract_parts(
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         started = True
     try:
-        rows = _run(ray, todo, out, str(encoder), workers, on_error, options, progress)
+        rows = _run(ray, todo, out, (str(encoder), dtype), workers, on_error, options, progress)
     finally:
         if started:
             ray.shutdown()
@@ -189,9 +192,10 @@ def _run(ray, todo, out, encoder, workers, on_error, options, progress):
 class PartWriter:
     """What an actor does: hold a network, and turn a part of the list into a parquet file."""
 
-    def __init__(self, out, encoder, cores, on_error, options):
+    def __init__(self, out, encoder, cores, on_error, options):  # encoder: name and dtype
         os.environ["OMP_NUM_THREADS"] = str(cores)  # what `n_cores` counts in this process
-        self.encoder = load_encoder(encoder)
+        name, dtype = encoder
+        self.encoder = load_encoder(name, dtype=dtype)
         self.out = Path(out)
         self.options = {"on_error": on_error, "store": False, "progress": False, **options}
         self.options["workers"] = cores

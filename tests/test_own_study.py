@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
+from sklearn.metrics.pairwise import paired_cosine_distances
 
 from helpers import (
     citations,
@@ -468,6 +469,24 @@ def test_from_a_folder_and_a_table_to_predictions(scans, tmp_path, capsys):
         "do not go together: encoder 'microvit' and 'microvit'; crop_bottom None and '10%'" in said
     )
     assert not (tmp_path / "r.csv").exists()
+
+
+def test_a_model_of_bfloat16_predicts_in_bfloat16(scans, tmp_path, capsys):
+    half, full, model = tmp_path / "half.parquet", tmp_path / "full.parquet", tmp_path / "m"
+    assert run("extract", scans, "--out", half, "--dtype", "bfloat16") == 0
+    assert run("extract", scans, "--out", full) == 0
+    half_table, full_table = read_feature_table(half), read_feature_table(full)
+    assert half_table.facts["dtype"] == "bfloat16"
+    distance = paired_cosine_distances(half_table.features, full_table.features)
+    assert 0 < distance.max() < 1e-3
+    options = ("--property", "hardness", "--out", model)
+    assert run("fit", half, scans / "alloys.xlsx", *options) == 0
+    for source, name in ((scans, "images.csv"), (half, "table.csv")):
+        assert run("predict", model, source, "--out", tmp_path / name) == 0
+    same = [pd.read_csv(tmp_path / name)["predicted"] for name in ("images.csv", "table.csv")]
+    np.testing.assert_allclose(*same, rtol=1e-5)
+    assert run("extract", scans, "--out", half, "--dtype", "half") == 1
+    assert "dtype is 'half': expected float32 or bfloat16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

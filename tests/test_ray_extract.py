@@ -160,6 +160,9 @@ def test_from_the_command_line(cluster, scans, plain, tmp_path, capsys, monkeypa
     assert cli.main(["extract", str(scans), "--out", str(out), "--engine", "ray"]) == 0
     assert "images: 23" in capsys.readouterr().out
     _same(out, plain)
+    half = ["extract", str(scans), "--out", str(tmp_path / "half"), "--dtype", "bfloat16"]
+    assert cli.main([*half, "--engine", "ray"]) == 0
+    assert read_feature_table(tmp_path / "half").facts["dtype"] == "bfloat16"
     assert cli.main(["extract", str(scans), "--out", "x.parquet", "--engine", "dask"]) == 2
     assert "expected local or ray" in capsys.readouterr().err
     with pytest.raises(ValueError, match="workers is 0: expected at least 1"):
