@@ -13,6 +13,9 @@ import pandas as pd
 from helpers.image_lists import TABLES, check_listed, column, list_samples, read_table
 from helpers.images import SUFFIXES, ImageError
 
+# What tells versions of a file apart: of local files, S3, Google and Azure.
+STAMPS = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified")
+
 
 def list_anywhere(source, *, image_column="image", sample_column=None):
     """`helpers.image_lists.list_samples`, also of an object store.
@@ -64,6 +67,8 @@ def _list_store(address):
         found = files.ls(root, detail=True)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no folder {address}: check its name") from error
+    except Exception as error:  # the packages of stores have errors of their own
+        raise ValueError(f"{address} cannot be listed: {error}") from error
     found = {f["name"]: f for f in found if f["type"] == "file"}
     names = sorted(n for n in found if PurePosixPath(n).suffix.lower() in SUFFIXES)
     if not names:
@@ -72,7 +77,7 @@ def _list_store(address):
         {
             "image": [files.unstrip_protocol(name) for name in names],
             "sample": [PurePosixPath(name).stem for name in names],
-            "stamp": [f"{found[n]['size']} {found[n].get('mtime', '')}" for n in names],
+            "stamp": [" ".join(str(found[n].get(k, "")) for k in STAMPS).strip() for n in names],
         }
     )
 
@@ -129,7 +134,7 @@ def local_copies(listed):
             files, path = _store(address)
             try:
                 files.get_file(path, copy)
-            except OSError as error:
+            except Exception as error:  # as above
                 raise ImageError(f"{address} cannot be copied: {error}") from error
             copies.loc[i, "image"] = copy
         try:

@@ -9,11 +9,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
 from helpers import cli, remote_images
 from helpers.feature_tables import extract_table, read_feature_table
 from helpers.images import ImageError
+from helpers.remote_images import list_anywhere, local_copies
 
 ray = pytest.importorskip("ray", reason='needs Ray: pip install -e ".[ray]"')
 psutil = pytest.importorskip("psutil")
@@ -96,6 +98,31 @@ def test_addresses_of_a_store_are_read_like_files(cluster, scans, plain, tmp_pat
     found = read_feature_table(tmp_path / "one")
     assert found.table["sample"].tolist() == ["a"]
     np.testing.assert_allclose(found.features[0], plain.features[3], atol=1e-5)
+
+
+def test_errors_of_a_store_are_told(scans, monkeypatch):
+    class NoCredentials(Exception):
+        """As the packages of stores have them."""
+
+    def refuse(*_, **__):
+        raise NoCredentials("who are you?")
+
+    listed = list_anywhere(scans.as_uri())
+    monkeypatch.setattr(LocalFileSystem, "get_file", refuse)
+    with pytest.raises(ImageError, match=r"scan 00\.png cannot be copied: who are you\?"):
+        local_copies(listed).__enter__()
+    monkeypatch.setattr(LocalFileSystem, "ls", refuse)
+    with pytest.raises(ValueError, match=r"file:.* cannot be listed: who are you\?"):
+        list_anywhere(scans.as_uri())
+
+
+def test_a_changed_file_of_a_store_is_another(tmp_path):
+    image = tmp_path / "a.png"
+    image.write_bytes(b"1234")
+    os.utime(image, ns=(0, 1))
+    before = list_anywhere(tmp_path.as_uri())["stamp"][0]
+    os.utime(image, ns=(0, 10**9))
+    assert list_anywhere(tmp_path.as_uri())["stamp"][0] != before
 
 
 def test_bad_images_cost_their_part_and_are_named(cluster, scans, tmp_path):
