@@ -13,11 +13,13 @@
 # the property, how sure is that, and what can be said about a new picture?**
 
 # %%
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
+from sklearn.decomposition import PCA
 
 from helpers import plots_audit, plots_own
 from helpers._provenance import versions
@@ -27,6 +29,7 @@ from helpers.feature_tables import extract_table, read_feature_table, sample_mat
 from helpers.model_files import LIBRARIES, OwnModel, load_model
 from helpers.own_models import fit_property, join, predict_property
 from helpers.own_study import summary
+from helpers.pixel_size import PreparedImage
 from helpers.property_tables import PropertyTable
 
 # %% tags=["parameters"]
@@ -35,7 +38,7 @@ features = ""
 images_from = ""
 exports = ""
 
-# %% [markdown]
+# %% [markdown] tags=["not-in-report"]
 # On your own machine four commands do what this page does (`microprop --help`):
 #
 # ```shell
@@ -45,9 +48,10 @@ exports = ""
 # microprop predict model/ new_scans/ --out predictions.csv
 # ```
 #
-# The table has a row a sample: its name, which is the name of the image file without ending, the property, and
-# where the sample comes from (a heat, a laboratory, a paper). If a sample has several images, a table of
-# images says which (`--sample-column`).
+# The table has a row a sample: its name under the heading `sample`, the property, and where it comes from (a heat, a
+# laboratory, a paper), which this book calls its *source*. A sample is named like its image file without ending. If a
+# sample has several images, the first command gets a table instead of the folder, with the columns `image` and
+# `sample`.
 
 # %% tags=["remove-output"]
 if model:
@@ -65,16 +69,17 @@ else:  # the embedded micrographs, as a user would have them
     own = OwnModel(fitted, found.facts, "mean", 1, versions(LIBRARIES))
 samples, X = sample_matrix(found, own.aggregate)
 first = found.table.groupby("sample", sort=False)["image"].first()
-files = [str(Path(images_from) / first[s]) for s in samples]
+options = {name: found.facts[name] for name in ("crop_bottom", "value_range")}
+pictures = [PreparedImage(Path(images_from) / first[s], **options) for s in samples]
 
 # %% tags=["hide-input"]
 sizes = found.table["pixel_size_um"].dropna()
+silent = len(found.table) - len(sizes)
 told = f"{sizes.min():g} to {sizes.max():g} µm" if len(sizes) else "not stated in the files"
-where = (
-    "this page's own run"
-    if model
-    else "**embedded set**, synthetic micrographs made for this book"
-)
+told += f", not stated by {silent}" if len(sizes) and silent else ""
+where = "**embedded set**, synthetic micrographs made for this book"
+if model:
+    where = f"model `{Path(model).name}`, features `{Path(features).name}`, page of {date.today()}"
 display(
     Markdown(f"""
 **Data:** {where}; {len(found.table)} images of {len(samples)} samples, {found.table["width"].min()} to
@@ -91,9 +96,12 @@ if len(sizes) and sizes.max() > 1.05 * sizes.min() and not found.facts["target_u
 # %% [markdown]
 # ## How good are the predictions?
 #
-# Every prediction here is of a sample that the model had not seen; where sources are given, of a source that it
-# had not seen. The error is the mean absolute percentage error (MAPE). The model must beat the *controls*, which know
-# little or nothing of the picture; a *flag* of the audit says where it does not.
+# The error is the mean absolute percentage error (MAPE) of samples that the model had not seen: the samples are divided
+# into *folds*, and each fold is predicted by a model that was fitted to the others. On *shuffled* folds the model may know
+# other samples of the same source; on folds *by source* it does not, and where sources are given, that error stands
+# first. The model must beat the *controls*, which know little or nothing of the picture. A *flag* of the audit says where
+# it does not: its numbers are the error of the features minus that of the control, with a 95 % interval, so
+# above zero is bad. *Shuffled targets* are the same features with the measured values dealt out at random.
 
 # %% tags=["hide-input"]
 for name, one in own.properties.items():
@@ -136,12 +144,12 @@ for name, one in own.properties.items():
 # %% tags=["hide-input"]
 rows = {s: i for i, s in enumerate(samples)}
 for name, one in own.properties.items():
-    components = np.pad(one.scores, ((0, 0), (0, 1)))
+    components = PCA(2).fit_transform(one.reference)
     table = one.out_of_fold.assign(**{f"component {i + 1}": components[:, i] for i in (0, 1)})
     table = plots_own.thinned(table)
     at = [rows[s] for s in table["sample"]]
     table["source"] = table.get("group", "not given")
-    table["image"] = [plots_own.thumbnail(files[i]) for i in at]
+    table["image"] = [plots_own.thumbnail(pictures[i]) for i in at]
     text = f"Two scatter plots of {name}: components, and predicted against measured values."
     display(plots_own.framed(plots_own.hover_charts(table, name, one.half_width), text))
 
@@ -156,21 +164,27 @@ for name, one in own.properties.items():
     titles = [
         f"{r.sample}\n{r.measured:.4g}, predicted {r.predicted:.4g}" for r in worst.itertuples()
     ]
-    figure = plots_own.plot_worst([files[rows[s]] for s in worst["sample"]], titles)
+    figure = plots_own.plot_worst([pictures[rows[s]] for s in worst["sample"]], titles)
     display(Markdown(f"**{name}**"), keep(figure, f"{numbered(name)}_worst"))
 
 # %% [markdown]
 # ## New pictures
 #
-# `microprop predict` gives each a prediction with a 90 % interval, and a *flag* where the picture is unlike those
-# that the model was fitted to: farther from its nearest neighbour in component space than 95 % of the fitted
-# samples are from theirs. Neither prediction nor interval can be trusted there. Here for the first sample, and for
-# its features turned upside down, which no picture gives:
+# `microprop predict` gives each a prediction with a 90 % interval, and says whether the picture is *unlike* those
+# that the model was fitted to: farther from its nearest neighbour, in all features, than 95 % of the fitted
+# samples are from theirs (*typicality* below 0.05). Neither prediction nor interval can be trusted there. The reverse
+# does not hold: a picture of something else can look alike to the network. Here for the first sample, as if it
+# were not among the others, and for features as far on the other side of their mean, which no picture gives:
 
 # %% tags=["hide-input"]
 for name, one in own.properties.items():
-    shown = predict_property(one, np.stack([X[0], 2 * X.mean(axis=0) - 3 * X[0]]))
-    shown.insert(0, "sample", [samples[0], "nonsense"])
+    away = one._replace(reference=one.reference[1:])
+    turned = 4 * one.reference.mean(axis=0) - 3 * one.reference[0]
+    shown = predict_property(away, np.stack([one.reference[0], turned]))
+    shown.insert(0, "sample", [one.out_of_fold["sample"][0], "nonsense"])
+    shown.loc[0, ["predicted", "lower", "upper"]] += (
+        one.out_of_fold["predicted"][0] - shown["predicted"][0]
+    )
     display(Markdown(f"**{name}**"), shown.style.format(precision=3).hide(axis="index"))
 
 # %% tags=["hide-input"]
@@ -193,14 +207,18 @@ display(Markdown("\n".join(f"- {entry['text']}" for entry in references(used))))
 # %% tags=["hide-input"]
 lines = []
 for name, one in own.properties.items():
-    gain = one.facts["mape_mean"] - one.facts["mape"]
-    kind = (
-        "samples of unseen sources"
-        if one.facts["n_groups"]
-        else "unseen samples (no sources were given)"
-    )
+    sources = one.facts["n_groups"]
+    kind = "samples of unseen sources" if sources else "unseen samples (no sources were given)"
+    row = one.audit.differences.query("other == 'mean'").set_index("folds")
+    row = row.loc["by source" if sources else "shuffled"]
+    verdict = {
+        "less": "**less** than",
+        "more": "**more** than",
+        "open": "not shown to be less than",
+    }
     lines.append(
-        f"- **{name}**: an error of {one.facts['mape']:.1f} % on {kind}, {abs(gain):.1f} points "
-        f"{'less' if gain > 0 else 'more'} than the mean; {len(one.audit.flags)} flags of the audit."
+        f"- **{name}**: an error of {one.facts['mape']:.1f} % on {kind}, {verdict[row['errs']]} that of "
+        f"always saying the mean ({row['difference']:+.1f} points, 95 % interval {row['low']:.1f} to "
+        f"{row['high']:.1f}); {len(one.audit.flags)} flags of the audit."
     )
 display(Markdown("\n".join(lines)))

@@ -89,4 +89,4 @@ def report_bad_images(skipped, images, on_error):
             f"{count}, and nothing was computed:\n{listed}\nMend or remove them, or pass "
             "on_error='skip' to go on without them"
         )
-    warnings.warn(f"{count}; their rows are NaN:\n{listed}", stacklevel=4)
+    warnings.warn(f"{count} and are left out:\n{listed}", stacklevel=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 from helpers.downloads import ROOT, registry
@@ -10,8 +11,9 @@ from helpers.feature_tables import read_feature_table
 from helpers.model_files import MODEL, load_model
 
 BIBLIOGRAPHY = ROOT / "pages" / "references.bib"
+ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300"}  # of TeX, as combining characters
 ALWAYS = ("microprop", "whitman2025")
-OF_MODELS = ("vovk2015",)  # prediction intervals
+OF_MODELS = ("vovk2015", "laxhammar2015")  # prediction intervals; which images are unlike
 
 
 def references(used=()):
@@ -72,6 +74,8 @@ def as_text(entry):
     >>> as_text(read_bibliography()["whitman2025"]).startswith("Whitman")
     True
     """
+    entry = re.sub(r"\{\\([\"'`])(\w)\}", lambda m: m[2] + ACCENTS[m[1]], entry)
+    entry = unicodedata.normalize("NFC", entry)
     fields = dict(re.findall(r"(\w+)\s*=\s*\{(.*)\},?\s*$", entry, re.M))
     plain = {
         k: re.sub(r"[{}]|\\(?=[&%])", "", v).replace("---", "-").replace("--", "-")
@@ -85,6 +89,6 @@ def as_text(entry):
     )
     volume = " ".join(filter(None, (where, plain.get("volume"))))
     doi = plain.get("doi") and f"doi:{plain['doi']}"
-    link = doi or plain.get("url") or (plain.get("eprint") and f"arXiv:{plain['eprint']}")
+    link = doi or plain.get("url") or plain.get("note")
     parts = (plain.get("author"), plain.get("title"), volume, plain.get("year"), link)
-    return ". ".join(filter(None, parts)) + "."
+    return ". ".join(part.rstrip(".") for part in parts if part) + "."

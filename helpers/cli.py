@@ -10,7 +10,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,10 +28,13 @@ app = typer.Typer(
 Source = Annotated[
     str, typer.Argument(help="Folder, pattern in quotes, or table of paths (csv, xlsx, parquet).")
 ]
+
+OnError = Annotated[Literal["raise", "skip"], typer.Option(help="What to do with bad images.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ImageColumn = Annotated[str, typer.Option(help="Column of a table: path of each image.")]
 SampleColumn = Annotated[
-    str | None, typer.Option(help="Column of a table: the sample that each image shows.")
+    str | None,
+    typer.Option(help="Column of a table: the sample of each image; 'sample' where there is one."),
 ]
 
 
@@ -41,6 +44,8 @@ def _show(result, as_json):
         print(json.dumps(result, indent=1, default=str))
         return
     for key, value in result.items():
+        if isinstance(value, dict):
+            value = [f"{k}: {v}" for k, v in value.items()]
         text = "\n  ".join(["", *map(str, value)]) if isinstance(value, list) else value
         if value not in (None, [], {}):
             print(f"{key}: {text}")
@@ -61,15 +66,26 @@ def extract(
     pixel_size_um: Annotated[
         float | None, typer.Option(help="Bring all images to this pixel size [micrometres].")
     ] = None,
-    pipeline: Annotated[str, typer.Option(help="micrograph or section.")] = "micrograph",
-    normalize: Annotated[str, typer.Option(help="none (as the paper) or encoder.")] = "none",
-    dtype: Annotated[
-        str | None,
-        typer.Option(help="float32, or bfloat16: faster where the processor knows it."),
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Stored numbers that are black and white, such as 0 4095."),
     ] = None,
-    on_error: Annotated[str, typer.Option(help="Bad images: raise or skip.")] = "raise",
+    pipeline: Annotated[
+        Literal["micrograph", "section"],
+        typer.Option(help="Preprocessing of the two case studies."),
+    ] = "micrograph",
+    normalize: Annotated[
+        Literal["none", "encoder"],
+        typer.Option(help="Grey levels: as the paper, or as the network's."),
+    ] = "none",
+    dtype: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="bfloat16 is faster where the processor knows it."),
+    ] = None,
+    on_error: OnError = "raise",
     engine: Annotated[
-        str, typer.Option(help="local, or ray: several processes or machines, --out a folder.")
+        Literal["local", "ray"],
+        typer.Option(help="ray: several processes or machines, --out a folder."),
     ] = "local",
     workers: Annotated[
         int | None, typer.Option(help="Of ray; all cores or GPUs if left out.")
@@ -81,7 +97,8 @@ def extract(
 
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
-        "target_um": pixel_size_um, "pipeline": pipeline, "normalize": normalize,
+        "target_um": pixel_size_um, "value_range": value_range, "pipeline": pipeline,
+        "normalize": normalize,
         "dtype": dtype, "on_error": on_error, "progress": not as_json,
     }  # fmt: skip
     if engine == "ray":
@@ -89,8 +106,8 @@ def extract(
 
         _show(extract_parts(images, out, encoder, workers=workers, **options), as_json)
         return
-    if engine != "local" or workers is not None:
-        raise typer.BadParameter(f"--engine {engine}: expected local or ray; --workers is of ray")
+    if workers is not None:
+        raise typer.BadParameter("--workers goes with --engine ray; local uses all cores")
     check_ending(out)
     found = extract_table(images, encoder, **options)
     write_feature_table(out, found)
@@ -120,8 +137,14 @@ def fit(
     composition_unit: Annotated[
         str | None, typer.Option(help="at.% or wt.%, where the headings do not say it.")
     ] = None,
-    aggregate: Annotated[str, typer.Option(help="Images of a sample: mean or concat.")] = "mean",
-    model: Annotated[str, typer.Option(help="lr, pr or svr.")] = "lr",
+    aggregate: Annotated[
+        Literal["mean", "concat"],
+        typer.Option(help="How the images of a sample become one descriptor."),
+    ] = "mean",
+    model: Annotated[
+        Literal["lr", "pr", "svr"],
+        typer.Option(help="Linear, polynomial or support vector regression."),
+    ] = "lr",
     as_json: Json = False,
 ):
     """A model of each property, with honest validation: the audit of the book."""
@@ -138,6 +161,8 @@ def fit(
         group_column=groups, composition_unit=composition_unit, aggregate=aggregate, kind=model,
         progress=not as_json,
     )  # fmt: skip
+    if not as_json:
+        result |= {name: one["in words"] for name, one in result.pop("properties").items()}
     _show(result, as_json)
 
 
@@ -148,7 +173,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
-    on_error: Annotated[str, typer.Option(help="Bad images: raise or skip.")] = "raise",
+    on_error: OnError = "raise",
     as_json: Json = False,
 ):
     """Predictions with 90 % intervals; flags images unlike those that the model was fitted to."""
@@ -184,7 +209,7 @@ def doctor(as_json: Json = False):
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
-        print(f"{row['what']:34}{row['state']}" + f"\n{'':34}-> {row['do']}" * bool(row["do"]))
+        print(f"{row['what']:36}{row['state']}" + f"\n{'':36}-> {row['do']}" * bool(row["do"]))
 
 
 @app.command(epilog="Example: microprop fetch dinov2-s14")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from helpers._table_files import TableError
 from helpers.encoders import Encoder, load_encoder
 from helpers.features import extract
 from helpers.image_lists import list_samples
-from helpers.images import image_size
+from helpers.images import ImageError, image_size, read_image
 from helpers.pixel_size import prepare_images
 from helpers.reduction import aggregate_sections
 
@@ -28,6 +30,14 @@ MUST_AGREE = (
     "fingerprint", "weights", "pooling", "interpolation", "pipeline", "normalize", "mean_std",
     "input", "value_range", "crop_bottom", "target_um",
 )  # fmt: skip
+
+
+SAMPLED = 3  # images that are looked at for their range
+DARK = 0.125  # of white: three bits unused
+
+
+class ImageRangeWarning(UserWarning):
+    """Images that use a small part of the range of their type."""
 
 
 class FeatureTable(NamedTuple):
@@ -226,6 +236,7 @@ def extract_listed(
     dtype=None,
     crop_bottom=None,
     target_um=None,
+    value_range=None,
     on_error="raise",
     **options,
 ):
@@ -239,7 +250,7 @@ def extract_listed(
         See `helpers.encoders.load_encoder`.
     dtype : str or torch.dtype or None
         See there; an encoder that is loaded has its own.
-    crop_bottom, target_um
+    crop_bottom, target_um, value_range
         See `helpers.pixel_size.prepare_images`.
     on_error : str
         ``"raise"``: name all bad images before anything is computed; ``"skip"``: leave them out.
@@ -259,10 +270,12 @@ def extract_listed(
         encoder = load_encoder(encoder, dtype=dtype)
     files = listed["image"].tolist()
     images, stated = prepare_images(
-        files, crop_bottom=crop_bottom, target_um=target_um, value_range=options.get("value_range")
+        files, crop_bottom=crop_bottom, target_um=target_um, value_range=value_range
     )
-    if any(image is not file for image, file in zip(images, files, strict=True)):
-        options = options | {"value_range": None}  # prepared images are read with it already
+    if value_range is None:
+        _warn_dark(files[:SAMPLED])
+    # Prepared images are read with their range already.
+    options["value_range"] = value_range if images == files else None
     found = extract(images, encoder, on_error=on_error, **options)
     kept = [i for i in range(len(files)) if i not in found.skipped]
     sizes = [image_size(files[i]) for i in kept]
@@ -270,8 +283,25 @@ def extract_listed(
     table[["height", "width"]] = np.array(sizes, np.int32)
     table["pixel_size_um"] = [np.nan if stated[i] is None else stated[i] for i in kept]
     facts = dict(found.provenance) | {"crop_bottom": crop_bottom, "target_um": target_um}
+    facts["value_range"] = value_range and [float(v) for v in value_range]
     facts["skipped"] = {files[i]: reason for i, reason in found.skipped.items()}
     return FeatureTable(table, found.features[kept], facts)
+
+
+def _warn_dark(files):
+    """Warn where the first images are dark from edge to edge, as 12 bits in a 16-bit file are."""
+    for path in files:
+        with contextlib.suppress(ImageError, OSError):  # told later, with all others
+            brightest = read_image(path).max()
+            if 0 < brightest < DARK:
+                warnings.warn(
+                    f"{path}: its brightest pixel is at {100 * brightest:.1f} % of white. If its "
+                    "numbers end below those of its type, as 4095 in a 16-bit file, say so: "
+                    "value range 0 4095",
+                    ImageRangeWarning,
+                    stacklevel=3,
+                )
+                return
 
 
 def sample_matrix(found, aggregate="mean"):

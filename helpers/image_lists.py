@@ -12,6 +12,7 @@ from helpers._table_files import TableError, read_rows
 from helpers.images import SUFFIXES, ImageError, list_images
 
 TABLES = (".csv", ".xlsx", ".parquet")
+SAMPLE = "sample"  # usual heading of the names of samples
 
 
 def list_samples(source, *, image_column="image", sample_column=None):
@@ -24,8 +25,9 @@ def list_samples(source, *, image_column="image", sample_column=None):
         image; or a table (``.csv``, ``.xlsx``, ``.parquet``) whose paths are relative to its own
         folder.
     image_column, sample_column : str
-        Columns of a table: the path of an image, and the name of its sample. Without
-        `sample_column` every image is a sample of its own, named like its file without ending.
+        Columns of a table: the path of an image, and the name of its sample. None: ``"sample"``
+        where there is such a column, else every image is a sample of its own, named like its file
+        without ending.
 
     Returns
     -------
@@ -53,7 +55,9 @@ def list_samples(source, *, image_column="image", sample_column=None):
     """
     path = Path(source)
     if path.suffix.lower() in TABLES:
-        table = _from_table(path, image_column, sample_column)
+        content = read_table(path)
+        sample_column = sample_column or default_samples(content)
+        table = _from_table(path, content, image_column, sample_column)
     elif sample_column is not None:
         raise ValueError(
             f"sample_column is {sample_column!r}, but {source} is no table: expected a file that "
@@ -146,8 +150,12 @@ def _parquet(path):
     return table
 
 
-def _from_table(path, image_column, sample_column):
-    table = read_table(path)
+def default_samples(table):
+    """The column of a table that names samples where nothing else is said, or None."""
+    return SAMPLE if SAMPLE in table.columns else None
+
+
+def _from_table(path, table, image_column, sample_column):
     files = [path.parent / name for name in column(table, image_column, path)]
     missing = [
         f"row {n} ({label(str(f))})"

@@ -34,8 +34,8 @@ class PropertyModel(NamedTuple):
 
     `name`, `kind` (``"lr"``, ``"pr"`` or ``"svr"``); `pipeline`, from descriptors (n,
     n_features) to the property; `half_width` of the 90 % interval, in the unit of the property;
-    `nearest` (n,): sorted distances of the fitted samples to their nearest neighbours, and
-    `scores` (n, k), where these are; `out_of_fold` (DataFrame): ``sample``, ``measured``,
+    `reference` (n, n_features): descriptors of the fitted samples, and `nearest` (n,): sorted
+    distances of each to the next; `out_of_fold` (DataFrame): ``sample``, ``measured``,
     ``predicted``, ``fold`` (and ``group``); `audit`; `facts` for people.
     """
 
@@ -43,7 +43,7 @@ class PropertyModel(NamedTuple):
     kind: str
     pipeline: object
     half_width: float
-    scores: np.ndarray
+    reference: np.ndarray
     nearest: np.ndarray
     out_of_fold: pd.DataFrame
     audit: Audit
@@ -131,6 +131,12 @@ def fit_property(
             f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
             "needed to fit and to validate; measure more"
         )
+    zero = [kept[i] for i in np.flatnonzero(y == 0)]
+    if zero:
+        raise ValueError(
+            f"{name!r} is 0 for {first_few(zero)}: a percentage error is undefined there; leave "
+            "these cells empty, or predict another property"
+        )
     groups = None
     if properties.groups is not None:
         groups = np.array([str(g) for g in properties.groups.loc[kept]])
@@ -153,8 +159,7 @@ def fit_property(
     if groups is not None:
         table["group"] = groups
     pipeline = _final(X, y, kind, groups, folds["inner"], most)
-    scores = _whitened(pipeline, X)
-    nearest = NearestNeighbors(n_neighbors=2).fit(scores).kneighbors(scores)[0][:, 1]
+    nearest = np.sort(_to_nearest(X))
     half = half_width(y - nested.y_pred, LEVEL)
     facts = {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
     facts |= {
@@ -166,7 +171,7 @@ def fit_property(
         "n_components": int(pipeline[0].n_components_),
         "range": [float(y.min()), float(y.max())],
     }
-    return PropertyModel(name, kind, pipeline, half, scores, np.sort(nearest), table, found, facts)
+    return PropertyModel(name, kind, pipeline, half, X, nearest, table, found, facts)
 
 
 def choose_folds(n, groups):
@@ -210,10 +215,15 @@ def _polynomial():
     )
 
 
-def _whitened(pipeline, X):
-    """Component scores with unit variance over the fitted samples: where the novelty is seen."""
-    pca = pipeline[0]
-    return pca.transform(X) / np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
+def _to_nearest(reference, X=None):
+    """Distances from X to the nearest of a reference, or of each of these to the next.
+
+    All features count, each by its spread over the reference: the components of the model may
+    not see what is new.
+    """
+    scaler = StandardScaler().fit(reference)
+    search = NearestNeighbors(n_neighbors=1).fit(scaler.transform(reference))
+    return search.kneighbors(None if X is None else scaler.transform(X))[0][:, 0]
 
 
 def predict_property(model, X):
@@ -229,17 +239,17 @@ def predict_property(model, X):
     pandas.DataFrame
         ``predicted``, ``lower`` and ``upper`` (90 % interval) in the unit of the property;
         ``typicality``, 0 to 1: the share of fitted samples that lie at least as far from their
-        nearest neighbour in component space as this sample from its nearest; ``unlike``: whether
-        that share is below 5 %. Then neither the prediction nor its interval can be trusted.
+        nearest neighbour, in standardised features, as this sample from its nearest; ``unlike``:
+        whether that share is below 5 %. Then neither the prediction nor its interval can be
+        trusted. The reverse does not hold: a picture of something else may lie near by.
 
     Notes
     -----
-    The share is a conformal p-value (Laxhammar and Falkman 2010, doi:10.1145/1835804.1835813), so
-    that of samples like the fitted ones about 5 % are flagged as well.
+    The share is a conformal p-value (Laxhammar and Falkman 2015, doi:10.1007/s10472-013-9381-7):
+    of samples like the fitted ones about 5 % are flagged as well.
     """
     predicted = model.pipeline.predict(X)
-    nearest = NearestNeighbors(n_neighbors=1).fit(model.scores)
-    distance = nearest.kneighbors(_whitened(model.pipeline, X))[0][:, 0]
+    distance = _to_nearest(model.reference, X)
     farther = len(model.nearest) - np.searchsorted(model.nearest, distance * (1 - 1e-9))
     share = (1 + farther) / (1 + len(model.nearest))
     return pd.DataFrame(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from helpers._files import atomic_write
 from helpers._provenance import versions
+from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import load_encoder
 from helpers.feature_tables import (
     check_comparable,
@@ -17,6 +19,7 @@ from helpers.feature_tables import (
 )
 from helpers.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
 from helpers.own_models import fit_property, join, predict_property
+from helpers.pixel_size import SAME_SIZE, PixelSizeWarning
 from helpers.property_tables import read_properties
 
 
@@ -73,14 +76,20 @@ def fit_models(
     }
     counts = found.table.groupby("sample").size()
     n_images = int(counts.iloc[0]) if counts.nunique() == 1 else None
-    model = OwnModel(fitted, found.facts, aggregate, n_images, versions(LIBRARIES))
+    sizes = found.table["pixel_size_um"].dropna()
+    ends = [float(sizes.min()), float(sizes.max())] if len(sizes) else None
+    facts = found.facts | {"pixel_sizes_um": ends}
+    model = OwnModel(fitted, facts, aggregate, n_images, versions(LIBRARIES))
     save_model(out, model)
     result = {"model": str(out), "samples": len(samples)}
     result["images without a row in the table"] = only["images"]
     result["rows of the table without an image"] = only["table"]
     result["composition"] = known.unit and f"in {known.unit}, for the controls alone"
-    for name, one in fitted.items():
-        result[name] = summary(one)
+    result["properties"] = {
+        name: {**one.facts, "kind": one.kind, "half_width": one.half_width}
+        | {"flags": one.audit.flags, "in words": summary(one)}
+        for name, one in fitted.items()
+    }
     return result
 
 
@@ -89,12 +98,13 @@ def summary(model):
     facts, folds = model.facts, "shuffled folds"
     if facts["n_groups"]:
         folds = f"folds by source ({facts['n_groups']} sources)"
+    many = "s" * (facts["n_components"] > 1)
     lines = [
-        f"{facts['n_samples']} samples, {facts['missing']} without a value left out; "
-        f"{facts['n_components']} components, {model.kind}",
+        f"{facts['n_samples']} samples (not counted: {facts['missing']} without a value); "
+        f"{NESTED_MODELS[model.kind]} on {facts['n_components']} principal component{many}",
         f"error on {folds}: {facts['mape']:.1f} % (MAPE); the mean errs by "
         f"{facts['mape_mean']:.1f} %",
-        f"90 % prediction interval: ± {model.half_width:.4g}",
+        f"90 % prediction interval: ± {model.half_width:.4g}, in the unit of {model.name}",
     ]
     return lines + [f"audit: {flag}" for flag in model.audit.flags]
 
@@ -144,6 +154,7 @@ def predict_table(
             fitted.features, images, image_column, sample_column, on_error, progress
         )
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
+    check_pixel_sizes(found.table["pixel_size_um"], fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
     n_images = len(found.table) // len(samples)
     if fitted.aggregate == "concat" and n_images != fitted.n_images:
@@ -165,6 +176,24 @@ def predict_table(
     result = {"file": str(out), "samples": len(samples), "properties": list(fitted.properties)}
     result["unlike the fitted samples, not to be trusted"] = told
     return result | {"skipped": found.facts["skipped"]}
+
+
+def check_pixel_sizes(sizes, facts, model):
+    """Warn where new images have other pixel sizes than those of a model, or state none."""
+    if facts["target_um"] or not facts["pixel_sizes_um"]:
+        return
+    low, high = facts["pixel_sizes_um"]
+    far = ~sizes.between(low / SAME_SIZE, high * SAME_SIZE)
+    if far.any():
+        told = sizes[far].dropna()
+        other = f"{told.min():g} to {told.max():g} µm" if len(told) else "not stated"
+        warnings.warn(
+            f"{far.sum()} of {len(sizes)} images have other pixel sizes ({other}) than those of "
+            f"{model} ({low:g} to {high:g} µm): a network sees magnification beside "
+            "microstructure. Fit with one pixel size for all (extract --pixel-size-um)",
+            PixelSizeWarning,
+            stacklevel=2,
+        )
 
 
 def is_feature_table(path):

@@ -28,6 +28,9 @@ _UNITS = {
 SCREEN_DPI = {72.0, 96.0, 300.0, 600.0}  # what programs write that know nothing of a microscope
 
 
+SAME_SIZE = 1.05  # factor up to which pixel sizes count as the same
+
+
 class PixelSizeWarning(UserWarning):
     """Images of different pixel size in one data set."""
 
@@ -216,7 +219,7 @@ def prepare_images(files, *, crop_bottom=None, target_um=None, value_range=None)
     Returns
     -------
     images : list of str or PreparedImage
-        The files themselves where nothing is changed.
+        The files themselves where none is changed.
     stated : list of float or None
         See `pixel_size_um`.
 
@@ -258,17 +261,23 @@ def prepare_images(files, *, crop_bottom=None, target_um=None, value_range=None)
             raise ImageError(
                 f"target_um is {target_um}: more than 16 times away from {', '.join(far[:5])}"
             )
-    same = crop_bottom is None
-    images = [
-        os.fspath(f) if same and k == 1 else PreparedImage(f, crop_bottom, k, value_range)
-        for f, k in zip(files, scales, strict=True)
-    ]
-    return images, stated
+    if crop_bottom is None and all(k == 1 for k in scales):
+        return [os.fspath(f) for f in files], stated
+    pairs = zip(files, scales, strict=True)
+    return [PreparedImage(f, crop_bottom, k, value_range) for f, k in pairs], stated
 
 
 def _warn(stated, files):
     known = np.array([s for s in stated if s is not None])
-    if len(known) and known.max() > 1.05 * known.min():
+    silent = [os.fspath(f) for f, s in zip(files, stated, strict=True) if s is None]
+    if len(known) and silent:
+        warnings.warn(
+            f"{len(silent)} of {len(files)} images state no pixel size, such as {silent[0]}; the "
+            "others do: make sure that it is the same",
+            PixelSizeWarning,
+            stacklevel=3,
+        )
+    if len(known) and known.max() > SAME_SIZE * known.min():
         low, high = (os.fspath(files[stated.index(v)]) for v in (known.min(), known.max()))
         warnings.warn(
             f"pixel sizes differ from {known.min():g} µm ({low}) to {known.max():g} µm ({high}): "

@@ -18,8 +18,8 @@ THUMBNAIL = 128  # pixels of the longer side
 MOST = 500  # images in one page
 
 
-def thumbnail(path):
-    """A small grey PNG of an image file, as a ``data:`` address for HTML.
+def thumbnail(image):
+    """A small grey PNG, as a ``data:`` address for HTML, of what `read_image` takes.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def thumbnail(path):
     ...     thumbnail(file.name)[:22]
     'data:image/png;base64,'
     """
-    pixels = read_image(path)
+    pixels = read_image(image)
     grey = pixels.mean(axis=2) if pixels.ndim == 3 else pixels
     image = Image.fromarray((255 * grey).astype(np.uint8))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
@@ -101,12 +101,13 @@ def framed(chart, alt_text, height=400):
     )
 
 
-def plot_worst(files, titles):
+def plot_worst(images, titles):
     """Micrographs in a row, each on its own grey scale.
 
     Parameters
     ----------
-    files : sequence of path-like
+    images : sequence
+        As `helpers.images.read_image` takes them.
     titles : sequence of str
 
     Returns
@@ -114,10 +115,10 @@ def plot_worst(files, titles):
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(
-        1, len(files), figsize=(2.1 * len(files), 2.7), squeeze=False, layout="constrained"
+        1, len(images), figsize=(2.1 * len(images), 2.7), squeeze=False, layout="constrained"
     )
-    for ax, file, title in zip(axes[0], files, titles, strict=True):
-        ax.imshow(read_image(file), cmap="gray")
+    for ax, image, title in zip(axes[0], images, titles, strict=True):
+        ax.imshow(read_image(image), cmap="gray")
         ax.set_title(title, fontsize=8)
         ax.set(xticks=[], yticks=[])
     plt.close(figure)

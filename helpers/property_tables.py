@@ -72,13 +72,18 @@ def read_properties(
     if twice:
         raise TableError(f"{path}: samples {first_few(twice)} stand twice: give each one row")
     groups = column(table, group_column, path) if group_column is not None else None
-    elements, unit = _elements(table, path, composition_unit)
+    asked = {sample_column, group_column, *(properties or ())}
+    elements, unit = _elements(
+        table[[c for c in table.columns if c not in asked]], path, composition_unit
+    )
     taken = {sample_column, group_column, *elements.values()}
     if properties is None:
         rest = [c for c in table.columns if c not in taken]
         properties = [c for c in rest if table[c].map(_is_number).any()]
     for name in properties:
-        if name in taken or name not in table.columns:
+        if name in (sample_column, group_column):
+            raise TableError(f"{path}: {name!r} already names the samples or their source")
+        if name not in table.columns:
             found = first_few([repr(c) for c in table.columns], 40)
             raise TableError(f"{path} has no property {name!r}: its columns are {found}")
     if not len(properties):

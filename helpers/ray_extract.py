@@ -17,7 +17,6 @@ from pathlib import Path
 import pandas as pd
 
 from helpers._progress import progress_bar
-from helpers._table_checks import first_few
 from helpers.encoders import load_encoder
 from helpers.feature_tables import extract_listed, write_feature_table
 from helpers.images import ImageError
@@ -25,6 +24,7 @@ from helpers.preprocessing import check_options
 from helpers.remote_images import list_anywhere, local_copies, named_as
 
 PART_IMAGES = 1024
+TOLD = 5  # parts whose bad images a message lists
 
 
 def extract_parts(
@@ -113,9 +113,11 @@ def extract_parts(
     result["computed"] = sum(row["images"] for row in rows)
     errors = [row["error"] for row in rows if row["error"]]
     if errors:
+        told = "\n".join(errors[:TOLD])
         raise ImageError(
-            f"{len(errors)} of {len(parts)} parts hold bad images and were not written: "
-            f"{first_few(errors)}. Mend or remove the images and run again, or skip them"
+            f"{len(errors)} of {len(parts)} parts hold bad images and were not written. Mend or "
+            f"remove these and run again, or skip them; the first {min(TOLD, len(errors))} "
+            f"parts:\n{told}"
         )
     skipped = {k: v for row in rows for k, v in json.loads(row["skipped"]).items()}
     return result | {"workers": rows[0]["workers"] if rows else 0, "skipped": skipped}
@@ -170,7 +172,7 @@ def _run(ray, todo, out, encoder, workers, on_error, options, progress):
     workers = min(workers or gpus or cpus, len(todo))
     cores = max(1, cpus // workers)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     dataset = ray.data.from_items(todo, override_num_blocks=len(todo)).map_batches(
         PartWriter,
         fn_constructor_args=(str(out), encoder, cores, on_error, options),

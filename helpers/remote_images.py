@@ -10,7 +10,14 @@ from pathlib import Path, PurePosixPath
 import fsspec
 import pandas as pd
 
-from helpers.image_lists import TABLES, check_listed, column, list_samples, read_table
+from helpers.image_lists import (
+    TABLES,
+    check_listed,
+    column,
+    default_samples,
+    list_samples,
+    read_table,
+)
 from helpers.images import SUFFIXES, ImageError
 
 # What tells versions of a file apart: of local files, S3, Google and Azure.
@@ -54,7 +61,6 @@ def list_anywhere(source, *, image_column="image", sample_column=None):
     else:
         table = _list_addresses(source, image_column, sample_column)
     if table is not None:
-        check_listed(table, sample_column, source)
         return table
     table = list_samples(source, image_column=image_column, sample_column=sample_column)
     stats = [os.stat(image) for image in table["image"]]
@@ -73,13 +79,15 @@ def _list_store(address):
     names = sorted(n for n in found if PurePosixPath(n).suffix.lower() in SUFFIXES)
     if not names:
         raise ImageError(f"{address} holds no images: expected {', '.join(SUFFIXES)}")
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "image": [files.unstrip_protocol(name) for name in names],
             "sample": [PurePosixPath(name).stem for name in names],
             "stamp": [" ".join(str(found[n].get(k, "")) for k in STAMPS).strip() for n in names],
         }
     )
+    check_listed(table, None, address)
+    return table
 
 
 def _store(address):
@@ -98,9 +106,12 @@ def _list_addresses(source, image_column, sample_column):
     if not images.str.contains("://", regex=False).all():
         return None
     samples = images.map(lambda address: PurePosixPath(address).stem)
+    sample_column = sample_column or default_samples(content)
     if sample_column is not None:
         samples = column(content, sample_column, source)
-    return pd.DataFrame({"image": images, "sample": samples, "stamp": ""}).reset_index(drop=True)
+    table = pd.DataFrame({"image": images, "sample": samples, "stamp": ""}).reset_index(drop=True)
+    check_listed(table, sample_column, source)
+    return table
 
 
 @contextlib.contextmanager

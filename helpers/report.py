@@ -6,12 +6,16 @@ import html
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from helpers._files import atomic_write
+from helpers._table_checks import first_few
 from helpers.downloads import ROOT
-from helpers.feature_tables import read_feature_table
+from helpers.feature_tables import read_feature_table, sample_matrix
 from helpers.model_files import load_model
 
 CHAPTER = ROOT / "book" / "85_your_own_micrographs.ipynb"
+NOT_HERE = "not-in-report"  # tag of cells
 # Scripts that the page would ask the network for, and that it does not need.
 NO_SCRIPTS = (
     "mathjax_url",
@@ -48,7 +52,8 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     Raises
     ------
     ReportError
-        Another ending; papermill or nbconvert missing; a cell that failed.
+        Another ending; papermill or nbconvert missing; features that the model was not fitted
+        to; a cell that failed.
     ModelError, TableError, ImageError
         A model or table that cannot be read; images that are not where they were.
 
@@ -65,8 +70,9 @@ def write_report(model, features, out, *, chapter=CHAPTER):
         from nbconvert import HTMLExporter
     except ModuleNotFoundError as error:
         raise ReportError(f'{error.name} is missing: pip install -e ".[book]"') from error
-    load_model(model)
-    gone = [f for f in read_feature_table(features).table["image"] if not Path(f).is_file()]
+    table = read_feature_table(features)
+    _check_same(load_model(model), table, model, features)
+    gone = [f for f in table.table["image"] if not Path(f).is_file()]
     if gone:
         raise ReportError(
             f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
@@ -78,12 +84,15 @@ def write_report(model, features, out, *, chapter=CHAPTER):
         "images_from": str(Path.cwd()),
         "exports": str(out.with_name(out.stem + "_files")),
     }
+    for old in Path(parameters["exports"]).glob("property*"):  # of properties that are no more
+        old.unlink()
     with tempfile.TemporaryDirectory() as folder:
         executed = Path(folder, "report.ipynb")
         try:
             papermill.execute_notebook(
                 str(chapter), str(executed), parameters, cwd=str(ROOT / "book"),
                 kernel_name="python3", progress_bar=False, log_output=False,
+                extra_arguments=["--log-level=ERROR"],
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             raise ReportError(
@@ -93,20 +102,38 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
             embed_images=True, **dict.fromkeys(NO_SCRIPTS, ""),
         )  # fmt: skip
-        page, _ = exporter.from_notebook_node(_with_alt_text(executed))
+        title = {"metadata": {"name": f"Report on {Path(model).resolve().name}"}}
+        page, _ = exporter.from_notebook_node(_for_report(executed), resources=title)
     with atomic_write(out) as file:
         file.write(page.encode())
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
 
 
-def _with_alt_text(path):
-    """An executed notebook whose figures carry the caption and alt text of the site.
+def _check_same(model, table, model_path, table_path):
+    """Raise a ReportError unless a model was fitted to a feature table."""
+    samples, X = sample_matrix(table, model.aggregate)
+    row = {name: i for i, name in enumerate(samples)}
+    for one in model.properties.values():
+        fitted = one.out_of_fold["sample"]
+        gone = [name for name in fitted if name not in row]
+        same = not gone and one.reference.shape[1] == X.shape[1]
+        if not same or not np.allclose(one.reference, X[[row[n] for n in fitted]], atol=1e-4):
+            why = f"it lacks {first_few(gone, 3)}" if gone else "its features are others"
+            raise ReportError(
+                f"{table_path} is not the feature table that {model_path} was fitted to: {why}. "
+                "Give that one, or fit again"
+            )
 
-    nbconvert's template has no place for them, so the images become HTML.
+
+def _for_report(path):
+    """An executed notebook without what concerns the site alone, its figures with captions.
+
+    nbconvert's template has no place for captions and alt text, so the images become HTML.
     """
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [c for c in notebook.cells if NOT_HERE not in c.metadata.get("tags", ())]
     for cell in notebook.cells:
         said = cell.metadata.get("mystnb", {})
         for output in cell.get("outputs", ()) if said else ():

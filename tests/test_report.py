@@ -15,7 +15,7 @@ from PIL import Image
 from test_site import Watched, browser  # noqa: F401 (a fixture)
 
 from helpers import cli, plots_own
-from helpers.feature_tables import read_feature_table
+from helpers.feature_tables import FeatureTable, read_feature_table, write_feature_table
 from helpers.model_files import load_model
 from helpers.report import ReportError, write_report
 
@@ -68,6 +68,8 @@ def test_the_walk_leaves_a_report_figures_tables_and_predictions(walked):
     page = (walked / "report.html").read_text()
     assert "folds by source (5 sources)" in page
     assert "embedded set" not in page
+    assert "<title>Report on model</title>" in page
+    assert "four commands" not in page
     table = pd.read_csv(walked / "predictions.csv")
     assert table["sample"].tolist() == sorted(f"alloy {i}" for i in range(30))
     assert len(pd.read_csv(walked / "report_files" / "property1_out_of_fold.csv")) == 30
@@ -78,7 +80,7 @@ def _contents(folder):
     found = read_feature_table(folder / "features.parquet")
     model = load_model(folder / "model").properties["hardness"]
     yield found.table, found.features
-    yield model.out_of_fold, np.append(model.scores, model.half_width)
+    yield model.out_of_fold, np.append(model.reference, model.half_width)
     for path in sorted((folder / "report_files").glob("*.csv")):
         yield pd.read_csv(path), np.zeros(0)
     yield pd.read_csv(folder / "predictions.csv"), np.zeros(0)
@@ -124,6 +126,18 @@ def test_reports_are_refused_before_anything_is_computed(walked, tmp_path, monke
     assert code == 1
     assert "30 images are not there any more" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_features_of_another_study_are_refused(walked, tmp_path, monkeypatch):
+    monkeypatch.chdir(walked)
+    found = read_feature_table("features.parquet")
+    few = FeatureTable(found.table[3:], found.features[3:], found.facts)
+    write_feature_table(tmp_path / "few.parquet", few)
+    with pytest.raises(ReportError, match="fitted to: it lacks alloy 0, alloy 1, alloy 10"):
+        write_report("model", tmp_path / "few.parquet", tmp_path / "r.html")
+    write_feature_table(tmp_path / "o.parquet", found._replace(features=1 + found.features))
+    with pytest.raises(ReportError, match="fitted to: its features are others"):
+        write_report("model", tmp_path / "o.parquet", tmp_path / "r.html")
 
 
 def test_thumbnails_are_small_and_few():
