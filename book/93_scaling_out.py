@@ -14,11 +14,15 @@
 # many machines, how long, at what price, and how much disk?**
 
 # %%
+import sys
+
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
+from sklearn.metrics.pairwise import paired_cosine_distances
 
 from helpers.datasets import DATA
+from helpers.feature_tables import extract_table
 from helpers.plots_scaling import plot_scaling
 
 # %% tags=["parameters"]
@@ -32,25 +36,66 @@ price_per_core_hour = 0.05
 # ```shell
 # pip install -e ".[ray]"
 # microprop extract scans/ --out features/ --engine ray
-# microprop extract s3://bucket/scans --out features/ --engine ray --workers 64
+# microprop extract s3://bucket/scans --out features_of_bucket/ --engine ray --workers 64
 # microprop fit features/ alloys.xlsx --property hardness --groups source --out model/
+# microprop predict model/ features/ --out predictions.csv
 # ```
 #
-# Ray Data hands the images out in parts of 1024. A worker is a process that holds the network: one on each GPU
-# where there are any, otherwise one on each core. It reads the images of a part, computes their features and writes one
-# parquet file, whole or not at all. That file is the only thing that has to survive:
+# {term}`Ray` is a library that starts processes on one machine or on many and hands work to them. Its module
+# [Ray Data](https://docs.ray.io/en/latest/data/data.html) does so for long lists. Here the list is cut into
+# *parts* of 1024 images. A *worker* is a process that holds the network: one on each GPU where there are any,
+# otherwise one on each core. It reads the images of a part, computes their features and writes one
+# {term}`parquet <Parquet>` file, whole or not at all. That file is the only thing that has to survive:
 #
 # - A worker that is killed costs the part that it was at. Ray starts another one, which computes that part.
-# - A job that was stopped goes on when the same command is given again: parts that are there stay. Their
-#   names change with the images, the encoder and the options, so parts of two studies are never mixed.
-# - A worker holds one part at a time, whatever the number of images.
+# - A job that was stopped goes on when the same command is given again: parts that are there stay.
+# - Parts of two runs are never mixed. If the folder holds parts of other images, of another encoder, or with
+#   other options or another size of the parts, the command stops and says so. One image added means a new folder.
+# - A worker holds one part at a time, whatever the number of images. Fewer than 1024 images are one part, and
+#   then only one worker runs. From Python `helpers.ray_extract.extract_parts` takes another `part_images`.
 # - The features are those of one process: same code, same batches.
 #
-# The folder of parts is a feature table like any other. The list of the images is held by the process that
-# starts the job, about a gigabyte for ten million. Images may lie in an object store (`s3://`, `gs://`, whatever
-# [fsspec](https://filesystem-spec.readthedocs.io) opens); the output folder must be one that all machines see. On a
-# cluster, start Ray there and set `RAY_ADDRESS`; nothing else changes. Without `--engine ray` nothing of
-# this is imported.
+# The folder of parts is a feature table like any other: `fit`, `predict` and `report` accept it in place of a file.
+# `predict` has no `--engine`: extract first, then predict from the folder. These commands read all features into
+# memory. Without `--engine ray` nothing of Ray is imported.
+#
+# ## Where the images may be, and on which machines
+#
+# Images may be in an {term}`object store <Object store>` (`s3://`, `gs://`, whatever
+# [fsspec](https://filesystem-spec.readthedocs.io) opens). That needs one more package, which the extra `ray` does not
+# bring: `pip install s3fs` for `s3://`, `pip install gcsfs` for `gs://`. `s3://` was tried with two workers on a local S3
+# server (moto), and the features were equal to those of the same files on the disk. No store of a provider was tried.
+#
+# A cluster is a set of machines, its {term}`nodes <Node>`. Start Ray on each and name the first in the environment
+# variable [`RAY_ADDRESS`](https://docs.ray.io/en/latest/ray-core/starting-ray.html); nothing else changes:
+#
+# ```shell
+# ray start --head                                # on the first node; it prints its address
+# ray start --address=192.0.2.1:6379              # on every other node, with that address
+# export RAY_ADDRESS=192.0.2.1:6379               # where you give the command, on one of the nodes
+# microprop extract /shared/scans --out /shared/features --engine ray
+# ```
+#
+# All nodes must see the images and the output folder under the same path, and need this package with the extra `ray`,
+# and the weights. No cluster was measured for this page.
+#
+# The process that starts the job holds the list of all images: as a table, and once more cut into parts.
+
+# %% tags=["hide-input"]
+sample = [f"tile-{i:08d}" for i in range(100_000)]
+listed = pd.DataFrame(
+    {"image": [f"/shared/scans/{name}.png" for name in sample], "sample": sample}
+)
+listed["stamp"] = [f"262144 {10**18 + i}" for i in range(len(sample))]  # size and time of the file
+parts = sum(sys.getsizeof(text) for text in [*listed["image"], *listed["sample"]])
+each = (listed.memory_usage(deep=True).sum() + parts) / len(listed)
+display(
+    Markdown(
+        f"With paths such as `{listed['image'][0]}` that is {each:.0f} bytes an image, so "
+        f"{n_tiles * each / 1e9:.1f} GB for {n_tiles / 1e6:.0f} million. Ray and the building of the list "
+        "need more for a while: reserve twice as much."
+    )
+)
 
 # %% [markdown]
 # ## What was measured
@@ -61,12 +106,15 @@ facts = table.iloc[0]
 rate = table.groupby(["what", "workers"])["images_per_s"].first()
 network = rate["network alone"].iloc[0]
 one = rate["one process"].iloc[0]
+pipeline = rate["pipeline of transformers"].iloc[0]
 display(
     Markdown(
-        f"{table['images'].max()} generated micrographs of 512 x 512 pixels as PNG files, MicroViT, "
-        f"on {facts['hardware']} ({facts['processor']}), {facts['date']}, {facts['versions']}. "
-        f"`{facts['command']}` measures again. *Network alone*: images in memory, resized already. "
-        "*Pipeline*: `image-feature-extraction` of transformers with the same weights."
+        f"Generated micrographs of 512 x 512 pixels as PNG files, MicroViT, on {facts['hardware']} "
+        f"({facts['processor']}), {facts['date']}, {facts['versions']}. "
+        f"`{facts['command']}` measures again. The column *images* says how many each rate rests on. "
+        "*Network alone*: images in memory, resized already, the same several times. "
+        "*Pipeline*: `image-feature-extraction` of transformers with the same weights. "
+        "*start*: seconds until Ray has done the first two images; they are taken off."
     )
 )
 table[["what", "workers", "images", "seconds", "start", "images_per_s"]].style.format(
@@ -75,30 +123,97 @@ table[["what", "workers", "images", "seconds", "start", "images_per_s"]].style.f
 
 # %% tags=["hide-input"]
 ray = rate["Ray"]
+gain = ray[2] / one
+told = (
+    "So Ray brings nothing on one machine; it is for several."
+    if gain <= 1
+    else "So Ray is worth it on one machine, too."
+)
 display(
     Markdown(
         f"From files to the stored table one process reaches {100 * one / network:.0f} % of the rate "
-        f"of the network alone, and {one / rate['pipeline of transformers'].iloc[0]:.1f} times that of "
-        f"the pipeline. Decoding alone would run at {rate['decoding alone'].iloc[0]:.0f} images a "
-        f"second. Two workers of Ray are {ray[2] / ray[1]:.2f} times as fast as one, "
-        f"and reach {100 * ray[2] / one:.0f} % of the one process that uses both cores (100 % or less: on one "
-        f"machine Ray gains nothing). `start` are the seconds until the first images were done; they are taken off."
+        f"of the network alone, and {one / pipeline:.1f} times that of the pipeline. Decoding alone would "
+        f"run at {rate['decoding alone'].iloc[0]:.0f} images a second. Two workers of Ray are "
+        f"{ray[2] / ray[1]:.2f} times as fast as one, and {gain:.2f} times as fast as the one process, "
+        f"which uses both cores as well. {told}"
     )
 )
 
-# %% mystnb={"figure": {"caption": "Measured rates on one machine of two cores, and their straight continuation, which nobody has measured."}, "image": {"alt": "Images a second over workers: two measured points and a dashed projection to 64 workers."}} tags=["hide-input"]
+# %% tags=["hide-input"]
+measured = table[(table["what"] == "Ray") & (table["workers"] == 2)].iloc[0]
+part_images, part_of_benchmark = 1024, 25  # the second: PART in benchmarks/bench_extract.py
+per_core = ray[2] / 2
+display(
+    Markdown(
+        f"The plan below rests on a short run: {measured['images']} images in "
+        f"{measured['seconds'] - measured['start']:.0f} seconds, in parts of {part_of_benchmark} so that both workers "
+        f"had several. With parts of {part_images} a core is at one for {part_images / per_core / 60:.1f} "
+        "minutes. That is also how long the others may wait for the last one."
+    )
+)
+
+# %% mystnb={"figure": {"caption": "Rates measured on one machine, and a projection at the mean rate of its cores, which nobody has measured."}, "image": {"alt": "Images a second over workers: two measured points and a dashed projection to 64 workers."}} tags=["hide-input"]
 plot_scaling(table)
 
+# %% tags=["hide-input"]
+second = ray[2] - ray[1]
+slower = (
+    f" If every core brought no more than the second, hours and price below would be "
+    f"{per_core / second:.1f} times as high."
+    if 0 < second < per_core
+    else ""
+)
+display(
+    Markdown(
+        f"The dashed line and the plan assume that every core brings the mean of the two measured, "
+        f"{per_core:.1f} images a second. The first brought {ray[1]:.1f}, the second added {second:.1f}.{slower}"
+    )
+)
+
 # %% [markdown]
-# The dashed line assumes that each further core brings as much as the second one did. Two things can stop it, and
-# neither was measured here: storage that cannot deliver the images, and cores that share memory channels. Before you
-# order machines, run one node with 1, 2, 4, ... workers on some thousand tiles of your own and put your numbers in.
+# Two more things can slow it down, and neither was measured here: storage that cannot deliver the images, and cores
+# that share memory channels. Before you order machines, run one node with 1, 2, 4, ... workers on some thousand tiles
+# of your own and put your numbers in.
+
+# %% [markdown]
+# ## Half the bits
+#
+# `microprop extract --dtype bfloat16` computes in numbers of 16 bits. It pays where the processor has instructions for
+# them. The default stays float32 on a CPU (on a GPU it is bfloat16). `predict` computes new images as the model's
+# were. What it changes in the features of some embedded micrographs:
+
+# %% tags=["hide-input"]
+firsts = str(DATA / "superalloys" / "*-01.jpg")  # one micrograph of each source
+full, half = (
+    extract_table(firsts, dtype=dtype, store=False, progress=False).features
+    for dtype in ("float32", "bfloat16")
+)
+turned = paired_cosine_distances(full, half).max()
+moved = np.linalg.norm(full - half, axis=1) / np.linalg.norm(full, axis=1)
+display(
+    Markdown(
+        f"{len(full)} micrographs: the cosine distance between the two kinds of features is at most "
+        f"{turned:.0e}, their difference at most {100 * moved.max():.1g} % of the length of the features."
+    )
+)
+
+# %% tags=["hide-input"]
+names = "one process, bfloat16", "pipeline of transformers, bfloat16"
+fast, slow = (rate[name].iloc[0] if name in rate else None for name in names)
+if fast:
+    told = (
+        f"On this processor `--dtype bfloat16` reaches {fast / one:.1f} times the rate of float32, "
+        f"and {fast / pipeline:.1f} times that of the pipeline in float32."
+    )
+    if slow:
+        told += f" It is {fast / slow:.1f} times as fast as the pipeline in bfloat16."
+    display(Markdown(told))
 
 # %% [markdown]
 # ## A plan for ten million tiles
 
 # %% tags=["hide-input"]
-hours = n_tiles / (ray[2] / 2) / 3600
+hours = n_tiles / per_core / 3600
 image_mb = 512 * 512 / 1e6  # 8-bit grey, not compressed
 nodes = np.array([1, 4, 16])
 plan = pd.DataFrame(
@@ -106,27 +221,30 @@ plan = pd.DataFrame(
         "nodes": nodes,
         "cores": nodes * cores_per_node,
         "hours": hours / (nodes * cores_per_node),
-        "images to read [MB/s]": nodes * cores_per_node * ray[2] / 2 * image_mb,
-        "price": hours * price_per_core_hour,
+        "images to read [MB/s]": nodes * cores_per_node * per_core * image_mb,
+        "price [your currency]": hours * price_per_core_hour,
     }
 )
-plan.style.format({"hours": "{:.1f}", "images to read [MB/s]": "{:.0f}", "price": "{:.0f}"}).hide()
+plan.style.format(
+    {"hours": "{:.1f}", "images to read [MB/s]": "{:.0f}", "price [your currency]": "{:.0f}"}
+).hide()
 
 # %% tags=["hide-input"]
 display(
     Markdown(
-        f"**Projection, not measured.** {n_tiles / 1e6:.0f} million tiles at {ray[2] / 2:.1f} "
-        f"images a second and core are {hours:,.0f} core hours; at {price_per_core_hour} a core "
-        f"hour (an assumption; put in your own) that costs {hours * price_per_core_hour:,.0f}, however "
-        "many machines share the work. "
+        f"**Projection, not measured.** {n_tiles / 1e6:.0f} million tiles at {per_core:.1f} "
+        f"images a second and core, in float32, are {hours:,.0f} core hours. At "
+        f"{price_per_core_hour} a core hour in your currency (an assumption; put in your own) that costs "
+        f"{hours * price_per_core_hour:,.0f}, however many machines share the work. "
         f"On the disk: {n_tiles * 192 * 4 / 1e9:.1f} GB of features (192 numbers of 4 bytes a tile), "
-        f"and at most {n_tiles * image_mb / 1e3:,.0f} GB of images of 512 x 512 pixels (8-bit grey, not compressed)."
+        f"and at most {n_tiles * image_mb / 1e3:,.0f} GB of images of 512 x 512 pixels (8-bit grey, not "
+        "compressed). `fit` and `predict` need more memory than those features take."
     )
 )
 
 # %% [markdown]
 # The price does not depend on the number of nodes as long as they are kept busy, so take as many as the storage can
-# feed: the fifth column is what it has to deliver. Larger networks change the scale and not the plan: the rates of all encoders
+# feed. The column *images to read* is what it has to deliver. Larger networks change the scale and not the plan: the rates of all encoders
 # are in {doc}`30_features`. A GPU is worth it from the middle-sized ones on; no GPU was measured for this page.
 #
 # ## Try it
