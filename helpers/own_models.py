@@ -26,6 +26,7 @@ LEVEL = 0.9  # of the prediction intervals
 FLAGGED = 0.05  # share of samples like those of the training set that are flagged as unlike it
 FEWEST = 20  # samples
 CURVE_FROM = 60  # samples from which on a learning curve has parts that can be fitted
+CURVE = (0.4, 0.6, 0.8)  # shares of the training parts
 N_INNER = 5
 
 
@@ -146,7 +147,11 @@ def fit_property(
         composition = properties.composition.loc[kept].reset_index(drop=True)
         composition = composition.loc[:, composition.nunique() > 1]
         composition = composition if composition.shape[1] else None
-    shares = (0.4, 0.6, 0.8) if len(y) >= CURVE_FROM else ()
+    shares = CURVE if len(y) >= CURVE_FROM else ()
+    if groups is not None:  # the inner folds need as many sources
+        count = len(set(groups))
+        left = count - -(-count // folds["outer"])
+        shares = tuple(share for share in shares if int(share * left) >= folds["inner"])
     found = audit(
         X, y, groups, kind, composition=composition, seeds=seeds, shares=shares,
         level=LEVEL, store=False, progress=progress, **folds,
