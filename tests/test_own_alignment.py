@@ -7,6 +7,8 @@ import tifffile
 from PIL import Image
 
 from helpers import model_files
+from helpers.audit import LINEAR
+from helpers.encoders import load_encoder
 from helpers.feature_tables import (
     MUST_AGREE,
     FeatureTable,
@@ -16,9 +18,10 @@ from helpers.feature_tables import (
 )
 from helpers.model_files import ModelError, OwnModel, load_model, save_model
 from helpers.own_models import fit_property, join
-from helpers.own_study import fit_models, predict_table
+from helpers.own_study import _extract_alike, fit_models, predict_table
 from helpers.pixel_size import PreparedImage, pixel_size_um
 from helpers.property_tables import PropertyTable, read_properties
+from helpers.ray_extract import _parts
 
 FACTS = dict.fromkeys(MUST_AGREE) | {"encoder": "microvit", "skipped": {}}
 
@@ -45,7 +48,10 @@ def test_rows_of_a_table_go_by_name_and_not_by_place(tmp_path):
         features(tmp_path / "f.parquet"), table, tmp_path / "m", group_column="heat",
         properties=["hardness"], progress=False,
     )  # fmt: skip
-    found = load_model(tmp_path / "m").properties["hardness"].out_of_fold
+    model = load_model(tmp_path / "m").properties["hardness"]
+    errors = model.audit.table.set_index("predictor")["mape_pooled"]
+    assert errors[LINEAR].max() < 1  # the composition says it all
+    found = model.out_of_fold
     numbers = found["sample"].str[1:].astype(int)
     np.testing.assert_array_equal(found["measured"], 100 + numbers)
     assert (found["group"] == "heat " + (numbers // 5).astype(str)).all()
@@ -132,6 +138,25 @@ def test_units_of_length(tmp_path, unit, imagej, side):
         options = {"imagej": True, "resolution": (1000, 1000), "metadata": {"unit": imagej}}
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8), **options)
     assert pixel_size_um(tmp_path / "a.tif") == pytest.approx(side)
+
+
+def test_names_of_parts_change_with_the_files():
+    listed = pd.DataFrame({"image": ["a", "b"], "sample": ["a", "b"], "stamp": ["1", "2"]})
+    names = [part["name"] for part in _parts(listed, {}, 1)]
+    changed = [part["name"] for part in _parts(listed.assign(stamp=["1", "3"]), {}, 1)]
+    assert names[0] == changed[0]
+    assert names[1] != changed[1]
+
+
+def test_numbers_keep_their_sign(tmp_path):
+    (tmp_path / "t.csv").write_text("sample,y\na,-3\nb,1e-2\n")
+    assert read_properties(tmp_path / "t.csv").values["y"].tolist() == [-3, 0.01]
+
+
+def test_other_weights_than_those_of_the_model_are_refused(tmp_path):
+    facts = load_encoder("microvit").provenance() | {"fingerprint": "0" * 64}
+    with pytest.raises(ValueError, match="are not those that the model was fitted with"):
+        _extract_alike(facts, tmp_path, "image", None, "raise", False)
 
 
 @pytest.fixture

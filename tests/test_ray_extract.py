@@ -189,6 +189,9 @@ def test_from_the_command_line(cluster, scans, plain, tmp_path, capsys, monkeypa
     _same(out, plain)
     half = ["extract", str(scans), "--out", str(tmp_path / "half"), "--dtype", "bfloat16"]
     assert cli.main([*half, "--engine", "ray"]) == 0
+    half[half.index("--out") + 1] = str(out)
+    assert cli.main([*half, "--engine", "ray"]) == 1
+    assert "holds parts of another run" in capsys.readouterr().err
     assert read_feature_table(tmp_path / "half").facts["dtype"] == "bfloat16"
     assert cli.main(["extract", str(scans), "--out", "x.parquet", "--engine", "dask"]) == 2
     assert "expected local or ray" in capsys.readouterr().err
