@@ -144,7 +144,7 @@ for name, one in own.properties.items():
 # %% tags=["hide-input"]
 rows = {s: i for i, s in enumerate(samples)}
 for name, one in own.properties.items():
-    components = PCA(2).fit_transform(one.reference)
+    components = PCA(2).fit_transform(one.training)
     table = one.out_of_fold.assign(**{f"component {i + 1}": components[:, i] for i in (0, 1)})
     table = plots_own.thinned(table)
     at = [rows[s] for s in table["sample"]]
@@ -178,9 +178,9 @@ for name, one in own.properties.items():
 
 # %% tags=["hide-input"]
 for name, one in own.properties.items():
-    away = one._replace(reference=one.reference[1:])
-    turned = 4 * one.reference.mean(axis=0) - 3 * one.reference[0]
-    shown = predict_property(away, np.stack([one.reference[0], turned]))
+    away = one._replace(training=one.training[1:])
+    turned = 4 * one.training.mean(axis=0) - 3 * one.training[0]
+    shown = predict_property(away, np.stack([one.training[0], turned]))
     shown.insert(0, "sample", [one.out_of_fold["sample"][0], "nonsense"])
     shown.loc[0, ["predicted", "lower", "upper"]] += (
         one.out_of_fold["predicted"][0] - shown["predicted"][0]

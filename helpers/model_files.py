@@ -98,7 +98,7 @@ def _write_property(folder, stem, found):
     with atomic_write(folder / f"{stem}.skops") as file:
         file.write(skops.io.dumps(found.pipeline))
     with atomic_write(folder / f"{stem}.safetensors") as file:
-        arrays = {"reference": found.reference, "nearest": found.nearest}
+        arrays = {"training": found.training, "nearest": found.nearest}
         file.write(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
     tables = {n: getattr(found.audit, n) for n in _AUDIT} | {"out_of_fold": found.out_of_fold}
     for name, table in tables.items():
@@ -179,7 +179,7 @@ def _read_property(folder, name, own):
         raise ModelError(f"{folder}: {stem} cannot be read ({error}): fit again") from error
     out_of_fold = tables.pop("out_of_fold")
     return PropertyModel(
-        name, own["kind"], pipeline, own["half_width"], arrays["reference"], arrays["nearest"],
+        name, own["kind"], pipeline, own["half_width"], arrays["training"], arrays["nearest"],
         out_of_fold, Audit(**tables, flags=own["flags"]), own["facts"],
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ class PropertyModel(NamedTuple):
 
     `name`, `kind` (``"lr"``, ``"pr"`` or ``"svr"``); `pipeline`, from descriptors (n,
     n_features) to the property; `half_width` of the 90 % interval, in the unit of the property;
-    `reference` (n, n_features): descriptors of the fitted samples, and `nearest` (n,): sorted
+    `training` (n, n_features): descriptors of the fitted samples, and `nearest` (n,): sorted
     distances of each to the next; `out_of_fold` (DataFrame): ``sample``, ``measured``,
     ``predicted``, ``fold`` (and ``group``); `audit`; `facts` for people.
     """
@@ -44,7 +44,7 @@ class PropertyModel(NamedTuple):
     kind: str
     pipeline: object
     half_width: float
-    reference: np.ndarray
+    training: np.ndarray
     nearest: np.ndarray
     out_of_fold: pd.DataFrame
     audit: Audit
@@ -254,7 +254,7 @@ def predict_property(model, X):
     of samples like the fitted ones about 5 % are flagged as well.
     """
     predicted = model.pipeline.predict(X)
-    distance = _to_nearest(model.reference, X)
+    distance = _to_nearest(model.training, X)
     farther = len(model.nearest) - np.searchsorted(model.nearest, distance * (1 - 1e-9))
     share = (1 + farther) / (1 + len(model.nearest))
     return pd.DataFrame(

@@ -170,7 +170,8 @@ def _run(ray, todo, out, encoder, workers, on_error, options, progress):
     gpus = int(ray.cluster_resources().get("GPU", 0))
     cpus = int(ray.cluster_resources().get("CPU", 1))
     workers = min(workers or gpus or cpus, len(todo))
-    cores = max(1, cpus // workers)
+    largest = max(node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"])
+    cores = max(1, min(cpus // workers, int(largest)))  # an actor lives on one machine
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     dataset = ray.data.from_items(todo, override_num_blocks=len(todo)).map_batches(

@@ -116,8 +116,8 @@ def _check_same(model, table, model_path, table_path):
     for one in model.properties.values():
         fitted = one.out_of_fold["sample"]
         gone = [name for name in fitted if name not in row]
-        same = not gone and one.reference.shape[1] == X.shape[1]
-        if not same or not np.allclose(one.reference, X[[row[n] for n in fitted]], atol=1e-4):
+        same = not gone and one.training.shape[1] == X.shape[1]
+        if not same or not np.allclose(one.training, X[[row[n] for n in fitted]], atol=1e-4):
             why = f"it lacks {first_few(gone, 3)}" if gone else "its features are others"
             raise ReportError(
                 f"{table_path} is not the feature table that {model_path} was fitted to: {why}. "

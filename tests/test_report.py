@@ -80,7 +80,7 @@ def _contents(folder):
     found = read_feature_table(folder / "features.parquet")
     model = load_model(folder / "model").properties["hardness"]
     yield found.table, found.features
-    yield model.out_of_fold, np.append(model.reference, model.half_width)
+    yield model.out_of_fold, np.append(model.training, model.half_width)
     for path in sorted((folder / "report_files").glob("*.csv")):
         yield pd.read_csv(path), np.zeros(0)
     yield pd.read_csv(folder / "predictions.csv"), np.zeros(0)
