@@ -194,6 +194,6 @@ def test_from_the_command_line(cluster, scans, plain, tmp_path, capsys, monkeypa
     assert "holds parts of another run" in capsys.readouterr().err
     assert read_feature_table(tmp_path / "half").facts["dtype"] == "bfloat16"
     assert cli.main(["extract", str(scans), "--out", "x.parquet", "--engine", "dask"]) == 2
-    assert "expected local or ray" in capsys.readouterr().err
+    assert "'dask' is not one of 'local', 'ray'" in capsys.readouterr().err
     with pytest.raises(ValueError, match="workers is 0: expected at least 1"):
         extract_parts(scans, out, workers=0)
