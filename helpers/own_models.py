@@ -147,13 +147,9 @@ def fit_property(
         composition = properties.composition.loc[kept].reset_index(drop=True)
         composition = composition.loc[:, composition.nunique() > 1]
         composition = composition if composition.shape[1] else None
-    shares = CURVE if len(y) >= CURVE_FROM else ()
-    if groups is not None:  # the inner folds need as many sources
-        count = len(set(groups))
-        left = count - -(-count // folds["outer"])
-        shares = tuple(share for share in shares if int(share * left) >= folds["inner"])
     found = audit(
-        X, y, groups, kind, composition=composition, seeds=seeds, shares=shares,
+        X, y, groups, kind, composition=composition, seeds=seeds,
+        shares=_curve_shares(len(y), groups, **folds),
         level=LEVEL, store=False, progress=progress, **folds,
     )  # fmt: skip
     most = min(MOST_COMPONENTS[kind], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
@@ -191,6 +187,15 @@ def choose_folds(n, groups):
         )
     outer = min(N_FOLDS, count)
     return {"outer": outer, "inner": min(N_INNER, count - -(-count // outer))}
+
+
+def _curve_shares(n, groups, outer, inner):
+    """Points of a learning curve that samples and sources allow: inner folds need theirs."""
+    if n < CURVE_FROM or groups is None:
+        return CURVE if n >= CURVE_FROM else ()
+    count = len(set(groups))
+    left = count - -(-count // outer)
+    return tuple(share for share in CURVE if int(share * left) >= inner)
 
 
 def _smallest_part(n, groups, folds):

@@ -154,7 +154,7 @@ def predict_table(
             fitted.features, images, image_column, sample_column, on_error, progress
         )
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
-    check_pixel_sizes(found.table["pixel_size_um"], fitted.features, model)
+    _check_pixel_sizes(found.table["pixel_size_um"], fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
     n_images = len(found.table) // len(samples)
     if fitted.aggregate == "concat" and n_images != fitted.n_images:
@@ -178,7 +178,7 @@ def predict_table(
     return result | {"skipped": found.facts["skipped"]}
 
 
-def check_pixel_sizes(sizes, facts, model):
+def _check_pixel_sizes(sizes, facts, model):
     """Warn where new images have other pixel sizes than those of a model, or state none."""
     if facts["target_um"] or not facts["pixel_sizes_um"]:
         return

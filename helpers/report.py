@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
         "images_from": str(Path.cwd()),
         "exports": str(out.with_name(out.stem + "_files")),
     }
-    for old in Path(parameters["exports"]).glob("property*"):  # of properties that are no more
-        old.unlink()
+    started = time.time()
     with tempfile.TemporaryDirectory() as folder:
         executed = Path(folder, "report.ipynb")
         try:
@@ -106,6 +106,9 @@ def write_report(model, features, out, *, chapter=CHAPTER):
         page, _ = exporter.from_notebook_node(_for_report(executed), resources=title)
     with atomic_write(out) as file:
         file.write(page.encode())
+    for path in Path(parameters["exports"]).glob("property[0-9]*_*.*"):
+        if path.stat().st_mtime < started:  # of an earlier report with more properties
+            path.unlink()
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
 
 

@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.cross_decomposition import PLSRegression
 
 from helpers import beyond, leaderboard, plots_beyond, section_count
 from helpers.beyond import FOLDS, STUDY, alloy_learners, nested_row
@@ -12,7 +13,7 @@ from helpers.conformal import nested_coverage
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
-from helpers.leaderboard import KEYS, Leaderboard, compute, holdout_row
+from helpers.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_reduced
 from helpers.learners import LEARNERS
 from helpers.regression import holdout_rows, holdout_scores
 from helpers.section_count import CUTS, averaged
@@ -62,6 +63,27 @@ def test_nested_rows_are_pooled(problem):
     assert found["mape"] == book.mean
     assert found["coverage"] == nested_coverage(book, y[:80]).coverage
     assert nested_row(folds, y[:80], alloy_learners()["log ridge pr"])["mape"] < found["mape"]
+
+
+@pytest.mark.parametrize("reduction", ["PLS", "UMAP"])
+def test_components_come_from_training_rows_alone(problem, reduction):
+    X, y = problem[0][:60], problem[1][:60]
+    folds = nested_folds(X, outer=2, inner=2)
+    found = nested_reduced(folds, X, y, reduction)
+    split = found.outer[0]
+    other = y.copy()
+    other[split.test] *= 50
+    again = nested_reduced(folds, X, other, reduction)
+    np.testing.assert_array_equal(again.outer[0].scores, split.scores)
+    np.testing.assert_array_equal(split.train, folds.outer[0].train)
+    if reduction == "PLS":
+        book = PLSRegression(found.n_components, scale=False)
+        book.fit(X[split.train], np.log(y[split.train]))
+        np.testing.assert_allclose(split.scores, book.transform(X))
+        assert abs(np.corrcoef(split.scores[split.test, 0], np.log(y[split.test]))[0, 1]) > 0.7
+    else:
+        assert split.scores.shape == (60, 8)
+        assert not np.allclose(split.scores, found.outer[1].scores)
 
 
 def test_sections_of_volumes_are_those_of_the_data():

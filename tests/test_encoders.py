@@ -584,7 +584,7 @@ def test_bad_pixel_statistics_are_named(dinov2_folder, stated, message):
     assert find_entry(dinov2_folder).mean is None
 
 
-def test_a_dtype_that_is_none_is_refused():
+def test_an_unknown_dtype_is_refused():
     with pytest.raises(ValueError, match=r"dtype is 'double'.*float32 or bfloat16"):
         load_encoder("dinov2-s14", "random", dtype="double")
     assert load_encoder("microvit", dtype="bfloat16").dtype is torch.bfloat16
