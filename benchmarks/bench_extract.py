@@ -36,7 +36,7 @@ from helpers.preprocessing import prepare
 from helpers.weights import weights_at_hand
 
 SIDE, IMAGES = 512, 2000
-COLUMNS = ("what", "workers", "images", "seconds", "start", "images_per_s")
+COLUMNS = ("what", "workers", "images", "seconds", "start", "images_per_s", "part_images")
 TOLERANCE = 1e-5
 MOST_TURNED = 1e-3  # one minus the cosine between features in bfloat16 and in float32
 QUARTERS = 4
@@ -122,9 +122,10 @@ def measure(folder, count):
     encoder, some = load_encoder("microvit"), files[:SOME]
     rows, whole, plain = [], [], []
 
-    def add(what, workers, images, seconds, start=0.0):
+    def add(what, workers, images, seconds, start=0.0, part=None):
         rate = images / (seconds - start)
-        rows.append(dict(zip(COLUMNS, (what, workers, images, seconds, start, rate), strict=True)))
+        row = (what, workers, images, seconds, start, rate, part)
+        rows.append(dict(zip(COLUMNS, row, strict=True)))
         print(f"{what:28}{workers} workers  {rate:7.2f} images/s", flush=True)
 
     alone = [in_memory(encoder, some)]
@@ -153,7 +154,7 @@ def measure(folder, count):
             num_cpus=workers, log_to_driver=False, include_dashboard=False, logging_level="ERROR"
         )
         start, seconds, found = with_ray(quarters[0], few, folder / f"ray{workers}", workers)
-        add("Ray", workers, len(files), seconds, start)
+        add("Ray", workers, len(files), seconds, start, PART)
         worst = max(worst, np.abs(found - plain[0]).max() / np.abs(plain[0]).max())
         ray.shutdown()
     return pd.DataFrame(rows), worst, turned

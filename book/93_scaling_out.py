@@ -24,6 +24,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 from helpers.datasets import DATA
 from helpers.feature_tables import extract_table
 from helpers.plots_scaling import plot_scaling
+from helpers.ray_extract import PART_IMAGES
 
 # %% tags=["parameters"]
 n_tiles = 10_000_000
@@ -141,13 +142,12 @@ display(
 
 # %% tags=["hide-input"]
 measured = table[(table["what"] == "Ray") & (table["workers"] == 2)].iloc[0]
-part_images, part_of_benchmark = 1024, 25  # the second: PART in benchmarks/bench_extract.py
 per_core = ray[2] / 2
 display(
     Markdown(
         f"The plan below rests on a short run: {measured['images']} images in "
-        f"{measured['seconds'] - measured['start']:.0f} seconds, in parts of {part_of_benchmark} so that both workers "
-        f"had several. With parts of {part_images} a core is at one for {part_images / per_core / 60:.1f} "
+        f"{measured['seconds'] - measured['start']:.0f} seconds, in parts of {measured['part_images']:.0f} so that both workers "
+        f"had several. With parts of {PART_IMAGES} a core is at one for {PART_IMAGES / per_core / 60:.1f} "
         "minutes. That is also how long the others may wait for the last one."
     )
 )

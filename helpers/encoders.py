@@ -18,6 +18,7 @@ import torch
 
 from helpers import weights as weight_files
 from helpers._networks import (
+    attend_by_products,
     compute_class_token_only,
     fingerprint_of,
     hub_positions,
@@ -305,6 +306,8 @@ def load_encoder(
             embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
     if entry.pooling != "mean":
         compute_class_token_only(model)
+    if device.type == "cpu" and dtype is torch.bfloat16:
+        attend_by_products(model)
     fingerprint = fingerprint_of(model)
     model = model.eval().requires_grad_(False)
     model = model.to(device, dtype, memory_format=torch.channels_last)

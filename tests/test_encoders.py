@@ -275,6 +275,19 @@ def test_half_precision_gives_the_same_direction(make, tmp_path):
     assert cosine.min() >= 0.999
 
 
+def test_attention_by_products_is_attention():
+    query, key, value = torch.randn(3, 2, 3, 300, 16)  # more rows than are taken at a time
+    fused = torch.nn.functional.scaled_dot_product_attention(query, key, value)
+    found, _ = _networks._attention(None, query, key, value, scaling=0.25)
+    torch.testing.assert_close(found, fused.transpose(1, 2), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("float32", "sdpa"), ("bfloat16", "products")])
+def test_bfloat16_on_a_processor_attends_by_products(dtype, kind):
+    encoder = load_encoder("microvit", device="cpu", dtype=dtype)
+    assert encoder.model.config._attn_implementation == kind
+
+
 # What must not be loaded
 
 
