@@ -152,7 +152,7 @@ def measure(folder, count):
         rate = images / (seconds - start)
         row = (what, workers, images, seconds, start, rate, part)
         rows.append(dict(zip(COLUMNS, row, strict=True)))
-        print(f"{what:28}{workers} workers  {rate:7.2f} images/s", flush=True)
+        print(f"{what:36}{workers} workers  {rate:7.2f} images/s", flush=True)
 
     alone = [in_memory(encoder, some)]
     for quarter in quarters:  # in turn with the network alone: the speed of the machine drifts

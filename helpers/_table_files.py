@@ -26,13 +26,15 @@ class TableError(ValueError):
     """A table that cannot be used; the message names file, cells and what to do."""
 
 
-def read_rows(path):
-    """Rows of a .csv file, or of the first sheet of an .xlsx workbook.
+def read_rows(path, sheet=None):
+    """Rows of a .csv file, or of a sheet of an .xlsx workbook.
 
     Parameters
     ----------
     path : path-like
         The file; its ending says which kind it is.
+    sheet : str, optional
+        Name of a sheet. None: the first.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def read_rows(path):
     ------
     TableError
         A missing file, another kind of file than its ending says, a damaged one, a .csv that is
-        not UTF-8, more than `MAX_ROWS` rows.
+        not UTF-8, a sheet that is not there, more than `MAX_ROWS` rows.
 
     Examples
     --------
@@ -67,7 +69,7 @@ def read_rows(path):
                     f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}: this is no "
                     "table of alloys; save the table alone"
                 )
-            rows = kinds[path.suffix.lower()](path, file)
+            rows = kinds[path.suffix.lower()](path, file, sheet)
     except FileNotFoundError:
         raise TableError(f"there is no file {path}: check its name and folder") from None
     except OSError as error:
@@ -89,7 +91,15 @@ def read_rows(path):
     return rows
 
 
-def _csv_rows(path, file):
+def sheet_names(path):
+    """Names of the sheets of an .xlsx workbook that `read_rows` reads."""
+    with Path(path).open("rb") as file:
+        return [sheet.title for sheet in openpyxl.load_workbook(file, read_only=True).worksheets]
+
+
+def _csv_rows(path, file, sheet):
+    if sheet is not None:
+        raise TableError(f"{path} is text, without sheets, and sheet is {sheet!r}: leave it out")
     content = file.read()
     if content.startswith((_ZIP, _OLD_EXCEL)):
         raise TableError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
@@ -119,7 +129,7 @@ def _csv_rows(path, file):
     return rows
 
 
-def _xlsx_rows(path, file):
+def _xlsx_rows(path, file, sheet):
     if file.read(8) == _OLD_EXCEL:
         raise TableError(
             f"{path} is an .xls workbook or one with a password, whatever its name: save it as "
@@ -138,9 +148,9 @@ def _xlsx_rows(path, file):
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl's, about styles that it leaves out
-            rows = _sheet(path, file, data_only=True)
+            rows = _sheet(path, file, sheet, data_only=True)
             if any(None in row or len(row) < len(rows[0]) for row in rows[1:] if row):
-                _mark_formulas(rows, _sheet(path, file, data_only=False))
+                _mark_formulas(rows, _sheet(path, file, sheet, data_only=False))
     except (TableError, MemoryError):
         raise
     except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
@@ -151,12 +161,16 @@ def _xlsx_rows(path, file):
     return rows
 
 
-def _sheet(path, file, data_only):
+def _sheet(path, file, name, data_only):
     sheets = openpyxl.load_workbook(file, read_only=True, data_only=data_only).worksheets
     if not sheets:
         raise TableError(f"{path} holds no sheet with cells: put the table on the first sheet")
-    sheets[0].reset_dimensions()  # what the file states may be wrong, or huge
-    return _bounded(path, sheets[0].iter_rows(values_only=True))
+    wanted = [sheet for sheet in sheets if name in (None, sheet.title)]
+    if not wanted:
+        titles = ", ".join(repr(sheet.title) for sheet in sheets[:10])
+        raise TableError(f"{path} has no sheet {name!r}: its sheets are {titles}")
+    wanted[0].reset_dimensions()  # what the file states may be wrong, or huge
+    return _bounded(path, wanted[0].iter_rows(values_only=True))
 
 
 def _bounded(path, cells):

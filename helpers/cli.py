@@ -7,6 +7,7 @@ itself is wrong; 130 interrupted.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -137,6 +138,9 @@ def fit(
     composition_unit: Annotated[
         str | None, typer.Option(help="at.% or wt.%, where the headings do not say it.")
     ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of an .xlsx table; the first if left out.")
+    ] = None,
     aggregate: Annotated[
         Literal["mean", "concat"],
         typer.Option(help="How the images of a sample become one descriptor."),
@@ -158,8 +162,8 @@ def fit(
         )
     result = fit_models(
         features, table, out, properties=properties, sample_column=sample_column,
-        group_column=groups, composition_unit=composition_unit, aggregate=aggregate, kind=model,
-        progress=not as_json,
+        group_column=groups, composition_unit=composition_unit, sheet=sheet, aggregate=aggregate,
+        kind=model, progress=not as_json,
     )  # fmt: skip
     if not as_json:
         result |= {name: one["in words"] for name, one in result.pop("properties").items()}
@@ -265,13 +269,22 @@ def main(arguments=None):
     except (ValueError, OSError, DownloadError) as error:
         if not _is_told(error):
             raise
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {error}", _as_options(str(error)), sep="\n", end="", file=sys.stderr)
         return 1
     except Exception as error:
         if not hasattr(error, "show"):  # what typer has to say about the command
             raise
         error.show()
         return error.exit_code
+
+
+def _as_options(message):
+    """How the arguments of Python that a message names are written on the command line."""
+    commands = typer.main.get_command(app).commands.values()
+    flags = {p.name: p.opts[0] for c in commands for p in c.params if p.opts[0][:2] == "--"}
+    named = [name for name in re.findall(r"\w+_\w+", message) if name in flags]
+    told = ", ".join(f"{name} is {flags[name]}" for name in dict.fromkeys(named))
+    return f"On the command line {told}.\n" if told else ""
 
 
 def _is_told(error):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import glob
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
 from helpers._table_checks import first_few, label
-from helpers._table_files import TableError, read_rows
+from helpers._table_files import TableError, read_rows, sheet_names
 from helpers.images import SUFFIXES, ImageError, list_images
 
 TABLES = (".csv", ".xlsx", ".parquet")
@@ -70,13 +71,15 @@ def list_samples(source, *, image_column="image", sample_column=None):
     return table
 
 
-def read_table(path):
+def read_table(path, sheet=None):
     """Any table as strings and numbers: headings of row 1 as columns, empty cells as None.
 
     Parameters
     ----------
     path : path-like
         ``.csv``, ``.xlsx`` or ``.parquet``.
+    sheet : str, optional
+        Name of a sheet of a workbook. None: the first, and a warning names it if there are more.
 
     Returns
     -------
@@ -91,7 +94,9 @@ def read_table(path):
     path = Path(path)
     if path.suffix.lower() == ".parquet":
         return _parquet(path)
-    rows = read_rows(path)
+    rows = read_rows(path, sheet)
+    if sheet is None and path.suffix.lower() == ".xlsx":
+        _tell_other_sheets(path)
     headers = [
         " ".join(str(cell).split()) if cell is not None else ""
         for cell in rows[:1][0:1] and rows[0]
@@ -109,6 +114,16 @@ def read_table(path):
         dtype=object,
     )
     return table[[header for header in headers if header]]
+
+
+def _tell_other_sheets(path):
+    first, *others = sheet_names(path)
+    if others:
+        warnings.warn(
+            f"{path} has {len(others) + 1} sheets, and the first, {first!r}, is read: for another "
+            "one pass sheet (fit --sheet), or save it alone",
+            stacklevel=3,
+        )
 
 
 def column(table, name, path):

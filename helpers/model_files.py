@@ -6,12 +6,14 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import skops.io
 from safetensors.numpy import load, save
 
@@ -63,6 +65,7 @@ def save_model(folder, model):
     """
     folder = Path(folder)
     check_target(folder)
+    _remove_leftovers(folder)
     new = folder.with_name(f".{folder.name}-{os.getpid()}.new")
     shutil.rmtree(new, ignore_errors=True)
     facts = {"format": FORMAT, "aggregate": model.aggregate, "n_images": model.n_images}
@@ -83,6 +86,14 @@ def save_model(folder, model):
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _remove_leftovers(folder):
+    """Delete what `save_model` had begun in processes that were killed since."""
+    for left in folder.parent.glob(".*-*.*"):
+        match = re.fullmatch(rf"\.{re.escape(folder.name)}-(\d+)\.(new|old)", left.name)
+        if match and not psutil.pid_exists(int(match[1])):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def check_target(folder):

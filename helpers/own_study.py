@@ -32,6 +32,7 @@ def fit_models(
     sample_column="sample",
     group_column=None,
     composition_unit=None,
+    sheet=None,
     aggregate="mean",
     kind="lr",
     progress=True,
@@ -44,7 +45,7 @@ def fit_models(
         See `helpers.feature_tables.read_feature_table`.
     table : path-like
         See `helpers.property_tables.read_properties`, also for `properties`, `sample_column`,
-        `group_column` and `composition_unit`.
+        `group_column`, `composition_unit` and `sheet`.
     out : path-like
         Folder for `helpers.model_files.save_model`.
     aggregate : str
@@ -66,7 +67,7 @@ def fit_models(
     check_target(out)
     known = read_properties(
         table, properties, sample_column=sample_column, group_column=group_column,
-        composition_unit=composition_unit,
+        composition_unit=composition_unit, sheet=sheet,
     )  # fmt: skip
     found = read_feature_table(features)
     samples, X, only = join(found, known, aggregate)

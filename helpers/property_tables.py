@@ -30,7 +30,13 @@ class PropertyTable(NamedTuple):
 
 
 def read_properties(
-    path, properties=None, *, sample_column="sample", group_column=None, composition_unit=None
+    path,
+    properties=None,
+    *,
+    sample_column="sample",
+    group_column=None,
+    composition_unit=None,
+    sheet=None,
 ):
     """Read a table of properties.
 
@@ -45,6 +51,8 @@ def read_properties(
     composition_unit : {"at.%", "wt.%"}, optional
         Unit of columns that are called like an element. None: their headings state it, as
         ``Al (at.%)``.
+    sheet : str, optional
+        Of an .xlsx workbook. None: the first.
 
     Returns
     -------
@@ -66,7 +74,7 @@ def read_properties(
     ...     read_properties(path).values["hardness"].tolist()
     [210.0, nan]
     """
-    table = read_table(path)
+    table = read_table(path, sheet)
     samples = column(table, sample_column, path)
     twice = samples[samples.duplicated()].unique().tolist()
     if twice:

@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import os
 import re
 import subprocess
 import sys
@@ -334,6 +335,23 @@ def test_properties_may_be_missing_and_names_may_be_numbers(tmp_path):
     assert found.groups["2"] == "B"
 
 
+def test_a_sheet_may_be_chosen_and_the_first_of_several_is_named(tmp_path):
+    path = tmp_path / "t.xlsx"
+    with pd.ExcelWriter(path) as book:
+        for name, hardness in (("2019", 210.0), ("2024", 450.0)):
+            pd.DataFrame({"sample": ["a"], "h": [hardness]}).to_excel(book, sheet_name=name)
+    with pytest.warns(UserWarning, match="has 2 sheets, and the first, '2019', is read"):
+        assert read_properties(path, ["h"]).values["h"].tolist() == [210]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_properties(path, ["h"], sheet="2024").values["h"].tolist() == [450]
+    with pytest.raises(TableError, match="no sheet '2023': its sheets are '2019', '2024'"):
+        read_properties(path, sheet="2023")
+    (tmp_path / "t.csv").write_text("sample,h\na,1\n")
+    with pytest.raises(TableError, match="without sheets, and sheet is '2024'"):
+        read_properties(tmp_path / "t.csv", sheet="2024")
+
+
 # Models
 
 
@@ -468,6 +486,16 @@ def test_what_is_no_model_is_not_overwritten(tmp_path):
         load_model(tmp_path / "none")
 
 
+def test_what_killed_processes_left_is_removed(saved, tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f".m-{dead.pid}.new", f".m-{os.getppid()}.new", f".m2-{dead.pid}.new"):
+        (tmp_path / name).mkdir()
+    save_model(tmp_path / "m", load_model(saved))
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"m", f".m-{os.getppid()}.new", f".m2-{dead.pid}.new"}
+
+
 # The command line
 
 
@@ -599,6 +627,16 @@ def test_mistakes_are_told_without_a_traceback(
     assert said in found.err
     assert "Traceback" not in found.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_arguments_in_messages_are_told_as_options(tmp_path, capsys):
+    table = tmp_path / "t.csv"
+    table.write_text("sample,h,Al\na,1,5\n")
+    options = ("--out", tmp_path / "m", "--composition-unit", "%")
+    assert run("fit", tmp_path / "f.parquet", table, *options) == 1
+    *_, error, told = capsys.readouterr().err.splitlines()
+    assert error == "Error: composition_unit is '%': expected one of at.%, wt.%"
+    assert told == "On the command line composition_unit is --composition-unit."
 
 
 def test_slips_of_the_code_keep_their_traceback(monkeypatch, scans, tmp_path):
