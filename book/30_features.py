@@ -342,6 +342,7 @@ table[list(shown)].rename(columns=shown).style.format(precision=1).format(
 # %% tags=["hide-input"]
 times = paper_results().query("quantity == 'extraction_time'").set_index("descriptor")["value"]
 cpu = rates[rates["hardware"].str.startswith("CPU")].set_index("encoder")
+cpu = cpu.drop("microvit")  # the paper's alone
 transformers = cpu.drop("sam-h")[~cpu.drop("sam-h").index.str.contains("resnet")]
 quickest, slowest = transformers["hours"].idxmin(), transformers["hours"].idxmax()
 facts = cpu.iloc[0]
@@ -373,7 +374,7 @@ display(
   class token for CLIP and DINOv2, a mean over the image for SAM and the ResNet.
 - **Batches change nothing but the time**: features differ from those of single images by
   {difference:.0e} of the largest one.
-- **The cost spans a factor of about {round(heaviest / lightest, -3):,.0f}**, from {lightest:.1f} to
+- **The cost of these spans a factor of about {round(heaviest / lightest, -3):,.0f}**, from {lightest:.1f} to
   {heaviest:,.0f} GFLOP per section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
   {tokens(ENCODERS["sam-h"]):,} for SAM.
 - **Which features predict a property** is the question of {{doc}}`40_case_study_1`. {about}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-HOLDS, FAILS, CANNOT = "holds", "fails", "cannot be tested here"
+HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
+CANNOT = "cannot be tested here"  # where data or weights are missing
 MIXED, UNSEEN, ALONE = "shuffled", "by source", "leave one source out"
 
 
@@ -22,14 +23,14 @@ def judge(low, high, below=0.0):
     Returns
     -------
     str
-        `HOLDS`, `FAILS`, or `CANNOT` where the interval includes `below`.
+        `HOLDS`, `FAILS`, or `OPEN` where the interval includes `below`.
 
     Examples
     --------
     >>> judge(-3, -1), judge(1, 3), judge(-1, 1)
-    ('holds', 'fails', 'cannot be tested here')
+    ('holds', 'fails', 'not decided')
     """
-    return HOLDS if high < below else FAILS if low > below else CANNOT
+    return HOLDS if high < below else FAILS if low > below else OPEN
 
 
 def judge_all(gaps, below=0.0):
@@ -46,15 +47,20 @@ def judge_all(gaps, below=0.0):
     -------
     str
         `HOLDS` where all intervals lie below, `FAILS` where at least one lies above, else
-        `CANNOT`.
+        `OPEN`.
 
     Examples
     --------
     >>> judge_all([(-2, -3, -1), (-1, -2, 0.1)]), judge_all([(-2, -3, -1), (2, 1, 3)])
-    ('cannot be tested here', 'fails')
+    ('not decided', 'fails')
     """
-    verdicts = {judge(low, high, below) for _, low, high in gaps}
-    return FAILS if FAILS in verdicts else CANNOT if CANNOT in verdicts else HOLDS
+    return weakest(judge(low, high, below) for _, low, high in gaps)
+
+
+def weakest(verdicts):
+    """Verdict on a claim about several cases: it fails with one, and holds only with all."""
+    found = set(verdicts)
+    return next((verdict for verdict in (FAILS, OPEN) if verdict in found), HOLDS)
 
 
 def judge_alike(low, high, within):
@@ -63,11 +69,11 @@ def judge_alike(low, high, within):
     Examples
     --------
     >>> judge_alike(-1, 1, within=2), judge_alike(-1, 3, within=2), judge_alike(3, 4, within=2)
-    ('holds', 'cannot be tested here', 'fails')
+    ('holds', 'not decided', 'fails')
     """
     if -within < low and high < within:
         return HOLDS
-    return FAILS if low > within or high < -within else CANNOT
+    return FAILS if low > within or high < -within else OPEN
 
 
 def sure(gaps, degrees=None):

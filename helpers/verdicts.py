@@ -15,6 +15,7 @@ from helpers.effects import (
     FAILS,
     HOLDS,
     MIXED,
+    OPEN,
     UNSEEN,
     difference,
     enough,
@@ -23,6 +24,7 @@ from helpers.effects import (
     judge_all,
     points,
     sure,
+    weakest,
 )
 from helpers.encoders import ENCODERS
 from helpers.scoring import PAPER_SEED
@@ -75,8 +77,8 @@ def verdict_table(evidence):
     pandas.DataFrame
         Columns ``claim``, ``verdict`` and ``effect`` on data and folds like the paper's, ``new
         verdict`` and ``new effect`` for sources that the model never saw, empty where there are
-        none. Verdicts are `HOLDS`, `FAILS` or `CANNOT`; intervals are of 95 %. A conclusion that
-        claims two things has two rows.
+        none. Verdicts are `HOLDS`, `FAILS`, `OPEN` or `CANNOT`; intervals are of 95 %. A
+        conclusion that claims two things has two rows, a and b.
 
     Notes
     -----
@@ -146,7 +148,7 @@ def _component(evidence, data, names, form=".2f"):
     text += f" (intervals {ours['low'].min():{form}} to {ours['high'].max():{form}}); two-point "
     text += f"statistics {share[TWO_POINT]:.0f} %, {maps['value']:{form}} "
     text += f"({maps['low']:{form}} to {maps['high']:{form}})"
-    return HOLDS if apart else FAILS if against else CANNOT, text
+    return HOLDS if apart else FAILS if against else OPEN, text
 
 
 def _hardness_rows(evidence):
@@ -188,17 +190,17 @@ def _hardness_rows(evidence):
     text = f"{value:.1f} %; minus {_words(gaps)}"
     rest = [n for n in svr.table.query("role == 'descriptor'")["predictor"].unique() if n != BEST]
     new = [difference(svr, BEST, n, UNSEEN) for n in rest]
-    claim = f"2.3 Of {len(others)} pairs of descriptor and model DINOv2 L14 with SVR errs least"
+    claim = f"2.3a Of {len(others)} pairs of descriptor and model DINOv2 L14 with SVR errs least"
     yield claim, judge_all(gaps), text, judge_all(new), f"SVR: {_words(new)}"
 
     gap, cnn = (_gap(evidence, top, (n, "svr", "no"), range(20)) for n in (TWO_POINT, RESNET))
     text = f"minus two-point statistics: {points(*gap)}; minus the ResNet-50 that stands "
     text += f"for one: {points(*cnn)}"
     new = difference(svr, BEST, TWO_POINT, UNSEEN)
-    claim = "2.3 It errs less than two-point statistics and a domain-specific network"
+    claim = "2.3b It errs less than two-point statistics and a domain-specific network"
     yield claim, judge_all([gap, cnn]), text, judge(*new[1:]), f"two-point: {points(*new)}"
 
-    yield _composition_row(evidence)
+    yield from _composition_rows(evidence)
 
 
 def _words(gaps):
@@ -228,20 +230,30 @@ def _gap(evidence, case, other, seeds=(PAPER_SEED,)):
     return mean, *ends
 
 
-def _composition_row(evidence):
+def _composition_rows(evidence):
     effect = "with composition minus without"
+    pairs = [(BEST, "svr"), *((name, "lr") for name in ("clip-l14", BEST, "sam-h"))]
+    found = {
+        kind: {
+            f"{ENCODERS[n].title} {m.upper()}": finding(
+                evidence, "composition", effect, f"{n}, {m}, {kind}"
+            )
+            for n, m in pairs
+        }
+        for kind in (MIXED, UNSEEN)
+    }
+    verdicts = [
+        weakest(judge_alike(*gap[1:], ALIKE) for gap in found[kind].values()) for kind in found
+    ]
+    words = ["; ".join(f"{k} {points(*gap)}" for k, gap in one.items()) for one in found.values()]
+    claim = "2.4a Appending the composition leaves the errors about the same overall"
+    yield claim, verdicts[0], words[0], verdicts[1], words[1]
 
-    def gain(*of):
-        return finding(evidence, "composition", effect, ", ".join(of))
-
-    found = {kind: gain(BEST, "svr", kind) for kind in (MIXED, UNSEEN)}
     paper = evidence.paper.query("quantity == 'improvement_of_cv_mape_mean'")["value"].iloc[0]
-    linear = {n: gain(n, "lr", MIXED) for n in ("clip-l14", BEST, "sam-h")}
-    text = f"DINOv2 L14, SVR: {points(*found[MIXED])}; paper {-paper:+.1f}. LR: "
-    text += "; ".join(f"{ENCODERS[n].title} {points(*gap)}" for n, gap in linear.items())
-    claim = "2.4 Appending the composition leaves the error of the best model about the same"
-    verdicts = {f: judge_alike(*gap[1:], ALIKE) for f, gap in found.items()}
-    return claim, verdicts[MIXED], text, verdicts[UNSEEN], points(*found[UNSEEN])
+    best = [next(iter(one.values())) for one in found.values()]
+    claim = "2.4b It lowers the error of the best model"
+    text = f"{points(*best[0])}; paper {-paper:+.1f}"
+    yield claim, judge(*best[0][1:]), text, judge(*best[1][1:]), points(*best[1])
 
 
 def _discussion_rows(evidence):
