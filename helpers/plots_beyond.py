@@ -25,11 +25,11 @@ def plot_leaderboard(table, marks):
     >>> len(plot_leaderboard(pd.DataFrame([row]), {"goal": 10.0}).axes)
     1
     """
-    names = list(table["descriptor"].unique())
+    names, tab10 = list(table["descriptor"].unique()), plt.get_cmap("tab10")
     figure, axis = plt.subplots(figsize=(8.4, 1.6 + 0.36 * len(names)), layout="constrained")
     for i, (learner, rows) in enumerate(table.groupby("learner", sort=False)):
         at = [names.index(name) for name in rows["descriptor"]]
-        axis.plot(rows["mape"], at, "os^vDxP*"[i % 8], ms=5, color=f"C{i}", label=learner)
+        axis.plot(rows["mape"], at, "os^vDxP*"[i % 8], ms=5, color=tab10(i), label=learner)
     for (label, value), style in zip(marks.items(), ("--", ":", "-."), strict=False):
         axis.axvline(value, color="0.3", lw=1, ls=style, label=f"{label}: {value:.1f} %")
     axis.set_yticks(range(len(names)), names)
