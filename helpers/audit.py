@@ -151,6 +151,9 @@ def audit(
     source is left out, they take sources as units (`helpers.optimism.clustered_interval`). Of
     twenty that are compared one excludes zero by luck.
 
+    Shuffled targets are a flag on shuffled folds only: dealt out over all sources they no longer
+    differ between them, and are easier to predict for an unseen source than the measured ones.
+
     What is called a leak: `helpers.optimism.lost_gain`. The intervals:
     `helpers.conformal.nested_coverage`.
 

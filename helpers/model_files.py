@@ -22,7 +22,7 @@ from helpers._provenance import versions
 from helpers.audit import Audit
 from helpers.own_models import PropertyModel
 
-FORMAT = 1
+FORMAT = 2
 MODEL = "model.json"
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops", "torch", "transformers")
 _AUDIT = [field.name for field in dataclasses.fields(Audit) if field.name != "flags"]

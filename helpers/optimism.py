@@ -111,7 +111,8 @@ def lost_gain(seen, unseen, mean_seen, mean_unseen, groups):
     paper's 149 samples in 19 sources (``benchmarks/bench_leak_rule.py``, 100 data sets each) it
     excluded zero in 6 to 19 of 100 where there was no leak; the whole rule flagged 0 to 3. It
     found 95 leaks where the features know nothing but the source, 84 where half of the signal
-    is real.
+    is real. With fewer sources it finds fewer, and where one source holds a third of the samples
+    or more the interval is too short: no leak found is no proof of none.
 
     Subtracting the mean's error takes out that the target itself is harder to guess for an unseen
     source. A leak says that the gain does not carry over to new sources. Whether the model

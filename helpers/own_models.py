@@ -14,12 +14,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
+from helpers._audit_tables import BY_SOURCE, SHUFFLED
 from helpers._table_checks import first_few
 from helpers.audit import Audit, audit
 from helpers.conformal import half_width
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.feature_tables import sample_matrix
-from helpers.metrics import mape
 from helpers.scoring import N_FOLDS, PAPER_SEED
 
 LEVEL = 0.9  # of the prediction intervals
@@ -28,6 +28,8 @@ FEWEST = 20  # samples
 CURVE_FROM = 60  # samples from which on a learning curve has parts that can be fitted
 CURVE = (0.4, 0.6, 0.8)  # shares of the training parts
 N_INNER = 5
+REST = 12  # samples beside those of the largest source
+NEAR_ZERO = 0.05  # of the median; a percentage error of such a sample rules the mean
 
 
 class PropertyModel(NamedTuple):
@@ -36,8 +38,9 @@ class PropertyModel(NamedTuple):
     `name`, `kind` (``"lr"``, ``"pr"`` or ``"svr"``); `pipeline`, from descriptors (n,
     n_features) to the property; `half_width` of the 90 % interval, in the unit of the property;
     `training` (n, n_features): descriptors of the fitted samples, and `nearest` (n,): sorted
-    distances of each to the next; `out_of_fold` (DataFrame): ``sample``, ``measured``,
-    ``predicted``, ``fold`` (and ``group``); `audit`; `facts` for people.
+    distances of each to the next one, of another source where sources are given; `out_of_fold`
+    (DataFrame): ``sample``, ``measured``, ``predicted``, ``fold`` (and ``group``); `audit`;
+    `facts` for people.
     """
 
     name: str
@@ -122,10 +125,11 @@ def fit_property(
     -----
     The interval comes from the errors of nested cross-validation, on folds by source where
     sources are given: residuals of samples that no part of the model has seen. The number of
-    components of the final model is chosen by cross-validation on all samples.
+    components of the final model is chosen by cross-validation on all samples. Samples are taken
+    in the order of their names, so that folds do not depend on that of the files.
     """
     values = properties.values.loc[list(samples), name].to_numpy(float)
-    rows = np.flatnonzero(np.isfinite(values))
+    rows = np.array(sorted(np.flatnonzero(np.isfinite(values)), key=lambda i: samples[i]), int)
     kept, X, y = [samples[i] for i in rows], X[rows], values[rows]
     if len(y) < FEWEST:
         raise ValueError(
@@ -160,19 +164,30 @@ def fit_property(
     if groups is not None:
         table["group"] = groups
     pipeline = _final(X, y, kind, groups, folds["inner"], most)
-    nearest = np.sort(_to_nearest(X))
+    nearest = np.sort(_to_next(X, groups))
     half = half_width(y - nested.y_pred, LEVEL)
     facts = {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
-    facts |= {
-        "n_groups": None if groups is None else len(set(groups)),
-        "mape": mape(y, nested.y_pred),
-    }
-    facts["mape_mean"] = mape(y, np.array([y[nested.fold != f].mean() for f in nested.fold]))
-    facts |= {
-        "n_components": int(pipeline[0].n_components_),
+    facts |= {"n_components": int(pipeline[0].n_components_)}
+    facts |= _facts(X, y, groups, found.table)
+    return PropertyModel(name, kind, pipeline, half, X, nearest, table, found, facts)
+
+
+def _facts(X, y, groups, table):
+    """Errors as in the audit's table, and what a reader must know of samples and sources."""
+    table = table[table["folds"] == (SHUFFLED if groups is None else BY_SOURCE)]
+    table = table.set_index("predictor")
+    errors = {f"mape_{name}": float(table.loc[name, "mape_pooled"]) for name in ("mean", "median")}
+    sizes = pd.Series(groups).value_counts() if groups is not None else []
+    return errors | {
+        "mape": float(table.loc["descriptor", "mape_pooled"]),
+        "mae": float(table.loc["descriptor", "mae"]),
+        "n_groups": len(sizes) or None,
+        "largest_source": int(max(sizes)) if len(sizes) else None,
+        "copies": len(X) - len(np.unique(X, axis=0)),
+        "near_zero": bool((y > 0).any() and (y < 0).any())
+        or bool(abs(y).min() < NEAR_ZERO * np.median(abs(y))),
         "range": [float(y.min()), float(y.max())],
     }
-    return PropertyModel(name, kind, pipeline, half, X, nearest, table, found, facts)
 
 
 def choose_folds(n, groups):
@@ -184,6 +199,13 @@ def choose_folds(n, groups):
         raise ValueError(
             f"there are {count} sources: at least 4 are needed for folds by source; leave the "
             "groups out to accept shuffled folds, whose scores may flatter"
+        )
+    largest = pd.Series(groups).value_counts()
+    if n - largest.iloc[0] < REST:
+        raise ValueError(
+            f"source {largest.index[0]!r} holds {largest.iloc[0]} of {n} samples: the others are "
+            f"too few for folds by source, which need {REST}; collect more, or leave out the "
+            "groups"
         )
     outer = min(N_FOLDS, count)
     return {"outer": outer, "inner": min(N_INNER, count - -(-count // outer))}
@@ -225,15 +247,30 @@ def _polynomial():
     )
 
 
-def _to_nearest(reference, X=None):
-    """Distances from X to the nearest of a reference, or of each of these to the next.
+def _to_nearest(reference, X):
+    """Distances from X to the nearest of a reference.
 
     All features count, each by its spread over the reference: the components of the model may
     not see what is new.
     """
     scaler = StandardScaler().fit(reference)
     search = NearestNeighbors(n_neighbors=1).fit(scaler.transform(reference))
-    return search.kneighbors(None if X is None else scaler.transform(X))[0][:, 0]
+    return search.kneighbors(scaler.transform(X))[0][:, 0]
+
+
+def _to_next(X, groups):
+    """Distance of each sample to the next, of another source where sources are given.
+
+    A new sample mostly comes from a new source, and is then as far from all of these.
+    """
+    Z = StandardScaler().fit_transform(X)
+    groups = np.arange(len(X)) if groups is None else groups
+    nearest = np.empty(len(X))
+    for source in np.unique(groups):
+        own = groups == source
+        search = NearestNeighbors(n_neighbors=1).fit(Z[~own])
+        nearest[own] = search.kneighbors(Z[own])[0][:, 0]
+    return nearest
 
 
 def predict_property(model, X):
@@ -256,7 +293,9 @@ def predict_property(model, X):
     Notes
     -----
     The share is a conformal p-value (Laxhammar and Falkman 2015, doi:10.1007/s10472-013-9381-7):
-    of samples like the fitted ones about 5 % are flagged as well.
+    of samples like the fitted ones about 5 % are flagged as well, and more where fewer than about
+    40 were fitted. Where sources were given, fitted samples are compared across sources, as new
+    ones are.
     """
     predicted = model.pipeline.predict(X)
     distance = _to_nearest(model.training, X)

@@ -22,6 +22,8 @@ from helpers.own_models import fit_property, join, predict_property
 from helpers.pixel_size import SAME_SIZE, PixelSizeWarning
 from helpers.property_tables import read_properties
 
+FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
+
 
 def fit_models(
     features,
@@ -96,17 +98,30 @@ def fit_models(
 
 def summary(model):
     """Lines on how good a `helpers.own_models.PropertyModel` is."""
-    facts, folds = model.facts, "shuffled folds"
+    facts, folds, new = model.facts, "shuffled folds", ""
     if facts["n_groups"]:
         folds = f"folds by source ({facts['n_groups']} sources)"
+        few = facts["n_groups"] < FEW_SOURCES or facts["largest_source"] > facts["n_samples"] / 3
+        new = (
+            f"; {facts['n_groups']} sources, the largest with {facts['largest_source']} samples, "
+        )
+        new = few * (new + "are too few to promise that for a new source")
     many = "s" * (facts["n_components"] > 1)
     lines = [
         f"{facts['n_samples']} samples (not counted: {facts['missing']} without a value); "
         f"{NESTED_MODELS[model.kind]} on {facts['n_components']} principal component{many}",
-        f"error on {folds}: {facts['mape']:.1f} % (MAPE); the mean errs by "
-        f"{facts['mape_mean']:.1f} %",
-        f"90 % prediction interval: ± {model.half_width:.4g}, in the unit of {model.name}",
+        f"error on {folds}: {facts['mape']:.1f} % (MAPE), {facts['mae']:.4g} in the unit of "
+        f"{model.name}; the mean errs by {facts['mape_mean']:.1f} %, the median by "
+        f"{facts['mape_median']:.1f} %",
+        f"90 % prediction interval: ± {model.half_width:.4g}, in the same unit{new}",
     ]
+    if facts["near_zero"]:
+        lines.append("some values are near zero or of both signs: read the error in the unit")
+    if facts["copies"]:
+        lines.append(
+            f"{facts['copies']} samples have just the features of another: copies of one image? "
+            "The error is then too low, unless a column of sources keeps them together"
+        )
     return lines + [f"audit: {flag}" for flag in model.audit.flags]
 
 
