@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -298,4 +299,11 @@ def _is_told(error):
 
 def run():
     """Entry point of the installed command."""
+
+    def stop(*_):
+        raise KeyboardInterrupt  # what is computed is kept, as with Ctrl-C
+
+    signal.signal(signal.SIGTERM, stop)  # from batch systems and containers
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # signs that a terminal does not have
     sys.exit(main())

@@ -24,6 +24,7 @@ from helpers.pixel_size import prepare_images
 from helpers.reduction import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata
+PARTS = "parts.json"  # names of all parts of a folder
 COLUMNS = ("image", "sample", "height", "width", "pixel_size_um")
 # What must be the same for features to be comparable.
 MUST_AGREE = (
@@ -109,8 +110,9 @@ def read_feature_table(path):
     Raises
     ------
     TableError
-        No such file; not parquet, damaged, or another kind of table; features that are NaN or
-        of several lengths; an image that stands twice; parts by other encoders.
+        No such file; not parquet, damaged, or another kind of table; a part that is still
+        missing; features that are NaN or of several lengths; an image that stands twice; parts
+        by other encoders.
 
     Examples
     --------
@@ -126,6 +128,14 @@ def read_feature_table(path):
     parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not parts or not parts[0].is_file():
         raise TableError(f"there is no feature table {path}: `microprop extract` writes one")
+    if (path / PARTS).is_file():
+        listed = json.loads((path / PARTS).read_text(encoding="utf-8"))
+        missing = len(set(listed) - {part.name for part in parts})
+        if missing:
+            raise TableError(
+                f"{path} lacks {missing} of {len(listed)} parts: the extraction has not ended; "
+                "run the same command again"
+            )
     tables = [_read_part(part) for part in parts]
     facts = [json.loads(t.schema.metadata[KEY]) for t in tables]
     for part, other in zip(parts, facts, strict=True):
@@ -148,6 +158,11 @@ def read_feature_table(path):
             f"{path}: features of {first_few(bad)} are no numbers: extract them again"
         )
     return FeatureTable(table, features, facts[0] | {"skipped": skipped})
+
+
+def read_facts(path):
+    """The facts of a part, without its features."""
+    return json.loads(pq.read_schema(path).metadata[KEY])
 
 
 def _read_part(path):

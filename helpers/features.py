@@ -209,7 +209,7 @@ def _extract_new(encoder, images, digests, options, on_error, stored, run):
     start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
     if stored is not None:
         stored.begin()
-    features, fresh = _compute(encoder, images, shapes, options, stored, run)
+    features, fresh = _compute(encoder, images, digests, shapes, options, stored, run)
     for i, digest in enumerate(digests):
         features[i] = features[first[digest]]
     facts = {
@@ -342,7 +342,7 @@ def _key(encoder, digests, options, compile):
     }
 
 
-def _compute(encoder, images, shapes, options, stored, run):
+def _compute(encoder, images, digests, shapes, options, stored, run):
     """Matrix (n, n_features), rows of the images in `shapes` filled; and the rows in no shard."""
     features = np.full((len(images), encoder.n_features), np.nan, np.float32)
     done = set()
@@ -360,7 +360,11 @@ def _compute(encoder, images, shapes, options, stored, run):
         encoder, count = encoder.compiled(), 1
 
     def load(batch):
-        return prepare_batch([images[i] for i in batch], encoder, **options)
+        pixels = prepare_batch([images[i] for i in batch], encoder, **options)
+        for i in batch:
+            if not isinstance(images[i], np.ndarray) and digest_or_error(images[i]) != digests[i]:
+                raise ImageError(f"{images[i]} was changed while it was read: run again")
+        return pixels
 
     fresh, last = [], time.monotonic()
     try:

@@ -20,10 +20,12 @@ from safetensors.numpy import load, save
 from helpers._files import atomic_write
 from helpers._provenance import versions
 from helpers.audit import Audit
+from helpers.cross_validation import NESTED_MODELS
 from helpers.own_models import PropertyModel
 
 FORMAT = 2
 MODEL = "model.json"
+OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops", "torch", "transformers")
 _AUDIT = [field.name for field in dataclasses.fields(Audit) if field.name != "flags"]
 
@@ -63,7 +65,7 @@ def save_model(folder, model):
     OSError
         It cannot be written.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     check_target(folder)
     _remove_leftovers(folder)
     new = folder.with_name(f".{folder.name}-{os.getpid()}.new")
@@ -79,6 +81,7 @@ def save_model(folder, model):
         facts["digest"] = _digest(facts)
         with atomic_write(new / MODEL) as file:
             file.write(json.dumps(facts, indent=1).encode())
+        check_target(folder)  # some time has passed
         old = folder.with_name(f".{folder.name}-{os.getpid()}.old")
         if folder.exists():
             folder.replace(old)
@@ -99,10 +102,27 @@ def _remove_leftovers(folder):
 def check_target(folder):
     """Raise a ModelError where `save_model` would overwrite something that is no model."""
     folder = Path(folder)
-    if folder.is_file() or (
-        folder.is_dir() and any(folder.iterdir()) and not (folder / MODEL).is_file()
-    ):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        known = json.loads((folder / MODEL).read_text(encoding="utf-8"))
+        own = {*known["files"], MODEL} if {"format", "digest"} <= known.keys() else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        own = None
+    if own is None:
         raise ModelError(f"{folder} exists and is no model folder: choose another name")
+    foreign = sorted(_files(folder) - own)
+    if foreign:
+        raise ModelError(
+            f"{folder} holds {foreign[0]}, which is no part of the model and would be deleted: "
+            "move it away, or choose another name"
+        )
+
+
+def _files(folder):
+    """Names of all files in a folder, without what systems leave in every folder."""
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    return {name for name in found if name.rpartition("/")[2] not in OF_SYSTEMS}
 
 
 def _write_property(folder, stem, found):
@@ -139,10 +159,14 @@ def load_model(folder):
     """
     folder = Path(folder)
     facts = _read_facts(folder)
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MODEL}
-    wrong = sorted(there ^ set(facts["files"]))
-    if wrong:
-        raise ModelError(f"{folder}: {wrong[0]} is missing or does not belong there: fit again")
+    there, listed = _files(folder) - {MODEL}, set(facts["files"])
+    for wrong, what in (
+        (listed - there, "is missing: fit again"),
+        (there - listed, "does not belong there: move it away"),
+        ({name for name in there if (folder / name).is_symlink()}, "is a link: fit again"),
+    ):
+        if wrong:
+            raise ModelError(f"{folder}: {min(wrong)} {what}")
     for name, expected in facts["files"].items():
         if _sha256(folder / name) != expected:
             raise ModelError(f"{folder / name} was changed after the model was fitted: fit again")
@@ -169,7 +193,25 @@ def _read_facts(folder):
         raise ModelError(f"{path} is damaged ({error!r}): fit again") from error
     if not right:
         raise ModelError(f"{path} was changed, or is of another format: fit again")
+    try:
+        _check_facts(facts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} does not describe a model ({error!r}): fit again") from error
     return facts
+
+
+def _check_facts(facts):
+    """Raise where facts do not have the form that `save_model` gives them, whoever signed them."""
+    right = facts["aggregate"] in ("mean", "concat") and len(facts["properties"]) > 0
+    right &= all(
+        isinstance(facts[k], dict) for k in ("features", "files", "versions", "properties")
+    )
+    for i, own in enumerate(facts["properties"].values()):
+        right &= own["file"] == f"property{i + 1}" and own["kind"] in NESTED_MODELS
+        right &= isinstance(own["half_width"], float) and own["half_width"] >= 0
+        right &= isinstance(own["flags"], list) and isinstance(own["facts"], dict)
+    if not right:
+        raise ValueError("a value of another kind than expected")
 
 
 def _read_property(folder, name, own):
@@ -197,7 +239,10 @@ def _read_property(folder, name, own):
 
 def _read_csv(path):
     try:
-        return pd.read_csv(path, dtype={"sample": str, "group": str})
+        columns = pd.read_csv(path, nrows=0).columns
+        names = {"sample": str, "group": str}  # one may be called NA
+        missing = {column: ["", "nan"] for column in columns if column not in names}
+        return pd.read_csv(path, dtype=names, na_values=missing, keep_default_na=False)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 
 import altair as alt
 import matplotlib.pyplot as plt
@@ -91,13 +92,33 @@ def hover_charts(table, name, interval):
     )
 
 
+class _NoTags(json.JSONEncoder):
+    """JSON that cannot end the script in which it stands: names of samples may hold anything."""
+
+    def encode(self, o):
+        return super().encode(o).replace("<", "\\u003c")
+
+
+def plain(text):
+    """Text for `Markdown` that is shown as it is: names come from files of anybody.
+
+    Examples
+    --------
+    >>> plain("<b> A_1*")
+    '&#60;b&#62; A&#95;1&#42;'
+    """
+    return "".join(f"&#{ord(c)};" if c in "&<>*_`[]\\$|{}#~\n" else c for c in str(text))
+
+
 def framed(chart, alt_text, height=400):
     """A chart as an HTML frame that needs no network, for a notebook, the site or a report."""
-    page = chart.to_html(inline=True, embed_options={"actions": False})
+    safe = {"cls": _NoTags}
+    page = chart.to_html(inline=True, embed_options={"actions": False}, json_kwds=safe)
     label = html.escape(alt_text, quote=True)
     return HTML(
-        f'<div><iframe srcdoc="{html.escape(page, quote=True)}" title="{label}" '
-        f'aria-label="{label}" style="width:100%;height:{height}px;border:0"></iframe></div>'
+        f'<div><iframe sandbox="allow-scripts" srcdoc="{html.escape(page, quote=True)}" '
+        f'title="{label}" aria-label="{label}" '
+        f'style="width:100%;height:{height}px;border:0"></iframe></div>'
     )
 
 

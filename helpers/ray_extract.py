@@ -8,6 +8,7 @@ feature table (`helpers.feature_tables.read_feature_table`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -15,15 +16,18 @@ import os
 from pathlib import Path
 
 import pandas as pd
+import psutil
 
+from helpers._files import atomic_write
 from helpers._progress import progress_bar
 from helpers.encoders import load_encoder
-from helpers.feature_tables import extract_listed, write_feature_table
+from helpers.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.images import ImageError
 from helpers.preprocessing import check_options
 from helpers.remote_images import list_anywhere, local_copies, named_as
 
 PART_IMAGES = 1024
+SHUTDOWN_SECONDS = 5
 TOLD = 5  # parts whose bad images a message lists
 
 
@@ -94,33 +98,55 @@ def extract_parts(
         loaded.entry, options.get("pipeline", "micrograph"), options.get("normalize", "none")
     )
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)
-    plan = {"encoder": loaded.provenance(), "on_error": on_error, **options}
+    plan = {"encoder": loaded.provenance(), **options}
     parts = _parts(listed, plan, part_images)
     out = Path(out).resolve()
     _refuse_others(out, parts)
-    out.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out / PARTS) as file:  # so that a reader sees what is still missing
+        file.write(json.dumps([part["name"] for part in parts], indent=1).encode())
     todo = [part for part in parts if not (out / part["name"]).is_file()]
     result = {"folder": str(out), "images": len(listed), "parts": len(parts), "computed": 0}
-    started = False
-    if todo and not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-        started = True
-    try:
+    with _started(ray) if todo else contextlib.nullcontext():
         rows = _run(ray, todo, out, (str(encoder), dtype), workers, on_error, options, progress)
-    finally:
-        if started:
-            ray.shutdown()
     result["computed"] = sum(row["images"] for row in rows)
     errors = [row["error"] for row in rows if row["error"]]
     if errors:
         told = "\n".join(errors[:TOLD])
         raise ImageError(
-            f"{len(errors)} of {len(parts)} parts hold bad images and were not written. Mend or "
-            f"remove these and run again, or skip them; the first {min(TOLD, len(errors))} "
-            f"parts:\n{told}"
+            f"{len(errors)} of {len(parts)} parts hold bad images and were not written. Mend "
+            "these and run again, or skip them with on_error='skip': the other parts stay. "
+            "Without the files it would be another run, into a new folder. The first "
+            f"{min(TOLD, len(errors))} parts:\n{told}"
         )
-    skipped = {k: v for row in rows for k, v in json.loads(row["skipped"]).items()}
+    facts = (read_facts(out / part["name"]) for part in parts)
+    skipped = {image: why for one in facts for image, why in one["skipped"].items()}
+    if skipped and on_error == "raise":
+        raise ImageError(
+            f"{len(skipped)} images were skipped by an earlier run into {out}, such as "
+            f"{next(iter(skipped))}: pass on_error='skip' again, or mend them and choose a new "
+            "folder"
+        )
     return result | {"workers": rows[0]["workers"] if rows else 0, "skipped": skipped}
+
+
+@contextlib.contextmanager
+def _started(ray):
+    """Ray for the time of a call, and none of its processes afterwards."""
+    if ray.is_initialized():
+        yield
+        return
+    here = psutil.Process()
+    before = set(here.children(recursive=True))
+    try:
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+        yield
+    finally:
+        own = set(here.children(recursive=True)) - before
+        ray.shutdown()
+        _, left = psutil.wait_procs(own, timeout=SHUTDOWN_SECONDS)
+        for process in left:  # of a start that was interrupted
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _ray():
@@ -204,7 +230,7 @@ class PartWriter:
         self.options["workers"] = cores
 
     def __call__(self, batch):
-        """Write the parts of a batch; a row each with ``images``, ``skipped`` and ``error``."""
+        """Write the parts of a batch; a row each with ``images`` and ``error``."""
         return pd.DataFrame([self._write(part) for part in batch.to_dict("records")])
 
     def _write(self, part):
@@ -214,7 +240,6 @@ class PartWriter:
                 found = extract_listed(copies, self.encoder, **self.options)
                 found = named_as(found, copies, listed)
         except ImageError as error:  # told by the driver, when all other parts are done
-            return {"images": 0, "skipped": "{}", "error": str(error)}
+            return {"images": 0, "error": str(error)}
         write_feature_table(self.out / part["name"], found)
-        skipped = json.dumps(found.facts["skipped"])
-        return {"images": len(found.table), "skipped": skipped, "error": ""}
+        return {"images": len(found.table), "error": ""}

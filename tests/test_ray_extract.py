@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import shutil
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
 from helpers import cli, remote_images
+from helpers._table_files import TableError
 from helpers.feature_tables import extract_table, read_feature_table
 from helpers.images import ImageError
 from helpers.remote_images import list_anywhere, local_copies
@@ -71,12 +73,14 @@ def test_two_workers_give_the_numbers_of_one_process_and_go_on(cluster, scans, p
     assert (told["images"], told["parts"], told["computed"]) == (23, 5, 23)
     assert told["workers"] == 2
     _same(out, plain)
-    parts = sorted(out.iterdir())
+    parts = sorted(out.glob("*.parquet"))
     kept = [p.stat().st_mtime_ns for p in parts]
     parts[2].unlink()
+    with pytest.raises(TableError, match="lacks 1 of 5 parts: the extraction has not ended"):
+        read_feature_table(out)
     told = extract_parts(scans, out, workers=2, part_images=PART, progress=False)
     assert told["computed"] == PART
-    now = [p.stat().st_mtime_ns for p in sorted(out.iterdir())]
+    now = [p.stat().st_mtime_ns for p in sorted(out.glob("*.parquet"))]
     assert [a == b for a, b in zip(kept, now, strict=True)] == [True, True, False, True, True]
     _same(out, plain)
     with pytest.raises(ValueError, match="holds parts of another run"):
@@ -135,15 +139,17 @@ def test_bad_images_cost_their_part_and_are_named(cluster, scans, tmp_path):
     for source, name in ((folder, folder / "scan 01.png"), (folder.as_uri(), "scan 01.png")):
         with pytest.raises(ImageError, match=r"(?s)1 of 3 parts .*scan 01\.png"):
             extract_parts(source, out, part_images=2, progress=False)
-        assert len(list(out.iterdir())) == 2
-        for part in out.iterdir():
-            part.unlink()
-        told = extract_parts(source, out / "s", part_images=2, on_error="skip", progress=False)
-        assert [str(name) in key for key in told["skipped"]] == [True]
-        assert len(read_feature_table(out / "s").table) == 5
-        for part in (out / "s").iterdir():
-            part.unlink()
-        (out / "s").rmdir()
+        assert len(list(out.glob("*.parquet"))) == 2
+        with pytest.raises(TableError, match="lacks 1 of 3 parts"):
+            read_feature_table(out)
+        for computed in (1, 0):  # the other parts stay
+            told = extract_parts(source, out, part_images=2, on_error="skip", progress=False)
+            assert told["computed"] == computed
+            assert [str(name) in key for key in told["skipped"]] == [True]
+        assert len(read_feature_table(out).table) == 5
+        with pytest.raises(ImageError, match="1 images were skipped by an earlier run"):
+            extract_parts(source, out, part_images=2, progress=False)
+        shutil.rmtree(out)
 
 
 def _workers():
