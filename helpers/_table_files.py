@@ -7,7 +7,9 @@ unpacked, so that a file from elsewhere can be opened without harm.
 from __future__ import annotations
 
 import csv
+import functools
 import io
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -41,13 +43,15 @@ def read_rows(path, sheet=None):
     list of list
         Row 1 of the spreadsheet first, cells as str, int, float, bool or dates; None for an
         empty cell. Rows end with their last cell that is not empty. A formula gives the value
-        that was stored with it, or `NO_VALUE`.
+        that was stored with it, or `NO_VALUE`. Numbers of a workbook are as they are seen: 31.2
+        for 31.2 %, and the text ``"004"`` in a cell of the format ``000``.
 
     Raises
     ------
     TableError
         A missing file, another kind of file than its ending says, a damaged one, a .csv that is
-        not UTF-8, a sheet that is not there, more than `MAX_ROWS` rows.
+        not UTF-8 or separated by semicolons, a sheet that is not there, more than `MAX_ROWS`
+        rows.
 
     Examples
     --------
@@ -111,6 +115,12 @@ def _csv_rows(path, file, sheet):
             f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; save it "
             "again as 'CSV UTF-8'"
         ) from error
+    first = re.match(r"\s*([^\r\n]*)", text)[1]
+    if ";" in first and "," not in first:  # Excel, where the comma is the decimal sign
+        raise TableError(
+            f"{path}: row 1 holds semicolons and no comma: separate the values by commas and "
+            "write decimal points, or save the table as .xlsx"
+        )
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = _bounded(path, ([cell or None for cell in row] for row in reader))
@@ -170,7 +180,28 @@ def _sheet(path, file, name, data_only):
         titles = ", ".join(repr(sheet.title) for sheet in sheets[:10])
         raise TableError(f"{path} has no sheet {name!r}: its sheets are {titles}")
     wanted[0].reset_dimensions()  # what the file states may be wrong, or huge
-    return _bounded(path, wanted[0].iter_rows(values_only=True))
+    return _bounded(path, ([_seen(cell) for cell in row] for row in wanted[0].iter_rows()))
+
+
+def _seen(cell):
+    """The value of a cell, and of a number what a spreadsheet shows: per cent, leading zeros."""
+    value = cell.value
+    if type(value) not in (int, float):
+        return value
+    try:
+        percent, digits = _format(cell.number_format)
+    except IndexError:  # a style that the workbook does not hold
+        return value
+    if percent:  # 15 digits: 7, not 7.000000000000001
+        return 100 * value if isinstance(value, int) else float(f"{100 * value:.15g}")
+    return f"{int(value):0{digits}d}" if digits and value % 1 == 0 else value
+
+
+@functools.lru_cache
+def _format(code):
+    """Whether a number format shows per cent, and how many digits one of zeros alone fills."""
+    shown = re.sub(r'"[^"]*"|\\.', "", code)  # without text that is only put beside
+    return "%" in shown, len(code) if re.fullmatch("0{2,20}", code) else 0
 
 
 def _bounded(path, cells):

@@ -28,7 +28,10 @@ app = typer.Typer(
 )
 
 Source = Annotated[
-    str, typer.Argument(help="Folder, pattern in quotes, or table of paths (csv, xlsx, parquet).")
+    str,
+    typer.Argument(
+        help="Folder, image, pattern in quotes, or table of paths (csv, xlsx, parquet)."
+    ),
 ]
 
 OnError = Annotated[Literal["raise", "skip"], typer.Option(help="What to do with bad images.")]
@@ -167,6 +170,9 @@ def fit(
         kind=model, progress=not as_json,
     )  # fmt: skip
     if not as_json:
+        result["composition"] = (
+            result["composition"] or "none found in the headings, such as 'Al (wt.%)'"
+        )
         result |= {name: one["in words"] for name, one in result.pop("properties").items()}
     _show(result, as_json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -26,14 +27,15 @@ def list_samples(source, *, image_column="image", sample_column=None):
         image; or a table (``.csv``, ``.xlsx``, ``.parquet``) whose paths are relative to its own
         folder.
     image_column, sample_column : str
-        Columns of a table: the path of an image, and the name of its sample. None: ``"sample"``
-        where there is such a column, else every image is a sample of its own, named like its file
-        without ending.
+        Columns of a table: the path of an image, and the name of its sample. None: ``"sample"``,
+        in any case, where there is such a column, else every image is a sample of its own, named
+        like its file without ending.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``image`` (path) and ``sample``, both str; in the order of the table, else sorted.
+        An accented letter in ``sample`` is one character (NFC), however the file stores it.
 
     Raises
     ------
@@ -65,8 +67,8 @@ def list_samples(source, *, image_column="image", sample_column=None):
             f"ends in {', '.join(TABLES)}"
         )
     else:
-        files = _from_pattern(str(source)) if _is_pattern(path) else list_images(path)
-        table = pd.DataFrame({"image": map(str, files), "sample": [f.stem for f in files]})
+        files = _files(path)
+        table = pd.DataFrame({"image": map(str, files), "sample": map(stem, files)})
     check_listed(table, sample_column, source)
     return table
 
@@ -121,30 +123,39 @@ def _tell_other_sheets(path):
     if others:
         warnings.warn(
             f"{path} has {len(others) + 1} sheets, and the first, {first!r}, is read: for another "
-            "one pass sheet (fit --sheet), or save it alone",
+            "put it first or save it alone; fit has --sheet",
             stacklevel=3,
         )
 
 
-def column(table, name, path):
-    """A column of a table as stripped text; a `TableError` names what is there, or empty cells."""
+def column(table, name, path, form="NFC"):
+    """A column of a table as stripped text; a `TableError` names what is there, or empty cells.
+
+    `form` is that of accented letters, see `unicodedata.normalize`. None: as they are stored.
+    """
     if name not in table.columns:
         found = first_few([repr(c) for c in table.columns], 40) or "nothing"
         raise TableError(f"{path} has no column {name!r}: row 1 holds {found}")
-    values = table[name].map(_text)
+    values = table[name].map(lambda cell: _text(cell, form))
     empty = [f"row {row}" for row in table.index[values == ""]]
     if empty:
         raise TableError(f"{path}: {name!r} is empty in {first_few(empty)}: fill it in")
     return values
 
 
-def _text(cell):
+def _text(cell, form):
     """Text of a cell; whole numbers as they are seen in a spreadsheet, without ``.0``."""
     if cell is None or cell != cell:
         return ""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    return str(cell).strip()
+    text = str(cell).strip()
+    return text if form is None else unicodedata.normalize(form, text)
+
+
+def stem(path):
+    """Name of a sample that is called like its image: without ending, accents as one character."""
+    return unicodedata.normalize("NFC", path.stem)
 
 
 def _parquet(path):
@@ -162,16 +173,21 @@ def _parquet(path):
     if not len(table):
         raise TableError(f"{path} holds no row: write one row an image")
     table.index = range(2, len(table) + 2)
+    table.columns = [str(name) for name in table.columns]
     return table
 
 
 def default_samples(table):
     """The column of a table that names samples where nothing else is said, or None."""
-    return SAMPLE if SAMPLE in table.columns else None
+    found = [name for name in table.columns if name.casefold() == SAMPLE]
+    if len(found) > 1 and SAMPLE not in found:
+        raise TableError(f"{first_few(found)} may both name the samples: keep one of them")
+    return SAMPLE if SAMPLE in found else next(iter(found), None)
 
 
 def _from_table(path, table, image_column, sample_column):
-    files = [path.parent / name for name in column(table, image_column, path)]
+    names = column(table, image_column, path, form=None)
+    files = [_stored(path.parent, name) for name in names]
     missing = [
         f"row {n} ({label(str(f))})"
         for n, f in zip(table.index, files, strict=True)
@@ -182,7 +198,7 @@ def _from_table(path, table, image_column, sample_column):
             f"{path} names {len(missing)} images that do not exist: {first_few(missing)}; paths "
             f"are relative to {path.parent}"
         )
-    samples = [f.stem for f in files]
+    samples = list(map(stem, files))
     if sample_column is not None:
         samples = list(column(table, sample_column, path))
     return pd.DataFrame({"image": map(str, files), "sample": samples})
@@ -195,8 +211,17 @@ def _is_file(path):
         return False
 
 
-def _is_pattern(path):
-    return not path.exists() and glob.has_magic(str(path))
+def _stored(folder, name):
+    """The file of a name whose accents the disk may store in another form than the table."""
+    forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
+    return next((folder / n for n in forms if _is_file(folder / n)), folder / name)
+
+
+def _files(path):
+    """Image files of a folder or a pattern, or one image."""
+    if not path.exists() and glob.has_magic(str(path)):
+        return _from_pattern(str(path))
+    return [path] if path.suffix.lower() in SUFFIXES and path.is_file() else list_images(path)
 
 
 def _from_pattern(pattern):

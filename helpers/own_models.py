@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
 from helpers._audit_tables import BY_SOURCE, SHUFFLED
+from helpers._names import likely_pairs
 from helpers._table_checks import first_few
 from helpers.audit import Audit, audit
 from helpers.conformal import half_width
@@ -85,9 +87,27 @@ def join(features, properties, aggregate="mean"):
         raise ValueError(
             f"no sample of the images ({first_few(samples, 3)}) stands in the table "
             f"({first_few(list(known), 3)}): do the names agree? An image is named like its file "
-            "without ending unless a column says otherwise"
+            f"without ending unless a column says otherwise{_spelling(only)}"
         )
     return [samples[i] for i in both], X[both], only
+
+
+def tell_left_out(only):
+    """Warn of samples that `join` left out, and of names that may mean the same."""
+    told = {"images": "{} samples of the images have no row in the table ({})"}
+    told["table"] = "{} rows of the table have no image ({})"
+    parts = [told[k].format(len(names), first_few(names, 3)) for k, names in only.items() if names]
+    if parts:
+        warnings.warn(
+            f"{' and '.join(parts)}: they are left out. Compare how they are "
+            f"written{_spelling(only)}",
+            stacklevel=3,
+        )
+
+
+def _spelling(only):
+    pairs = likely_pairs(only["images"], only["table"])
+    return f": {first_few(pairs, 3)} may mean the same, and are not written alike" * bool(pairs)
 
 
 def fit_property(

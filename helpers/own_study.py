@@ -18,7 +18,7 @@ from helpers.feature_tables import (
     sample_matrix,
 )
 from helpers.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
-from helpers.own_models import fit_property, join, predict_property
+from helpers.own_models import fit_property, join, predict_property, tell_left_out
 from helpers.pixel_size import SAME_SIZE, PixelSizeWarning
 from helpers.property_tables import read_properties
 
@@ -65,6 +65,11 @@ def fit_models(
     ------
     TableError, ModelError, ValueError, OSError
         As the functions above; nothing is written then.
+
+    Warns
+    -----
+    UserWarning
+        Samples that have an image or a row in the table alone: they are left out.
     """
     check_target(out)
     known = read_properties(
@@ -73,6 +78,7 @@ def fit_models(
     )  # fmt: skip
     found = read_feature_table(features)
     samples, X, only = join(found, known, aggregate)
+    tell_left_out(only)
     fitted = {
         name: fit_property(name, samples, X, known, kind=kind, progress=progress)
         for name in known.values

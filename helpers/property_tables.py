@@ -8,11 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers._table_checks import ELEMENTS, UNITS, first_few
+from helpers._composition_columns import as_number, find_elements, with_balance
+from helpers._names import spelled_twice
+from helpers._table_checks import first_few
 from helpers._table_files import TableError
 from helpers.image_lists import column, read_table
 
 MISSING = {"", "n/a", "na", "nan", "none", "-"}
+_ALMOST = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?")  # a number with a decimal comma or a sign
 
 
 class PropertyTable(NamedTuple):
@@ -47,10 +50,12 @@ def read_properties(
     properties : sequence of str, optional
         Columns to predict. None: every other column that holds numbers and is no element.
     sample_column, group_column : str
-        Name of each sample; its source, such as a heat, a laboratory or a paper.
+        Name of each sample; its source, such as a heat, a laboratory or a paper. Names that
+        differ in case or spaces alone, as ``H01`` and ``h01``, are refused.
     composition_unit : {"at.%", "wt.%"}, optional
         Unit of columns that are called like an element. None: their headings state it, as
-        ``Al (at.%)``.
+        ``Al (at.%)``, ``Al wt%``, ``Al in Gew.-%`` or ``mass% Al``. A cell ``bal.``, ``balance``
+        or ``rest`` is what the other elements of its row leave to 100.
     sheet : str, optional
         Of an .xlsx workbook. None: the first.
 
@@ -61,8 +66,9 @@ def read_properties(
     Raises
     ------
     TableError
-        A column that is missing, empty or holds no numbers; a sample that stands twice; elements
-        without a unit. The cells are named.
+        A column that is missing, empty or holds no numbers; a sample that stands twice, or a
+        name in two spellings; elements without a unit, or a heading that may be one. The cells
+        are named.
 
     Examples
     --------
@@ -80,14 +86,15 @@ def read_properties(
     if twice:
         raise TableError(f"{path}: samples {first_few(twice)} stand twice: give each one row")
     groups = column(table, group_column, path) if group_column is not None else None
+    _refuse_spellings(path, samples, groups)
     asked = {sample_column, group_column, *(properties or ())}
-    elements, unit = _elements(
-        table[[c for c in table.columns if c not in asked]], path, composition_unit
+    elements, unit = find_elements(
+        [c for c in table.columns if c not in asked], path, composition_unit
     )
     taken = {sample_column, group_column, *elements.values()}
     if properties is None:
         rest = [c for c in table.columns if c not in taken]
-        properties = [c for c in rest if table[c].map(_is_number).any()]
+        properties = [c for c in rest if _means_numbers(table[c])]
     for name in properties:
         if name in (sample_column, group_column):
             raise TableError(f"{path}: {name!r} already names the samples or their source")
@@ -101,55 +108,60 @@ def read_properties(
     values = pd.DataFrame({n: _numbers(table, n, path) for n in properties})
     composition = None
     if elements:
-        numbers = {symbol: _numbers(table, c, path, need=True) for symbol, c in elements.items()}
-        composition = pd.DataFrame(numbers).set_axis(samples)
+        composition = _composition(table, elements, path).set_axis(samples)
     if groups is not None:
         groups = groups.set_axis(samples)
     return PropertyTable(values.set_axis(samples), groups, composition, unit)
 
 
-def _elements(table, path, given):
-    """Columns of elements by symbol, and their unit."""
-    if given is not None and given not in UNITS:
-        raise TableError(f"composition_unit is {given!r}: expected one of {', '.join(UNITS)}")
-    found, units = {}, {}
-    for name in table.columns:
-        match = re.fullmatch(r"([A-Z][a-z]?)\s*(?:[(\[]\s*(at|wt)\.?\s*%\s*[)\]])?", name)
-        if match and match[1] in ELEMENTS:
-            found[match[1]] = name
-            units[name] = f"{match[2]}.%" if match[2] else given
-    silent = [n for n, unit in units.items() if unit is None]
-    if silent:
-        raise TableError(
-            f"{path}: the unit of {first_few(silent)} is not stated: write it in the heading, as "
-            f"'{silent[0]} (at.%)', or pass the unit of the composition, at.% or wt.%"
-        )
-    stated = sorted(set(units.values()))
-    if len(stated) > 1 or (given and stated and stated != [given]):
-        raise TableError(
-            f"{path}: the composition is in {stated}, given {given}: convert to one unit"
-        )
-    return found, stated[0] if stated else None
+def _refuse_spellings(path, *columns):
+    """A source that is spelled in two ways would stand on both sides of the folds."""
+    for names in columns:
+        if names is not None and (twice := spelled_twice(names)):
+            raise TableError(
+                f"{path}: {first_few(twice)} differ in case or spaces alone: write the same "
+                "name in one way, and give others another"
+            )
+
+
+def _composition(table, elements, path):
+    full = with_balance(table[list(elements.values())])
+    return pd.DataFrame({s: _numbers(full, c, path, need=True) for s, c in elements.items()})
+
+
+def _means_numbers(cells):
+    """Whether a column holds numbers, or mostly what `_numbers` refuses by name, as ``4,5``."""
+    texts = [text for text in cells.map(_stripped) if text.casefold() not in MISSING]
+    almost = sum(bool(_ALMOST.fullmatch(text)) for text in texts)
+    return cells.map(_is_number).any() or 2 * almost > len(texts)
+
+
+def _stripped(cell):
+    return "" if cell is None else str(cell).strip()
 
 
 def _is_number(cell):
-    try:
-        return bool(np.isfinite(float(cell)))
-    except (TypeError, ValueError, OverflowError):  # text; integers of hundreds of digits
-        return False
+    return not np.isnan(as_number(cell))
 
 
 def _numbers(table, name, path, need=False):
     """A column as floats, NaN where a cell says that there is none."""
     values, wrong = [], []
     for row, cell in table[name].items():
-        missing = cell is None or str(cell).strip().casefold() in MISSING
+        missing = _stripped(cell).casefold() in MISSING
         if isinstance(cell, bool) or not (_is_number(cell) or (missing and not need)):
             wrong.append(f"row {row} ({cell!r})")
-        values.append(np.nan if missing else float(cell) if _is_number(cell) else np.nan)
+        values.append(np.nan if missing else as_number(cell))
     if wrong:
+        remedy = ", or leave the cell empty"
+        if need:
+            remedy = (
+                ", and 'bal.' once a row where the other elements leave 0 to 100; or leave the "
+                "columns of elements out of the table, or rename them: they serve the controls "
+                "alone"
+            )
         raise TableError(
-            f"{path}: {name!r} holds no number in {first_few(wrong)}: write numbers with a "
-            f"decimal point{'' if need else ', or leave the cell empty'}"
+            f"{path}: {name!r} holds no number in {first_few(wrong)}: write numbers alone, with a "
+            f"decimal point{remedy}"
         )
     return values

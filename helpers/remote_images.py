@@ -17,6 +17,7 @@ from helpers.image_lists import (
     default_samples,
     list_samples,
     read_table,
+    stem,
 )
 from helpers.images import SUFFIXES, ImageError
 
@@ -82,7 +83,7 @@ def _list_store(address):
     table = pd.DataFrame(
         {
             "image": [files.unstrip_protocol(name) for name in names],
-            "sample": [PurePosixPath(name).stem for name in names],
+            "sample": [stem(PurePosixPath(name)) for name in names],
             "stamp": [" ".join(str(found[n].get(k, "")) for k in STAMPS).strip() for n in names],
         }
     )
@@ -102,10 +103,10 @@ def _list_addresses(source, image_column, sample_column):
     if Path(source).suffix.lower() not in TABLES:
         return None
     content = read_table(source)
-    images = column(content, image_column, source)
+    images = column(content, image_column, source, form=None)
     if not images.str.contains("://", regex=False).all():
         return None
-    samples = images.map(lambda address: PurePosixPath(address).stem)
+    samples = images.map(lambda address: stem(PurePosixPath(address)))
     sample_column = sample_column or default_samples(content)
     if sample_column is not None:
         samples = column(content, sample_column, source)

@@ -1,0 +1,265 @@
+"""Tables as people write them: nothing of an own study is misread or dropped in silence."""
+
+import doctest
+import json
+import unicodedata
+import zipfile
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from PIL import Image
+
+from helpers import _names, cli
+from helpers._table_files import TableError, read_rows
+from helpers.feature_tables import FeatureTable
+from helpers.image_lists import list_samples
+from helpers.own_models import join
+from helpers.own_study import fit_models
+from helpers.property_tables import PropertyTable, read_properties
+from helpers.remote_images import list_anywhere
+from helpers.tables import read_alloy_table
+from tests.test_own_alignment import FACTS, features
+
+NFD, NFC = (unicodedata.normalize(form, "Glühprobe") for form in ("NFD", "NFC"))
+
+
+def written(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def book(path, rows, formats=()):
+    """A workbook of rows, with number formats by cell."""
+    made = openpyxl.Workbook()
+    for row in rows:
+        made.active.append(row)
+    for cell, code in dict(formats).items():
+        made.active[cell].number_format = code
+    made.save(path)
+    return path
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(_names).failed == 0
+
+
+# Composition
+
+
+@pytest.mark.parametrize(
+    ("heading", "symbol", "unit"),
+    [
+        ("C wt.%", "C", "wt.%"), ("C [wt%]", "C", "wt.%"), ("Mn in Gew.-%", "Mn", "wt.%"),
+        ("Fe [Ma.-%]", "Fe", "wt.%"), ("C / at.-%", "C", "at.%"), ("Cr (mass%)", "Cr", "wt.%"),
+        ("Al (at%)", "Al", "at.%"), ("Al wt-%", "Al", "wt.%"), ("Ni(At. %)", "Ni", "at.%"),
+        ("Ti_wt.%", "Ti", "wt.%"), ("wt.% Cr", "Cr", "wt.%"), ("V, mass-%", "V", "wt.%"),
+        ("at% (Nb)", "Nb", "at.%"), ("Mo m.-%", "Mo", "wt.%"), ("W (weight %)", "W", "wt.%"),
+    ],
+)  # fmt: skip
+def test_units_of_elements_in_many_spellings(tmp_path, heading, symbol, unit):
+    found = read_properties(written(tmp_path / "t.csv", f'sample,h,"{heading}"\na,1,5\n'))
+    assert list(found.values) == ["h"]
+    assert found.composition[symbol].tolist() == [5]
+    assert found.unit == unit
+
+
+@pytest.mark.parametrize(
+    "heading", ["C (vol.%)", "Al wt.% nominal", "V %RA", "Fe [mol%]", "AL (wt.%)", "al wt%"]
+)
+def test_a_heading_like_an_element_that_is_not_understood_is_refused(tmp_path, heading):
+    path = written(tmp_path / "t.csv", f"sample,h,{heading}\na,1,5\n")
+    with pytest.raises(TableError) as error:
+        read_properties(path)
+    assert f"{heading!r} may name an element, but is not understood" in str(error.value)
+    assert read_properties(path, [heading]).values[heading].tolist() == [5]
+
+
+def test_a_bare_percent_sign_is_no_unit(tmp_path):
+    path = written(tmp_path / "t.csv", "sample,h,% C,Cr %\na,1,5,6\n")
+    with pytest.raises(TableError, match="the unit of C, Cr is not stated"):
+        read_properties(path)
+    assert list(read_properties(path, composition_unit="wt.%").composition) == ["C", "Cr"]
+
+
+@pytest.mark.parametrize("heading", ["C cycles", "Elongation %", "N", "Fe2O3 (%)", "in %"])
+def test_other_headings_stay_properties(tmp_path, heading):
+    path = written(tmp_path / "t.csv", f"sample,{heading}\na,5\n")
+    assert list(read_properties(path, [heading]).values) == [heading]
+    if heading != "N":
+        assert list(read_properties(path).values) == [heading]
+
+
+def test_an_element_in_two_columns_is_refused(tmp_path):
+    path = written(tmp_path / "t.csv", "sample,h,Al (wt.%),Al wt%\na,1,5,6\n")
+    with pytest.raises(TableError, match=r"'Al \(wt.%\)' and 'Al wt%' both hold Al"):
+        read_properties(path)
+
+
+@pytest.mark.parametrize("word", ["bal.", "Bal", "balance", "Rest", "rest"])
+def test_the_balance_is_what_the_others_leave(tmp_path, word):
+    rows = f"sample,h,Al (wt.%),Cr (wt.%),Ni (wt.%)\na,1,5.1,6.8,{word}\nb,2,{word},10,90\n"
+    found = read_properties(written(tmp_path / "t.csv", rows)).composition
+    assert found.to_numpy().tolist() == [[5.1, 6.8, 88.1], [0, 10, 90]]
+
+
+@pytest.mark.parametrize(
+    ("row", "cell"),
+    [("5,bal.", "'n.d.'"), ("bal.,bal.", "'bal.'"), ("101,bal.", "'bal.'"), ("5,", "None")],
+)
+def test_a_composition_that_cannot_be_used_may_be_left_out(tmp_path, row, cell):
+    row = f"{row},1" if cell != "'n.d.'" else f"{row},n.d."
+    path = written(tmp_path / "t.csv", f"sample,h,Al (wt.%),Ni (wt.%),Cr (wt.%)\na,1,{row}\n")
+    with pytest.raises(TableError, match=r"holds no number in row 2") as error:
+        read_properties(path)
+    assert cell in str(error.value)
+    assert "leave the columns of elements out of the table, or rename them" in str(error.value)
+
+
+# Numbers as they are seen
+
+
+def test_per_cent_cells_are_read_as_they_are_seen(tmp_path):
+    rows = [["sample", "share", "text", "Al (wt.%)", "h"], ["a", 0.312, 31.2, 0.07, 4]]
+    formats = {"B2": "0.0%", "C2": '0.0"%"', "D2": "0%", "E2": "0"}
+    path = book(tmp_path / "t.xlsx", rows, formats)
+    assert read_rows(path)[1] == ["a", 31.2, 31.2, 7.0, 4]
+    assert read_properties(path).composition["Al"].tolist() == [7.0]
+    rows = [["Image_Name", "Vickers Hardness (HV)", "Ni (at.%)"], ["a", 400, 1]]
+    table = read_alloy_table(book(tmp_path / "s.xlsx", rows, {"C2": "0%"}))
+    assert table.composition.loc["a", "Ni"] == 100
+
+
+def test_leading_zeros_are_part_of_a_name(tmp_path):
+    rows = [["sample", "h"], [4, 10], [5.0, 11], [6.5, 12]]
+    formats = {"A2": "000", "A3": "000", "A4": "000", "B2": "0", "B3": "0.00"}
+    assert read_rows(book(tmp_path / "t.xlsx", rows, formats))[1:] == [
+        ["004", 10], ["005", 11], [6.5, 12]
+    ]  # fmt: skip
+
+
+def test_a_style_that_is_not_there_is_no_style(tmp_path):
+    whole, path = book(tmp_path / "t.xlsx", [["sample", 7]], {"B1": "0%"}), tmp_path / "u.xlsx"
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b's="1"', b's="99"'))
+    assert read_rows(path) == [["sample", 7]]
+
+
+# Names
+
+
+@pytest.mark.parametrize(("one", "other"), [("H01", " h01"), ("heat 7", "heat  7")])
+def test_a_source_or_sample_in_two_spellings_is_refused(tmp_path, one, other):
+    said = "differ in case or spaces alone"
+    path = written(tmp_path / "t.csv", f"sample,h,heat\na,1,{one}\nb,2,{other}\n")
+    with pytest.raises(TableError, match=said) as error:
+        read_properties(path, ["h"], group_column="heat")
+    assert f"{one!r} and {other.strip()!r}" in str(error.value)
+    with pytest.raises(TableError, match=said):
+        read_properties(path, ["h"], sample_column="heat")
+
+
+def test_accents_match_however_they_are_stored(tmp_path):
+    assert NFD != NFC
+    Image.new("L", (9, 9)).save(tmp_path / f"{NFD}.png")
+    assert list_samples(tmp_path)["sample"].tolist() == [NFC]
+    for form in (NFC, NFD):
+        table = written(tmp_path / "list.csv", f"image,sample\n{form}.png,{form}\n")
+        found = list_samples(table)
+        assert found["image"].tolist() == [str(tmp_path / f"{NFD}.png")]
+        assert found["sample"].tolist() == [NFC]
+        table = written(tmp_path / "t.csv", f"sample,h,heat\n{form},1,{form}\n")
+        known = read_properties(table, group_column="heat")
+        assert known.groups.to_dict() == {NFC: NFC}
+
+
+def known_as(names):
+    return PropertyTable(pd.DataFrame({"h": 100.0 + np.arange(len(names))}, names), *[None] * 3)
+
+
+def test_names_that_may_mean_the_same_are_told():
+    table = pd.DataFrame({"sample": ["004", "b", NFC]})
+    found = FeatureTable(table, np.zeros((3, 2), np.float32), FACTS)
+    with pytest.raises(ValueError, match=r"no sample of the images") as error:
+        join(found, known_as(["4", "B.tif", "Gluhprobe", "x"]))
+    assert "'004' and '4', 'b' and 'B.tif'" in str(error.value)
+    assert "may mean the same, and are not written alike" in str(error.value)
+
+
+def test_fit_tells_what_is_left_out_and_that_there_is_no_composition(tmp_path, capsys):
+    lines = [f"{name},{100 + i}" for i, name in enumerate([f"s{i:02}" for i in range(28)])]
+    table = written(tmp_path / "t.csv", "\n".join(["sample,h", *lines, "S28,9", "other,7"]))
+    found = features(tmp_path / "f.parquet")
+    with pytest.warns(UserWarning, match="2 samples of the images have no row") as told:
+        result = fit_models(found, table, tmp_path / "m", progress=False)
+    message = next(str(w.message) for w in told if "left out" in str(w.message))
+    assert "(s28, s29) and 2 rows of the table have no image (S28, other)" in message
+    assert "'s28' and 'S28' may mean the same" in message
+    assert result["composition"] is None
+    arguments = ["fit", str(found), str(table), "--out", str(tmp_path / "m2")]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr()
+    assert "composition: none found" in shown.out
+    assert "Note: 2 samples of the images" in shown.err
+    assert cli.main([*arguments[:-1], str(tmp_path / "m3"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["composition"] is None
+
+
+# Cells, lists and files
+
+
+@pytest.mark.parametrize("cells", [('"4,5"', '"6,1"'), ('"4,5"', "n/a"), ("31.2%", "30 %")])
+def test_a_column_of_decimal_commas_is_not_dropped(tmp_path, cells):
+    path = written(tmp_path / "t.csv", f"sample,h,k\na,1,{cells[0]}\nb,2,{cells[1]}\n")
+    with pytest.raises(TableError, match=r"'k' holds no number in row 2 \('"):
+        read_properties(path)
+    assert list(read_properties(path, ["h"]).values) == ["h"]
+
+
+def test_a_column_of_text_is_still_no_property(tmp_path):
+    path = written(tmp_path / "t.csv", 'sample,h,k\na,1,"new, 4,5"\nb,2,\nc,3,old\n')
+    assert list(read_properties(path).values) == ["h"]
+
+
+def test_one_image_is_a_list(tmp_path):
+    image = tmp_path / "A[1].TIF"
+    Image.new("L", (9, 9)).save(image, "TIFF")
+    for found in (list_samples(image), list_anywhere(image), list_anywhere(f"file://{image}")):
+        assert found["sample"].tolist() == ["A[1]"]
+    with pytest.raises(NotADirectoryError):
+        list_samples(written(tmp_path / "a.txt", "no image"))
+
+
+def test_the_heading_of_samples_may_be_in_any_case(tmp_path):
+    for name in "ab":
+        Image.new("L", (9, 9)).save(tmp_path / f"{name}.png")
+    rows = "image,{}\na.png,X\nb.png,X\n"
+    for heading in ("Sample", "SAMPLE", "sample"):
+        found = list_samples(written(tmp_path / "t.csv", rows.format(heading)))
+        assert found["sample"].tolist() == ["X", "X"]
+    two = "image,Sample,SAMPLE\na.png,X,Y\n"
+    with pytest.raises(TableError, match="Sample, SAMPLE may both name the samples"):
+        list_samples(written(tmp_path / "t.csv", two))
+    list_samples(written(tmp_path / "t.csv", two), sample_column="Sample")
+
+
+@pytest.mark.parametrize("text", ["sample;h\na;1,5\n", "\nsample;h\na;1\n", "sep=;\na;b\n"])
+def test_semicolons_are_named(tmp_path, text):
+    with pytest.raises(TableError, match="row 1 holds semicolons and no comma: separate"):
+        read_rows(written(tmp_path / "t.csv", text))
+
+
+def test_a_semicolon_beside_commas_is_text(tmp_path):
+    assert read_rows(written(tmp_path / "t.csv", "sample,h;k\na,1\n"))[0] == ["sample", "h;k"]
+
+
+def test_the_note_on_sheets_holds_for_all_commands(tmp_path):
+    path = tmp_path / "t.xlsx"
+    Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    with pd.ExcelWriter(path) as file:
+        for name in ("one", "two"):
+            pd.DataFrame({"image": ["a.png"]}).to_excel(file, sheet_name=name, index=False)
+    with pytest.warns(UserWarning, match="put it first or save it alone; fit has --sheet"):
+        list_samples(path)
