@@ -67,6 +67,8 @@ def read_rows(path, sheet=None):
     if path.suffix.lower() not in kinds:
         raise TableError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise TableError(f"{path} is no file: expected a table")
         with path.open("rb") as file:
             if path.stat().st_size > MAX_BYTES:
                 raise TableError(

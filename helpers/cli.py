@@ -7,6 +7,7 @@ itself is wrong; 130 interrupted.
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -273,6 +274,9 @@ def main(arguments=None):
     except typer.Abort:  # of a question
         print("Stopped: nothing was done.", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever reads our lines has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed at exit)
+        return 0
     except (ValueError, OSError, DownloadError) as error:
         if not _is_told(error):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 import unicodedata
 import warnings
 from pathlib import Path
@@ -68,6 +69,9 @@ def list_samples(source, *, image_column="image", sample_column=None):
         )
     else:
         files = _files(path)
+        odd = [ascii(str(f)) for f in files if re.search("[\ud800-\udfff]", str(f))]
+        if odd:  # old archives and cameras give such names, and no table can hold them
+            raise ImageError(f"{len(odd)} file names are not UTF-8: {first_few(odd)}; rename them")
         table = pd.DataFrame({"image": map(str, files), "sample": map(stem, files)})
     check_listed(table, sample_column, source)
     return table

@@ -16,7 +16,9 @@ from PIL import Image
 
 from helpers import features as features_module
 from helpers import model_files, plots_own
+from helpers._table_files import TableError
 from helpers.feature_tables import extract_table
+from helpers.image_lists import list_samples
 from helpers.images import ImageError
 from helpers.model_files import ModelError, OwnModel, load_model, save_model
 from helpers.own_models import fit_property
@@ -131,6 +133,20 @@ def test_names_are_text_in_a_page():
     assert "alert(1)" in page  # the name is still there
     assert "&lt;/script&gt;&lt;script&gt;alert" not in page.split("title=")[0]
     assert plots_own.plain(name) == "&#60;/script&#62;&#60;script&#62;alert(1)&#60;/script&#62;"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such files")
+def test_pipes_devices_and_names_that_are_no_text_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "endless.csv").symlink_to("/dev/zero")
+    for name in ("pipe.csv", "endless.csv"):
+        with pytest.raises(TableError, match=f"{name} is no file: expected a table"):
+            list_samples(tmp_path / name)
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/l\xdfx.png")
+    Image.fromarray(np.eye(40, dtype=np.uint8)).save(tmp_path / "a.png")
+    shutil.copy(tmp_path / "a.png", odd)
+    with pytest.raises(ImageError, match=r"1 file names are not UTF-8: .*l\\udcdfx\.png"):
+        extract_table(tmp_path, progress=False)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no such signals")
