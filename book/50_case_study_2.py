@@ -272,7 +272,9 @@ display(Markdown(f"**Nested cross-validation: {source}**"))
 def wide_table(scores):
     """A row a descriptor, a column a model: mean and standard deviation of the MAPE [%]."""
     cells = (
-        scores["mape_mean"].map("{:.1f}".format) + " ± " + scores["mape_std"].map("{:.1f}".format)
+        scores["mape_mean"].map("{:.1f}".format)
+        + "\u00a0±\u00a0"
+        + scores["mape_std"].map("{:.1f}".format)
     )
     wide = scores.assign(cell=cells).pivot(index="descriptor", columns="model", values="cell")
     chosen = scores.query("model == 'svr'").set_index("descriptor")["fold_n_components"]
@@ -454,7 +456,11 @@ display(
 # %% tags=["hide-input"]
 if embedded:
     here = live.query("model == 'svr'").set_index("descriptor")
-    shown = here["mape_mean"].map("{:.1f}".format) + " ± " + here["mape_std"].map("{:.1f}".format)
+    shown = (
+        here["mape_mean"].map("{:.1f}".format)
+        + "\u00a0±\u00a0"
+        + here["mape_std"].map("{:.1f}".format)
+    )
     twin = load_encoder("microvit", "random").title
     change = here.loc["microvit", "mape_mean"] - here.loc[twin, "mape_mean"]
     display(

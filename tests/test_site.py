@@ -21,6 +21,7 @@ pytestmark = pytest.mark.browser
 
 SITE = Path(os.environ.get("MICROPROP_SITE", ROOT / "_build" / "html"))
 SCREENSHOTS = ROOT / "_build" / "screenshots"
+PHONE = 390  # pixels
 PAGES = [f"{entry}.html" for entry in toc_entries(ROOT)] + ["search.html", "genindex.html"]
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"]
 QUIET += ["--disable-background-networking", "--disable-sync"]
@@ -152,6 +153,13 @@ def test_page_is_whole_without_a_network(watched, address, path):
         path=SCREENSHOTS / f"{urlsplit(address).scheme}-{name}.png", full_page=True
     )
     assert not watched.troubles, "\n".join([path, *watched.troubles])
+    watched.page.set_viewport_size({"width": PHONE, "height": 900})
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= PHONE
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_names_no_folder_of_whoever_built_it(path):
+    assert str(ROOT) not in (SITE / path).read_text(encoding="utf-8")
 
 
 def test_search_finds_a_word_of_the_book(watched):
