@@ -26,11 +26,14 @@ from helpers._provenance import versions
 from helpers.citations import references
 from helpers.datasets import DATA, load_superalloys
 from helpers.feature_tables import extract_table, read_feature_table, sample_matrix
+from helpers.fitted_scale import in_words
 from helpers.model_files import LIBRARIES, OwnModel, load_model
+from helpers.network_scale import differences, span
 from helpers.own_models import fit_property, join, predict_property
 from helpers.own_study import summary
 from helpers.pixel_size import PreparedImage
 from helpers.property_tables import PropertyTable
+from helpers.report import left_out_in_words
 
 # %% tags=["parameters"]
 model = ""
@@ -73,25 +76,23 @@ options = {name: found.facts[name] for name in ("crop_bottom", "value_range")}
 pictures = [PreparedImage(Path(images_from) / first[s], **options) for s in samples]
 
 # %% tags=["hide-input"]
-sizes = found.table["pixel_size_um"].dropna()
-silent = len(found.table) - len(sizes)
-told = f"{sizes.min():g} to {sizes.max():g} µm" if len(sizes) else "not stated in the files"
-told += f", not stated by {silent}" if len(sizes) and silent else ""
 where = "**embedded set**, synthetic micrographs made for this book"
 if model:
     where = f"model `{Path(model).name}`, features `{Path(features).name}`, page of {date.today()}"
+ends = found.table["width"].min(), found.table["width"].max()
 display(
     Markdown(f"""
-**Data:** {where}; {len(found.table)} images of {len(samples)} samples, {found.table["width"].min()} to
-{found.table["width"].max()} pixels wide; pixel size: {told}; {len(found.facts["skipped"])} images skipped.
+**Data:** {where}; {len(found.table)} images of {len(samples)} samples, {span(*ends, " pixels", "d")} wide; pixel size:
+{in_words(found)}; {len(found.facts["skipped"])} images skipped.
 **Encoder:** {found.facts["title"]} ({found.facts["weights"]} weights, {found.features.shape[1]} features), images of a
 sample: {own.aggregate}. Rows cut below: {found.facts["crop_bottom"] or "none"}.
 """)
 )
-if len(sizes) and sizes.max() > 1.05 * sizes.min() and not found.facts["target_um"]:
-    display(
-        Markdown("**Pixel sizes differ.** The network sees magnification beside microstructure.")
-    )
+names = [Path(image).name for image in found.table["image"]]
+told = differences(names, found.table["pixel_size_um"], found.table["scale"])
+told = [f"**Note:** {text}." for text in told] + left_out_in_words(own.features)
+if told:
+    display(Markdown("\n\n".join(told)))
 
 # %% [markdown]
 # ## How good are the predictions?
@@ -157,7 +158,7 @@ for name, one in own.properties.items():
 # The samples with the largest errors. Is it a banner, another magnification, a different etch, a wrong row in the
 # table?
 
-# %% mystnb={"figure": {"caption": "The samples with the largest errors, each on its own grey scale."}, "image": {"alt": "A row of five micrographs with measured and predicted values above."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The samples with the largest errors, each on its own grey scale. Of a sample with several images the first is shown, although the prediction comes from all."}, "image": {"alt": "A row of five micrographs with measured and predicted values above."}} tags=["hide-input"]
 for name, one in own.properties.items():
     off = (one.out_of_fold["predicted"] / one.out_of_fold["measured"] - 1).abs()
     worst = one.out_of_fold.loc[off.nlargest(5).index]

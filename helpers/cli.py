@@ -70,7 +70,11 @@ def extract(
         str | None, typer.Option(help="Rows to cut below: pixels or a share, 60 or 8%.")
     ] = None,
     pixel_size_um: Annotated[
-        float | None, typer.Option(help="Bring all images to this pixel size [micrometres].")
+        float | None,
+        typer.Option(
+            help="Bring all images to this pixel size [micrometres], and cut their middle to what "
+            "the encoder takes unshrunk."
+        ),
     ] = None,
     value_range: Annotated[
         tuple[float, float] | None,

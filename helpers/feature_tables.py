@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,17 +20,20 @@ from helpers._table_files import TableError
 from helpers.encoders import Encoder, load_encoder
 from helpers.features import extract
 from helpers.image_lists import list_samples
-from helpers.images import ImageError, image_size, read_image
+from helpers.images import ImageError, image_digest, image_size, read_image
+from helpers.network_scale import check_alike, check_field, field_of, network_scales
 from helpers.pixel_size import prepare_images
 from helpers.reduction import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata
 PARTS = "parts.json"  # names of all parts of a folder
 COLUMNS = ("image", "sample", "height", "width", "pixel_size_um")
+# Empty where a table was written before they were kept.
+ADDED = {"scale": pa.float64(), "digest": pa.string()}
 # What must be the same for features to be comparable.
 MUST_AGREE = (
     "fingerprint", "weights", "pooling", "interpolation", "pipeline", "normalize", "mean_std",
-    "input", "value_range", "crop_bottom", "target_um",
+    "input", "value_range", "crop_bottom", "target_um", "field",
 )  # fmt: skip
 
 
@@ -45,9 +49,11 @@ class FeatureTable(NamedTuple):
     """Features of images.
 
     `table` (DataFrame): ``image``, ``sample``, ``height`` and ``width`` [pixels, as stored],
-    ``pixel_size_um`` [micrometres, NaN where not stated]. `features` (n, d) float32. `facts`:
-    provenance of `helpers.features.extract`, with ``crop_bottom``, ``target_um`` and ``skipped``
-    (image: reason).
+    ``pixel_size_um`` [micrometres, NaN where not stated], ``scale`` (see
+    `helpers.network_scale.network_scales`) and ``digest`` (SHA-256 of the file), both NaN in
+    tables that were written before these were kept. `features` (n, d) float32. `facts`:
+    provenance of `helpers.features.extract`, with ``crop_bottom``, ``target_um``, ``field`` (see
+    `helpers.network_scale.field_of`) and ``skipped`` (image: reason).
     """
 
     table: pd.DataFrame
@@ -89,9 +95,12 @@ def to_arrow(found):
     arrays = [pa.array(table[c].astype(str), pa.string()) for c in ("image", "sample")]
     arrays += [pa.array(table[c].astype("int32"), pa.int32()) for c in ("height", "width")]
     arrays.append(pa.array(table["pixel_size_um"].astype(float), pa.float64(), from_pandas=True))
+    added = {name: kind for name, kind in ADDED.items() if name in table}
+    arrays += [pa.array(table[n], kind, from_pandas=True) for n, kind in added.items()]
     arrays.append(pa.FixedSizeListArray.from_arrays(values, found.features.shape[1]))
     facts = json.dumps(found.facts, sort_keys=True).encode()
-    return pa.table(arrays, [*COLUMNS, "features"]).replace_schema_metadata({KEY: facts})
+    names = [*COLUMNS, *added, "features"]
+    return pa.table(arrays, names).replace_schema_metadata({KEY: facts})
 
 
 def read_feature_table(path):
@@ -143,8 +152,7 @@ def read_feature_table(path):
     skipped = {k: v for f in facts for k, v in f.get("skipped", {}).items()}
     features = np.concatenate([t["features"].combine_chunks().flatten() for t in tables])
     rows = sum(len(t) for t in tables)
-    table = pd.concat([t.select(list(COLUMNS)).to_pandas() for t in tables], ignore_index=True)
-    table["pixel_size_um"] = table["pixel_size_um"].astype(float)
+    table = pd.concat([_plain_columns(t) for t in tables], ignore_index=True)
     features = features.reshape(rows, -1)
     if len(parts) > 1:
         order = table["image"].argsort(kind="stable").to_numpy()
@@ -176,6 +184,7 @@ def _read_part(path):
     types |= {"height": pa.types.is_int32, "width": pa.types.is_int32}
     types |= {"pixel_size_um": pa.types.is_float64, "features": _is_vectors}
     schema = table.schema
+    types |= {n: kind.equals for n, kind in ADDED.items() if n in schema.names}
     wrong = [
         n for n, right in types.items() if n not in schema.names or not right(schema.field(n).type)
     ]
@@ -184,7 +193,8 @@ def _read_part(path):
             f"{path} is no feature table: {first_few(wrong) or 'its metadata'} is missing or of "
             "another type; `microprop extract` writes one"
         )
-    nulls = [n for n in types if n != "pixel_size_um" and table[n].null_count]
+    may_lack = {"pixel_size_um", *ADDED}
+    nulls = [n for n in types if n not in may_lack and table[n].null_count]
     if nulls or not len(table):
         raise TableError(f"{path}: {first_few(nulls) or 'every column'} is empty: extract again")
     try:
@@ -193,6 +203,14 @@ def _read_part(path):
     except ValueError as error:
         raise TableError(f"{path}: its metadata is damaged ({error}): extract again") from error
     return table
+
+
+def _plain_columns(table):
+    """All columns but the features, as a DataFrame; empty where an older table lacks them."""
+    named = [*COLUMNS, *(name for name in ADDED if name in table.column_names)]
+    found = table.select(named).to_pandas().reindex(columns=[*COLUMNS, *ADDED])
+    numbers = dict.fromkeys(("pixel_size_um", "scale"), float)
+    return found.astype(numbers | {"digest": object})
 
 
 def _is_vectors(kind):
@@ -266,7 +284,8 @@ def extract_listed(
     dtype : str or torch.dtype or None
         See there; an encoder that is loaded has its own.
     crop_bottom, target_um, value_range
-        See `helpers.pixel_size.prepare_images`.
+        See `helpers.pixel_size.prepare_images`. With `target_um` the middle of each image is
+        taken as it is, as much as the encoder takes, instead of all of it shrunk.
     on_error : str
         ``"raise"``: name all bad images before anything is computed; ``"skip"``: leave them out.
     **options
@@ -283,10 +302,15 @@ def extract_listed(
     """
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, dtype=dtype)
-    files = listed["image"].tolist()
+    files, pipeline = listed["image"].tolist(), options.get("pipeline", "micrograph")
+    field = field_of(encoder, pipeline, target_um)
     images, stated = prepare_images(
-        files, crop_bottom=crop_bottom, target_um=target_um, value_range=value_range
+        files, crop_bottom=crop_bottom, target_um=target_um, value_range=value_range, field=field
     )
+    scales, stated = network_scales(images, encoder, pipeline), np.array(stated, float)
+    if field is not None:
+        check_field(images, encoder, target_um)
+    check_alike(files, stated, scales)
     if value_range is None:
         _warn_dark(files[:SAMPLED])
     # Prepared images are read with their range already.
@@ -296,11 +320,19 @@ def extract_listed(
     sizes = [image_size(files[i]) for i in kept]
     table = listed.iloc[kept].reset_index(drop=True)
     table[["height", "width"]] = np.array(sizes, np.int32)
-    table["pixel_size_um"] = [np.nan if stated[i] is None else stated[i] for i in kept]
+    table["pixel_size_um"], table["scale"] = stated[kept], scales[kept]
+    table["digest"] = digests([files[i] for i in kept])
     facts = dict(found.provenance) | {"crop_bottom": crop_bottom, "target_um": target_um}
+    facts["field"] = field
     facts["value_range"] = value_range and [float(v) for v in value_range]
     facts["skipped"] = {files[i]: reason for i, reason in found.skipped.items()}
     return FeatureTable(table, found.features[kept], facts)
+
+
+def digests(files):
+    """SHA-256 of files, as a list: what tells later whether they are still the same."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(image_digest, files))
 
 
 def _warn_dark(files):

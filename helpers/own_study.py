@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers._files import atomic_write
 from helpers._provenance import versions
+from helpers._table_checks import first_few
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import load_encoder
 from helpers.feature_tables import (
@@ -17,12 +18,17 @@ from helpers.feature_tables import (
     read_feature_table,
     sample_matrix,
 )
+from helpers.fitted_scale import check_as_fitted, scale_facts
 from helpers.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
+from helpers.network_scale import span
 from helpers.own_models import fit_property, join, predict_property, tell_left_out
-from helpers.pixel_size import SAME_SIZE, PixelSizeWarning
 from helpers.property_tables import read_properties
 
 FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
+
+
+class SampleWarning(UserWarning):
+    """New samples that the interval of a model does not hold for."""
 
 
 def fit_models(
@@ -83,11 +89,11 @@ def fit_models(
         name: fit_property(name, samples, X, known, kind=kind, progress=progress)
         for name in known.values
     }
-    counts = found.table.groupby("sample").size()
+    used = found.table[found.table["sample"].isin(samples)]
+    counts = used.groupby("sample").size()
     n_images = int(counts.iloc[0]) if counts.nunique() == 1 else None
-    sizes = found.table["pixel_size_um"].dropna()
-    ends = [float(sizes.min()), float(sizes.max())] if len(sizes) else None
-    facts = found.facts | {"pixel_sizes_um": ends}
+    facts = found.facts | scale_facts(used, found.facts.get("field")) | {"left_out": only}
+    facts["images_a_sample"] = [int(counts.min()), int(counts.max())]
     model = OwnModel(fitted, facts, aggregate, n_images, versions(LIBRARIES))
     save_model(out, model)
     result = {"model": str(out), "samples": len(samples)}
@@ -164,7 +170,15 @@ def predict_table(
     Raises
     ------
     ModelError, ValueError, TableError, ImageError, OSError
-        As the functions above; other numbers of images a sample than the model was fitted to.
+        As the functions above; other numbers of images a sample than a model that concatenates
+        them was fitted to.
+
+    Warns
+    -----
+    PixelSizeWarning
+        See `helpers.fitted_scale.check_as_fitted`.
+    SampleWarning
+        Other numbers of images a sample than the model's, or names of its training set.
     """
     if Path(out).suffix.lower() != ".csv":
         raise ValueError(f"out is {out}: expected a file name that ends in .csv")
@@ -176,7 +190,7 @@ def predict_table(
             fitted.features, images, image_column, sample_column, on_error, progress
         )
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
-    _check_pixel_sizes(found.table["pixel_size_um"], fitted.features, model)
+    check_as_fitted(found.table, fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
     n_images = len(found.table) // len(samples)
     if fitted.aggregate == "concat" and n_images != fitted.n_images:
@@ -184,6 +198,7 @@ def predict_table(
             f"samples have {n_images} images each, those of the model {fitted.n_images}: expected "
             "as many"
         )
+    _check_samples(found.table.groupby("sample", sort=False).size(), fitted, model)
     parts = []
     for name, one in fitted.properties.items():
         part = predict_property(one, X)
@@ -200,21 +215,27 @@ def predict_table(
     return result | {"skipped": found.facts["skipped"]}
 
 
-def _check_pixel_sizes(sizes, facts, model):
-    """Warn where new images have other pixel sizes than those of a model, or state none."""
-    if facts["target_um"] or not facts["pixel_sizes_um"]:
-        return
-    low, high = facts["pixel_sizes_um"]
-    far = ~sizes.between(low / SAME_SIZE, high * SAME_SIZE)
-    if far.any():
-        told = sizes[far].dropna()
-        other = f"{told.min():g} to {told.max():g} µm" if len(told) else "not stated"
+def _check_samples(counts, fitted, model):
+    """Warn of samples with other numbers of images than a model's, or that it was fitted to."""
+    low, high = fitted.features.get("images_a_sample") or (counts.min(), counts.max())
+    far = counts[(counts < low) | (counts > high)]
+    if len(far):
         warnings.warn(
-            f"{far.sum()} of {len(sizes)} images have other pixel sizes ({other}) than those of "
-            f"{model} ({low:g} to {high:g} µm): a network sees magnification beside "
-            "microstructure. Fit with one pixel size for all (extract --pixel-size-um)",
-            PixelSizeWarning,
-            stacklevel=2,
+            f"{len(far)} of {len(counts)} samples have other numbers of images "
+            f"({span(far.min(), far.max(), form='d')}, such as {far.index[0]}) than those of "
+            f"{model} ({span(low, high, form='d')}): a mean over fewer scatters more than the "
+            "interval says, over more less",
+            SampleWarning,
+            stacklevel=3,
+        )
+    known = {name for one in fitted.properties.values() for name in one.out_of_fold["sample"]}
+    same = [name for name in counts.index if name in known]
+    if same:
+        warnings.warn(
+            f"{len(same)} of {len(counts)} samples have names of the training set of {model} "
+            f"({first_few(same)}): where they are the same samples, the interval does not hold",
+            SampleWarning,
+            stacklevel=3,
         )
 
 
@@ -235,6 +256,11 @@ def is_feature_table(path):
 
 def _extract_alike(facts, images, image_column, sample_column, on_error, progress):
     """Features of new images by the encoder and preprocessing of a model."""
+    if facts.get("target_um") and "field" not in facts:
+        raise ValueError(
+            f"the model brings images to {facts['target_um']} µm a pixel as an earlier version "
+            "did, which then shrank large ones: extract and fit again"
+        )
     encoder = load_encoder(
         facts["encoder"],
         facts["weights"],

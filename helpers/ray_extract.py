@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+import pyarrow.parquet as pq
 
 from helpers._files import atomic_write
 from helpers._progress import progress_bar
 from helpers.encoders import load_encoder
 from helpers.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.images import ImageError
+from helpers.network_scale import check_alike, field_of
 from helpers.preprocessing import check_options
 from helpers.remote_images import list_anywhere, local_copies, named_as
 
@@ -99,6 +101,8 @@ def extract_parts(
     )
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)
     plan = {"encoder": loaded.provenance(), **options}
+    field = field_of(loaded, options.get("pipeline", "micrograph"), options.get("target_um"))
+    plan |= {"field": field} if field is not None else {}  # else parts keep their earlier names
     parts = _parts(listed, plan, part_images)
     out = Path(out).resolve()
     _refuse_others(out, parts)
@@ -126,6 +130,7 @@ def extract_parts(
             f"{next(iter(skipped))}: pass on_error='skip' again, or mend them and choose a new "
             "folder"
         )
+    _check_alike([out / part["name"] for part in parts])
     return result | {"workers": rows[0]["workers"] if rows else 0, "skipped": skipped}
 
 
@@ -147,6 +152,15 @@ def _started(ray):
         for process in left:  # of a start that was interrupted
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+def _check_alike(parts):
+    """What `extract_listed` says of pixel sizes, of all parts: an actor sees one at a time."""
+    columns = ["image", "pixel_size_um", "scale"]
+    new = [part for part in parts if "scale" in pq.read_schema(part).names]
+    if new:
+        found = pd.concat([pd.read_parquet(part, columns=columns) for part in new])
+        check_alike(*(found[column].to_numpy() for column in columns))
 
 
 def _ray():

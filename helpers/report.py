@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from helpers._files import atomic_write
 from helpers._table_checks import first_few
 from helpers.downloads import ROOT
-from helpers.feature_tables import read_feature_table, sample_matrix
+from helpers.feature_tables import digests, read_feature_table, sample_matrix
 from helpers.model_files import load_model
 
 CHAPTER = ROOT / "book" / "85_your_own_micrographs.ipynb"
@@ -54,7 +55,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     ------
     ReportError
         Another ending; papermill or nbconvert missing; features that the model was not fitted
-        to; a cell that failed.
+        to; images that are not those of the features; a cell that failed.
     ModelError, TableError, ImageError
         A model or table that cannot be read; images that are not where they were.
 
@@ -79,6 +80,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
             "the folder from which `microprop extract` ran"
         )
+    _check_unchanged(table.table, features)
     parameters = {
         "model": str(Path(model).resolve()),
         "features": str(Path(features).resolve()),
@@ -112,6 +114,25 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
 
 
+def left_out_in_words(facts):
+    """Lines on the samples that a model was not fitted to for want of a row or an image.
+
+    Examples
+    --------
+    >>> left_out_in_words({"left_out": {"images": ["a", "b"], "table": []}})
+    ['**Left out:** 2 samples of the images have no row in the table: a, b.']
+    """
+    said = {
+        "images": "of the images have no row in the table",
+        "table": "of the table have no image",
+    }
+    return [
+        f"**Left out:** {len(names)} samples {said[which]}: {first_few(names)}."
+        for which, names in facts.get("left_out", {}).items()
+        if names
+    ]
+
+
 def _check_same(model, table, model_path, table_path):
     """Raise a ReportError unless a model was fitted to a feature table."""
     samples, X = sample_matrix(table, model.aggregate)
@@ -126,6 +147,25 @@ def _check_same(model, table, model_path, table_path):
                 f"{table_path} is not the feature table that {model_path} was fitted to: {why}. "
                 "Give that one, or fit again"
             )
+
+
+def _check_unchanged(table, path):
+    """Raise a ReportError where files are not those that features were computed from."""
+    if table["digest"].isna().any():
+        warnings.warn(
+            f"{path} was written before digests of the images were kept, so whether the report "
+            "shows the same pictures cannot be checked: look, or extract again",
+            stacklevel=3,
+        )
+    kept = table.dropna(subset="digest")
+    now = digests(kept["image"])
+    other = [i for i, a, b in zip(kept["image"], kept["digest"], now, strict=True) if a != b]
+    if other:
+        raise ReportError(
+            f"{len(other)} images are not those that {path} was computed from: "
+            f"{first_few(other)}. Run the command in the folder from which `microprop extract` "
+            "ran; where files were replaced, extract and fit again"
+        )
 
 
 def _for_report(path):

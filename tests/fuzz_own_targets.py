@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.feature_tables import COLUMNS, read_feature_table
+from helpers.feature_tables import ADDED, COLUMNS, read_feature_table
 from helpers.image_lists import list_samples
 from helpers.images import ImageError
 from helpers.property_tables import read_properties
@@ -27,7 +27,7 @@ class FeatureTables:
         found = read_feature_table(path)
         n = len(found.table)
         assert n > 0
-        assert list(found.table.columns) == list(COLUMNS)
+        assert list(found.table.columns) == [*COLUMNS, *ADDED]
         assert found.features.shape[0] == n
         assert found.features.ndim == 2
         assert found.features.dtype == np.float32

@@ -1,0 +1,223 @@
+"""The pixel size at the network: what is left of magnification when an image has become an input.
+
+Encoders with an input of one size, and those with a longest side, shrink larger micrographs
+(`helpers.preprocessing.input_rule`). So the size of the frame counts beside its pixel size.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from helpers.encoders import find_entry
+from helpers.images import ImageError, image_size
+from helpers.pixel_size import SAME_SIZE, PixelSizeWarning, PreparedImage
+from helpers.preprocessing import input_rule
+
+SAME_FRAME = 1.25  # factor up to which the sides of inputs count as the same
+
+
+def field_of(encoder, pipeline="micrograph", target_um=None):
+    """Longest side that an encoder takes as it is, to which images of one pixel size are cut.
+
+    Parameters
+    ----------
+    encoder, pipeline
+        As in `helpers.preprocessing.input_rule`.
+    target_um : float or None
+        Pixel size that images are brought to. None: nothing is cut.
+
+    Returns
+    -------
+    int or None
+        None: all of an image is taken.
+
+    Examples
+    --------
+    >>> field_of("microvit", target_um=0.1), field_of("dinov2-s14", target_um=0.1)
+    (224, None)
+    """
+    entry = find_entry(encoder)
+    if target_um is None or pipeline != "micrograph":
+        return None
+    return entry.input_size or entry.longest
+
+
+def network_scales(images, encoder, pipeline="micrograph"):
+    """Pixels of the input that a pixel of each file becomes, along one side.
+
+    Parameters
+    ----------
+    images : sequence of path-like or helpers.pixel_size.PreparedImage
+    encoder, pipeline
+        As in `helpers.preprocessing.input_rule`.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        The pixel size of a file, divided by this, is that at the network. NaN: an image that
+        cannot be read or is too small, which `helpers.features.extract` tells.
+    """
+    entry, scales = find_entry(encoder), []
+    for image in images:
+        own, size = 1.0, None
+        try:
+            if isinstance(image, PreparedImage):
+                own, size = image.scale, image.size
+            rule = input_rule(entry, size or image_size(image), pipeline)
+            scales.append(own * rule.split * max(rule.shape) / max(rule.crop))
+        except (ImageError, OSError):
+            scales.append(np.nan)
+    return np.array(scales)
+
+
+def check_field(images, encoder, target_um):
+    """Refuse images with less than an encoder of one input size needs; say what others lose.
+
+    Parameters
+    ----------
+    images : sequence of helpers.pixel_size.PreparedImage
+        With a field; those that cannot be read are passed over.
+    encoder
+        As in `helpers.preprocessing.input_rule`.
+    target_um : float
+        Pixel size that they are brought to [micrometres].
+
+    Raises
+    ------
+    ImageError
+        Images that show less; with the field that is needed and a `target_um` that would do.
+
+    Warns
+    -----
+    PixelSizeWarning
+        Images of which a part is used, or that are smaller and taken whole.
+    """
+    entry, sides, shares = find_entry(encoder), {}, []
+    for image in images:
+        if image.trouble:
+            continue
+        try:
+            sides[str(image.path)] = min(image.resampled)
+            shares.append(np.prod(image.size) / np.prod(image.resampled))
+        except (ImageError, OSError):
+            continue
+    field = images[0].field
+    small = [name for name, side in sides.items() if side < field]
+    fits = min(sides.values(), default=0) * target_um / field
+    if entry.input_size and small:
+        raise ImageError(
+            f"{entry.title} takes {field} x {field} pixels, which are {field * target_um:.4g} µm "
+            f"a side at target_um {target_um:g}. {len(small)} of {len(images)} images show less, "
+            f"such as {small[0]} ({sides[small[0]] * target_um:.4g} µm): expected a target_um "
+            f"of at most {_floor(fits):g} for all, or larger images (extract --pixel-size-um)"
+        )
+    cut = [share for share in shares if share < 1]
+    if cut:
+        part = span(100 * min(cut), 100 * max(cut), " %", ".0f")
+        tell(
+            f"{entry.title} takes {field} pixels a side, {field * target_um:.4g} µm at "
+            f"{target_um:g} µm a pixel: of {len(cut)} of {len(images)} images the middle is used, "
+            f"{part} of the area. Larger pixels use more"
+        )
+    if small and min(field, max(sides.values())) > SAME_FRAME * min(sides.values()):
+        tell(
+            f"{len(small)} of {len(images)} images show less than {field} pixels a side at "
+            f"{target_um:g} µm a pixel, such as {small[0]}, and are taken whole: features may "
+            "follow the size of the frame. Smaller pixels make all alike (at most "
+            f"{_floor(fits):g} µm)"
+        )
+
+
+def check_alike(names, stated, scales):
+    """Warn where images reach the network at different pixel sizes.
+
+    Parameters
+    ----------
+    names, stated, scales
+        As in `differences`.
+
+    Warns
+    -----
+    PixelSizeWarning
+        Each of `differences`.
+    """
+    for text in differences(names, stated, scales):
+        tell(text)
+
+
+def differences(names, stated, scales):
+    """How the pixel sizes differ at which images reach the network.
+
+    Parameters
+    ----------
+    names : sequence of path-like
+        Files, for the text.
+    stated, scales : array_like of float, shape (n,)
+        Pixel sizes [micrometres], NaN where not stated, and `network_scales`.
+
+    Returns
+    -------
+    list of str
+        Some images state no pixel size and others do; those at the network differ by more than
+        5 %; images that state none are shrunk by different factors. Empty: nothing of these.
+
+    Examples
+    --------
+    >>> differences(["a.tif", "b.tif"], [0.1, 0.1], [1, 0.5])[0][:58]
+    'pixel sizes differ from 0.1 µm (a.tif) to 0.2 µm (b.tif) a'
+    """
+    names, (stated, scales) = list(names), (np.asarray(v, float) for v in (stated, scales))
+    silent = np.flatnonzero(np.isfinite(scales) & np.isnan(stated))
+    known, told = stated / scales, []
+    if len(silent) and np.isfinite(known).any():
+        told.append(
+            f"{len(silent)} of {np.isfinite(scales).sum()} images state no pixel size, such as "
+            f"{names[silent[0]]}; the others do: make sure that it is the same"
+        )
+    if _differ(known):
+        low, high = np.nanargmin(known), np.nanargmax(known)
+        told.append(
+            f"pixel sizes differ from {known[low]:.4g} µm ({names[low]}) to {known[high]:.4g} µm "
+            f"({names[high]}) at the network, whose input may be smaller than an image: it sees "
+            "magnification beside microstructure. Bring them to one pixel size "
+            "(extract --pixel-size-um), or make sure that it does not go with the property"
+        )
+    if _differ(scales[silent]):
+        low, high = silent[np.argmax(scales[silent])], silent[np.argmin(scales[silent])]
+        told.append(
+            "images of different size are scaled by different factors: a pixel at the network is "
+            f"{1 / scales[low]:.3g} ({names[low]}) to {1 / scales[high]:.3g} ({names[high]}) of "
+            "theirs, whose size is not stated. It sees magnification beside microstructure: cut "
+            "all to one size, or give TIFF files that state their pixel size"
+        )
+    return told
+
+
+def span(low, high, unit="", form=".3g"):
+    """Two numbers as a range, or as one where they read the same.
+
+    Examples
+    --------
+    >>> span(0.1, 0.1, " µm"), span(0.05, 0.1, " µm")
+    ('0.1 µm', '0.05 to 0.1 µm')
+    """
+    low, high = format(low, form), format(high, form)
+    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
+
+
+def _differ(values):
+    values = values[np.isfinite(values)]
+    return len(values) > 0 and values.max() > SAME_SIZE * values.min()
+
+
+def _floor(value):
+    """A number rounded down to three digits."""
+    step = 10.0 ** (np.floor(np.log10(value)) - 2)
+    return float(f"{np.floor(value / step * (1 + 1e-9)) * step:.3g}")
+
+
+def tell(text):
+    """Warn of pixel sizes, in the name of the function that calls the caller."""
+    warnings.warn(text, PixelSizeWarning, stacklevel=3)
