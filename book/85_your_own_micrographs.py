@@ -78,7 +78,8 @@ pictures = [PreparedImage(Path(images_from) / first[s], **options) for s in samp
 # %% tags=["hide-input"]
 where = "**embedded set**, synthetic micrographs made for this book"
 if model:
-    where = f"model `{Path(model).name}`, features `{Path(features).name}`, page of {date.today()}"
+    names = (plots_own.plain(Path(path).name) for path in (model, features))
+    where = "model {}, features {}, page of {}".format(*names, date.today())
 ends = found.table["width"].min(), found.table["width"].max()
 display(
     Markdown(f"""
@@ -90,9 +91,9 @@ sample: {own.aggregate}. Rows cut below: {found.facts["crop_bottom"] or "none"}.
 )
 names = [Path(image).name for image in found.table["image"]]
 told = differences(names, found.table["pixel_size_um"], found.table["scale"])
-told = [f"**Note:** {text}." for text in told] + left_out_in_words(own.features)
+told += left_out_in_words(own.features)
 if told:
-    display(Markdown("\n\n".join(told)))
+    display(Markdown("\n\n".join(f"**Note:** {plots_own.plain(text)}." for text in told)))
 
 # %% [markdown]
 # ## How good are the predictions?
@@ -106,7 +107,8 @@ if told:
 
 # %% tags=["hide-input"]
 for name, one in own.properties.items():
-    display(Markdown("\n".join([f"### {name}", "", *(f"- {line}" for line in summary(one))])))
+    listed = [f"- {plots_own.plain(line)}" for line in summary(one)]
+    display(Markdown("\n".join([f"### {plots_own.plain(name)}", "", *listed])))
 
 
 # %% tags=["hide-input"]
@@ -131,9 +133,9 @@ def numbered(name):
 for name, one in own.properties.items():
     shown = one.audit.table
     shown = shown[~shown["predictor"].str.endswith("shuffled targets")]
-    display(
-        Markdown(f"**{name}**"), keep(plots_audit.plot_audit(shown), f"{numbered(name)}_audit")
-    )
+    figure = plots_audit.plot_audit(shown)
+    figure.suptitle(name, parse_math=False)
+    display(keep(figure, f"{numbered(name)}_audit"))
 
 # %% [markdown]
 # ## Look at single samples
@@ -166,7 +168,8 @@ for name, one in own.properties.items():
         f"{r.sample}\n{r.measured:.4g}, predicted {r.predicted:.4g}" for r in worst.itertuples()
     ]
     figure = plots_own.plot_worst([pictures[rows[s]] for s in worst["sample"]], titles)
-    display(Markdown(f"**{name}**"), keep(figure, f"{numbered(name)}_worst"))
+    figure.suptitle(name, parse_math=False)
+    display(keep(figure, f"{numbered(name)}_worst"))
 
 # %% [markdown]
 # ## New pictures
@@ -188,14 +191,19 @@ for name, one in own.properties.items():
     shown.loc[0, ["predicted", "lower", "upper"]] += (
         one.out_of_fold["predicted"][0] - shown["predicted"][0]
     )
-    display(Markdown(f"**{name}**"), shown.style.format(precision=3).hide(axis="index"))
+    shown = shown.style.format(precision=3, escape="html").hide(axis="index")
+    display(Markdown(f"**{plots_own.plain(name)}**"), shown)
 
 # %% tags=["hide-input"]
 if exports:
     for name, one in own.properties.items():
         one.out_of_fold.to_csv(Path(exports, f"{numbered(name)}_out_of_fold.csv"), index=False)
         one.audit.table.to_csv(Path(exports, f"{numbered(name)}_audit.csv"), index=False)
-    display(Markdown(f"Figures (SVG, PNG) and tables (CSV) of this page: `{Path(exports).name}`."))
+    display(
+        Markdown(
+            f"Figures (SVG, PNG) and tables (CSV) of this page: {plots_own.plain(Path(exports).name)}."
+        )
+    )
 
 # %% [markdown]
 # ## What to cite
@@ -221,7 +229,7 @@ for name, one in own.properties.items():
         "open": "not shown to be less than",
     }
     lines.append(
-        f"- **{name}**: an error of {one.facts['mape']:.1f} % on {kind}, {verdict[row['errs']]} that of "
+        f"- **{plots_own.plain(name)}**: an error of {one.facts['mape']:.1f} % on {kind}, {verdict[row['errs']]} that of "
         f"always saying the {rule} ({row['difference']:+.1f} points, 95 % interval {row['low']:.1f} to "
         f"{row['high']:.1f}); {len(one.audit.flags)} flags of the audit."
     )

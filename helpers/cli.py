@@ -103,7 +103,7 @@ def extract(
     as_json: Json = False,
 ):
     """Features of images by a frozen network, kept in a file."""
-    from helpers.feature_tables import check_ending, extract_table, write_feature_table
+    from helpers.feature_tables import check_target, extract_table, write_feature_table
 
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
@@ -118,7 +118,7 @@ def extract(
         return
     if workers is not None:
         raise typer.BadParameter("--workers goes with --engine ray; local uses all cores")
-    check_ending(out)
+    check_target(out)
     found = extract_table(images, encoder, **options)
     write_feature_table(out, found)
     n, d = found.features.shape

@@ -88,6 +88,18 @@ def check_ending(path):
         raise ValueError(f"{path}: expected a file name that ends in .parquet")
 
 
+def check_target(path):
+    """Raise a ValueError if a path is no name for a feature table, or holds something else."""
+    path = Path(path)
+    check_ending(path)
+    try:
+        own = not path.exists() or KEY in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowException, OSError):
+        own = False
+    if not own:
+        raise ValueError(f"{path} exists and holds no features: choose another name")
+
+
 def to_arrow(found):
     """A feature table as a `pyarrow.Table`."""
     values = pa.array(np.ascontiguousarray(found.features, np.float32).ravel())

@@ -180,8 +180,7 @@ def predict_table(
     SampleWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """
-    if Path(out).suffix.lower() != ".csv":
-        raise ValueError(f"out is {out}: expected a file name that ends in .csv")
+    _check_output(Path(out), model)
     fitted = load_model(model)
     if is_feature_table(images):
         found = read_feature_table(images)
@@ -213,6 +212,22 @@ def predict_table(
     result = {"file": str(out), "samples": len(samples), "properties": list(fitted.properties)}
     result["unlike the fitted samples, not to be trusted"] = told
     return result | {"skipped": found.facts["skipped"]}
+
+
+def _check_output(out, model):
+    """Refuse to write predictions over what holds none."""
+    if out.suffix.lower() != ".csv":
+        raise ValueError(f"out is {out}: expected a file name that ends in .csv")
+    if out.resolve().is_relative_to(Path(model).resolve()):
+        raise ValueError(f"out is {out}, inside the folder of the model: choose another name")
+    if not out.exists():
+        return
+    own = out.is_file()
+    if own:
+        with out.open("rb") as file:
+            own = file.readline().startswith(b"sample,property,predicted")
+    if not own:
+        raise ValueError(f"{out} exists and holds no predictions: choose another name")
 
 
 def _check_samples(counts, fitted, model):

@@ -140,7 +140,7 @@ def plot_worst(images, titles):
     )
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         ax.imshow(read_image(image), cmap="gray")
-        ax.set_title(title, fontsize=8)
+        ax.set_title(title, fontsize=8, parse_math=False)
         ax.set(xticks=[], yticks=[])
     plt.close(figure)
     return figure

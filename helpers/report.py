@@ -67,6 +67,11 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     out = Path(out).resolve()
     if out.suffix.lower() != ".html":
         raise ReportError(f"out is {out}: expected a file name that ends in .html")
+    if out.is_dir() or out.is_relative_to(Path(model).resolve()):
+        raise ReportError(
+            f"out is {out}, a folder or inside that of the model, which holds the model alone: "
+            "choose another name"
+        )
     try:
         import papermill
         from nbconvert import HTMLExporter
@@ -120,14 +125,14 @@ def left_out_in_words(facts):
     Examples
     --------
     >>> left_out_in_words({"left_out": {"images": ["a", "b"], "table": []}})
-    ['**Left out:** 2 samples of the images have no row in the table: a, b.']
+    ['left out: 2 samples of the images have no row in the table: a, b']
     """
     said = {
         "images": "of the images have no row in the table",
         "table": "of the table have no image",
     }
     return [
-        f"**Left out:** {len(names)} samples {said[which]}: {first_few(names)}."
+        f"left out: {len(names)} samples {said[which]}: {first_few(names)}"
         for which, names in facts.get("left_out", {}).items()
         if names
     ]

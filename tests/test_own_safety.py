@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import altair as alt
 import numpy as np
@@ -14,8 +15,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from helpers import cli, model_files, plots_own
 from helpers import features as features_module
-from helpers import model_files, plots_own
 from helpers._table_files import TableError
 from helpers.feature_tables import extract_table
 from helpers.image_lists import list_samples
@@ -133,6 +134,27 @@ def test_names_are_text_in_a_page():
     assert "alert(1)" in page  # the name is still there
     assert "&lt;/script&gt;&lt;script&gt;alert" not in page.split("title=")[0]
     assert plots_own.plain(name) == "&#60;/script&#62;&#60;script&#62;alert(1)&#60;/script&#62;"
+
+
+def test_outputs_replace_nothing_but_their_own_kind(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_model(tmp_path / "m", model)
+    Path("alloys.csv").write_text("sample,hardness\na,1\n")
+    Path("dir.csv").mkdir()
+    Path("dir.html").mkdir()
+    pd.DataFrame({"image": ["a.png"]}).to_parquet("images.parquet")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    for command, said in (
+        (["predict", "m", ".", "--out", "alloys.csv"], "alloys.csv exists and holds no predict"),
+        (["predict", "m", ".", "--out", "dir.csv"], "dir.csv exists and holds no predictions"),
+        (["predict", "m", ".", "--out", "m/p.csv"], "inside the folder of the model"),
+        (["extract", "images.parquet", "--out", "images.parquet"], "holds no features"),
+        (["report", "m", "f.parquet", "--out", "m/r.html"], "inside that of the model"),
+        (["report", "m", "f.parquet", "--out", "dir.html"], "a folder or inside"),
+    ):
+        assert cli.main(command) == 1
+        assert said in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no such files")

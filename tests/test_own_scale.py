@@ -90,7 +90,7 @@ def test_one_pixel_size_gives_right_predictions(study, tmp_path, capsys):
     assert facts["network_um"] == pytest.approx([0.1, 0.1])
     assert facts["left_out"] == {"images": ["S00"], "table": ["S99"]}
     told = left_out_in_words(facts)
-    assert [t[-4:] for t in told] == ["S00.", "S99."]
+    assert [t[-4:] for t in told] == [" S00", " S99"]
     for name in ("hi", "crop", "whole"):
         capsys.readouterr()
         assert run("predict", model, study / name, "--out", out) == 0
