@@ -15,6 +15,7 @@
 
 # %%
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 
 from helpers.datasets import DATA
 from helpers.feature_tables import extract_table
+from helpers.pixel_size import PixelSizeWarning
 from helpers.plots_scaling import plot_scaling
 from helpers.ray_extract import PART_IMAGES
 
@@ -206,10 +208,12 @@ display(
 
 # %% tags=["hide-input"]
 firsts = str(DATA / "superalloys" / "*-01.jpg")  # one micrograph of each source
-full, half = (
-    extract_table(firsts, dtype=dtype, store=False, progress=False).features
-    for dtype in ("float32", "bfloat16")
-)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", PixelSizeWarning)  # their sizes differ, which matters not here
+    full, half = (
+        extract_table(firsts, dtype=dtype, store=False, progress=False).features
+        for dtype in ("float32", "bfloat16")
+    )
 turned = paired_cosine_distances(full, half).max()
 moved = np.linalg.norm(full - half, axis=1) / np.linalg.norm(full, axis=1)
 display(
