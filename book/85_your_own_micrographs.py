@@ -134,7 +134,7 @@ for name, one in own.properties.items():
     shown = one.audit.table
     shown = shown[~shown["predictor"].str.endswith("shuffled targets")]
     figure = plots_audit.plot_audit(shown)
-    figure.suptitle(name, parse_math=False)
+    figure.axes[0].set_title(name, parse_math=False)
     display(keep(figure, f"{numbered(name)}_audit"))
 
 # %% [markdown]
