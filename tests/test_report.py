@@ -153,10 +153,10 @@ def test_the_report_in_a_browser(walked, browser):  # noqa: F811
     assert watched.troubles == []
     assert watched.page.locator("img:not([alt])").count() == 0
     assert "No description" not in watched.page.content()
+    watched.page.locator("iframe").first.scroll_into_view_if_needed()
     frame = watched.page.frame_locator("iframe").first
     frame.locator("canvas, svg").first.wait_for(timeout=20_000)
     point = frame.locator("canvas, svg").first
-    point.scroll_into_view_if_needed()
     box = point.bounding_box()
     found = False
     for x in np.linspace(60, 330, 28):

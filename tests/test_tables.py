@@ -259,7 +259,7 @@ def test_a_missing_file_another_ending_and_a_folder(tmp_path):
     (tmp_path / "a.ods").write_bytes(b"x")
     assert "ends in '.ods': expected a table as .xlsx or .csv" in error_of(tmp_path / "a.ods")
     (tmp_path / "b.csv").mkdir()
-    assert "cannot be read" in error_of(tmp_path / "b.csv")
+    assert "is no file: expected a table" in error_of(tmp_path / "b.csv")
 
 
 def workbook():
