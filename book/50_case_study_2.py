@@ -289,7 +289,7 @@ wide_table(scores).assign(**{"paper: SVR": lambda t: t.index.map(stated).fillna(
 
 # %% [markdown]
 # The last column holds what the text of the paper states. For two-point statistics and the ResNet it does not
-# say which model it was; they stand beside SVR, though 17.2 % is nearer to PR for the ResNet. The rest of its numbers are bars in a
+# say which model it was; they stand beside SVR, though for the ResNet another model may be nearer. The rest of its numbers are bars in a
 # figure, and we read no numbers off figures. It draws only the best CLIP and the best DINOv2. And its
 # public notebook draws SAM's *linear* scores as SAM's SVR bar, so that bar cannot be compared at all.
 #

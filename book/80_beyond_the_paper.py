@@ -195,8 +195,8 @@ both.rename(columns={"val_mape": "validation MAPE [%]", "mape": "test MAPE [%]"}
 # ## What three sections can tell
 #
 # The embedded volumes can be made again from their seeds. That shows what a microscope never shows: what
-# more sections would have told, and the whole volume. Here with the first 1 000 volumes, and so with fewer samples and another
-# test part, of 100: compare within the figure only. Several sections normal to an axis enter by the
+# more sections would have told, and the whole volume. Here with the first 1 000 volumes, and so with fewer samples and another,
+# smaller test part: compare within the figure only. Several sections normal to an axis enter by the
 # mean of their descriptors.
 
 # %% tags=["hide-input"]
