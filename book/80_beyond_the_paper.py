@@ -73,8 +73,8 @@ display(
 #   process* {cite}`rasmussen2006`, which predict from the similarity to known samples; *gradient boosting*, a
 #   sum of small decision trees {cite}`ke2017`.
 # - **Components.** *Partial least squares* {cite}`wold2001` looks for directions that vary with the
-#   target, where principal components look for any large variance. UMAP {cite}`mcinnes2018` draws a map, here
-#   of ten dimensions, that keeps neighbours together; it starts from the principal components.
+#   target, where principal components look for any large variance. UMAP {cite}`mcinnes2018` was tried too (the
+#   rows are in commit `ec2ef43`): principal components were as good in case study 2 and better in case study 1.
 # - **Features.** Class token and mean patch token; class tokens of all layers; a second, coarser scale; the mean
 #   over a quarter turn; features that do not change where y and z are exchanged, which a modulus along x cannot
 #   notice; and combinations with two-point statistics, with counted statistics, and with the stiff fractions and
@@ -288,8 +288,8 @@ display(Markdown("Means over the descriptors:"))
 pooled.style.format(precision=1).format("{:.2f}", subset=["R²"])
 
 # %% [markdown]
-# Partial least squares and UMAP instead of principal components, fitted on the training part of every fold. MAPE
-# [%], mean over the same descriptors:
+# Partial least squares instead of principal components, fitted on the training part of every fold. MAPE [%], mean
+# over the same descriptors:
 
 # %% tags=["hide-input"]
 by_reduction = alloys.pivot_table(index="model", columns=["folds", "reduction"], values="mape")

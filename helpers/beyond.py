@@ -3,8 +3,7 @@
 ``python -m helpers.beyond --write data/results_beyond.csv`` computes the leaderboard of both case
 studies; rows that the file holds already are kept, so an interrupted run goes on where it was.
 With ``--pair data/results_beyond_test.csv`` it also writes what the paper's best protocol and the
-best row of case study 1 predict for its test part. Rows of UMAP need umap-learn, which is in the
-extra ``bench``.
+best row of case study 1 predict for its test part.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from helpers.reduction import fit_pls
 from helpers.regression import holdout_scores
 
 KEYS = ["study", "descriptor", "reduction", "learner"]
-REDUCTIONS = ("PCA", "PLS", "UMAP")
-MOST = {"PCA": 100, "PLS": 40, "UMAP": 10}  # components
+REDUCTIONS = ("PCA", "PLS")
+MOST = {"PCA": 100, "PLS": 40}  # components
 
 
 class Leaderboard:
@@ -65,49 +65,10 @@ def holdout_row(scores, y, learner):
     return found | {"options": str(found["options"])}
 
 
-def umap_scores(scores, n_components=MOST["UMAP"]):
-    """Components of UMAP instead of PCA, each map fitted to the same part as the PCA before.
-
-    Parameters
-    ----------
-    scores : helpers.regression.HoldoutScores
-        Principal components; UMAP starts from these, as is usual, and not from the descriptors.
-    n_components : int
-        Dimensions of the map.
-
-    Returns
-    -------
-    HoldoutScores
-        Without shares of the variance, which have no meaning here: NaN.
-
-    Notes
-    -----
-    McInnes, Healy and Melville 2018, arXiv:1802.03426, by umap-learn, with its own defaults.
-    """
-    fit = np.concatenate([scores.train, scores.val])
-    return dataclasses.replace(
-        scores,
-        tuning=_umap(scores.tuning, scores.train, n_components),
-        final=_umap(scores.final, fit, n_components),
-        explained_variance_ratio=np.full(n_components, np.nan),
-    )
-
-
-def _umap(scores, rows, n_components):
-    """Coordinates of all rows on the map of some rows."""
-    from umap import UMAP  # seconds to import, and only needed here
-
-    model = UMAP(n_components=n_components, random_state=0, n_jobs=1).fit(scores[rows])
-    return model.transform(scores).astype(np.float64)
-
-
 def reduced(X, y, reduction):
     """Component scores of descriptors by one of `REDUCTIONS`."""
-    if reduction == "PLS":
-        return holdout_scores(X, min(MOST[reduction], X.shape[1]), target=np.log(y))
-    scores = holdout_scores(X, min(MOST["PCA"], X.shape[1]))
-    few = min(MOST["UMAP"], X.shape[1])
-    return umap_scores(scores, few) if reduction == "UMAP" else scores
+    target = np.log(y) if reduction == "PLS" else None
+    return holdout_scores(X, min(MOST[reduction], X.shape[1]), target=target)
 
 
 def nested_reduced(folds, X, y, reduction):
@@ -116,7 +77,7 @@ def nested_reduced(folds, X, y, reduction):
     Parameters
     ----------
     folds : helpers.cross_validation.NestedFolds
-        With principal components; UMAP starts from these.
+        With principal components.
     X : ndarray of float, shape (n, n_features)
         The descriptors that they come from.
     y : ndarray of float, shape (n,)
@@ -140,8 +101,6 @@ def nested_reduced(folds, X, y, reduction):
     count = min(MOST[reduction], X.shape[1])
 
     def again(split):
-        if reduction == "UMAP":
-            return split._replace(scores=_umap(split.scores, split.train, count))
         model = fit_pls(X[split.train], np.log(y[split.train]), count)
         return split._replace(scores=model.transform(X))
 
