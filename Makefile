@@ -9,14 +9,16 @@ RUN     := $(VENV)/bin/python
 READY   := $(VENV)/.ready
 PEERS   := $(VENV)/.ready-bench
 
+PARALLEL := -n logical --maxprocesses 8
+
 .DEFAULT_GOAL := help
-.PHONY: help setup data book test check sync bench bench-setup clean
+.PHONY: help setup data book test test-all check sync bench bench-setup clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
 	@echo "Targets:"
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  ##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
-	  awk -F'\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  ##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	  awk -F'\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 	@echo "Variables: PROFILE=embedded|paper (book), JOBS=$(JOBS) (book), PYTHON=$(PYTHON) (setup)"
 
 setup: $(READY)  ## create .venv with the pinned packages
@@ -28,8 +30,11 @@ data: $(READY)  ## make the embedded data of data/ again (under an hour on 2 cor
 book: $(READY)  ## execute the chapters and build the site
 	@$(RUN) -m bookbuild --profile $(PROFILE) --jobs $(JOBS)
 
-test: $(READY)  ## run the tests (offline, without GPU and browser)
-	$(RUN) -m pytest
+test: $(READY)  ## run the quick tests, a process a core (offline, without GPU and browser)
+	$(RUN) -m pytest $(PARALLEL)
+
+test-all: $(READY)  ## run the slow tests as well, at full counts
+	$(RUN) -m pytest $(PARALLEL) -m "not network and not gpu and not browser"
 
 check: $(READY)  ## format, lint, pairing of the chapters, table of contents
 	$(RUN) -m ruff format --check .
@@ -46,7 +51,7 @@ bench-setup: $(PEERS)
 
 clean:  ## delete what was built (keeps .venv, downloads, and what `make data` has computed)
 	if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name two_phase -exec rm -rf {} +; fi
-	rm -rf .pytest_cache .ruff_cache *.egg-info
+	rm -rf build .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # The stamps are written last, so an interrupted installation is taken up again.

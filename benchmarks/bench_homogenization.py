@@ -21,6 +21,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import resident_peak
+from helpers._optional import optional
 from helpers.elastic_fields import solve_load_case
 from helpers.homogenization import youngs_modulus
 from helpers.synthesis import two_phase_volume
@@ -46,10 +47,9 @@ def ours(dtype):
 
 def compare_with_muspectre(n_volumes):
     """Print moduli per second and errors of both; return True if the target is met."""
-    try:
-        from benchmarks.muspectre_peer import youngs_modulus as peer
-    except ImportError as error:
-        sys.exit(f"muSpectre is not installed ({error}): run `make bench`, which installs it")
+    optional("muSpectre", "bench")
+    from benchmarks.muspectre_peer import youngs_modulus as peer
+
     volumes = [two_phase_volume(seed=1, index=i).volume for i in range(n_volumes)]
     exact = youngs_modulus(np.stack(volumes), tolerance=1e-10, dtype=torch.float64, device="cpu")
 

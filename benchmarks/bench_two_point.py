@@ -20,6 +20,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from helpers._optional import optional
 from helpers.two_point import two_point_statistics
 
 TARGET_RATIO = 8
@@ -55,12 +56,7 @@ def seconds(function):
 
 def compare_with_pymks(n, repeats, threads):
     """Print times and differences of alternating runs; return True if targets are met."""
-    try:
-        import dask.array as da
-        import pymks
-    except ImportError as error:
-        sys.exit(f"PyMKS cannot be imported ({error}): `make bench` installs it and runs this.")
-
+    pymks, da = optional("pymks", "bench"), optional("dask.array", "bench")
     sections = random_sections(n)
 
     def ours():

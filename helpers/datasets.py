@@ -7,7 +7,7 @@ import dataclasses
 import sys
 import zipfile
 import zlib
-from pathlib import Path
+from importlib import metadata
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from helpers._checks import check_volumes
 from helpers._files import atomic_write
 from helpers._superalloy_files import NO_MAT_FILE, SuperalloyData, read_embedded, read_published
 from helpers.archives import fetch_archive
-from helpers.downloads import DownloadError, cache_folder, fetch, registry
+from helpers.downloads import INSTALLED, ROOT, DownloadError, cache_folder, fetch, registry
 from helpers.elasticity import PHASE_MODULI
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "save_two_phase",
 ]
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = ROOT / "data"
 EMBEDDED_TWO_PHASE = DATA / "two_phase.npz"
 EMBEDDED_SUPERALLOYS = DATA / "superalloys"
 PAPER_RESULTS = DATA / "paper_results.csv"
@@ -96,7 +96,7 @@ def load_two_phase(source="embedded"):
     ((3, 51, 51), 'uint8')
     """
     if source == "embedded":
-        arrays = _read_two_phase(EMBEDDED_TWO_PHASE, "make data")
+        arrays = _read_two_phase(_embedded(EMBEDDED_TWO_PHASE), "make data")
         notice = (
             f"**Data: embedded set**, {len(arrays['modulus'])} synthetic two-phase volumes made "
             "by this book's own generator and solver, not the published set of the paper. Errors "
@@ -152,7 +152,7 @@ def load_superalloys(source="embedded"):
     ((149,), (149, 22), 'at.%')
     """
     if source == "embedded":
-        return read_embedded(EMBEDDED_SUPERALLOYS)
+        return read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
     if source == "published":
         return read_published(fetch_archive("superalloys"), registry()["superalloys"])
     raise ValueError(f"source is {source!r}: expected 'embedded' or 'published'")
@@ -174,7 +174,18 @@ def paper_results():
     >>> table[table["n_components"] == 39]["value"].tolist()
     [25.1]
     """
-    return pd.read_csv(PAPER_RESULTS, dtype={"case_study": "int"}, keep_default_na=True)
+    return pd.read_csv(_embedded(PAPER_RESULTS), dtype={"case_study": "int"}, keep_default_na=True)
+
+
+def _embedded(path):
+    """A file of the folder ``data``; an installed package holds few of them."""
+    if INSTALLED:
+        (address,) = metadata.metadata("microprop").get_all("Project-URL")
+        raise FileNotFoundError(
+            f"the embedded data sets are not in the installed package ({path.name} was asked "
+            f"for): they are in the folder data of a clone of {address.split(', ')[1]}; work there"
+        )
+    return path
 
 
 def save_two_phase(path, arrays, **meta):

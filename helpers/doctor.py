@@ -11,13 +11,14 @@ from pathlib import Path
 import psutil
 import torch
 
+from helpers._optional import PackageError, optional
 from helpers.archives import fetch_archive
 from helpers.downloads import cache_folder, fetch, local_copy, registry
 from helpers.encoders import ENCODERS
 from helpers.weights import fetch_weights, weights_at_hand
 
 PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "pyarrow", "skops")
-OPTIONAL = {"ray": "ray", "papermill": "book", "jupyter-book": "book"}  # package -> extra
+OPTIONAL = {"ray": "ray", "papermill": "book", "jupyter_book": "book"}  # package -> extra
 ENOUGH = 5e9  # bytes free for the larger networks
 
 
@@ -35,10 +36,12 @@ def diagnose():
     'here'
     """
     rows = [_row("Python", sys.version.split()[0]), _row("system", platform.platform())]
-    for name, extra in {**dict.fromkeys(PACKAGES, ""), **OPTIONAL}.items():
-        version, what = _version(name), f'".[{extra}]"' if extra else "."
-        do = "" if version else f"pip install -e {what}"
-        rows.append(_row(name, version or "not installed", do))
+    for name in PACKAGES:
+        version = _version(name)
+        rows.append(
+            _row(name, version or "not installed", "" if version else "pip install " + name)
+        )
+    rows += [_optional_row(name, extra) for name, extra in OPTIONAL.items()]
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(cache_folder()))
     rows.append(_row("processor cores", str(psutil.cpu_count())))
     rows.append(
@@ -69,6 +72,15 @@ def _version(name):
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _optional_row(name, extra):
+    try:
+        optional(name, extra)
+    except PackageError as error:
+        state, _, do = str(error).removeprefix(f"{name} is ").rpartition(": ")
+        return _row(name, state, do)
+    return _row(name, metadata.version(name))
 
 
 def _existing(folder):

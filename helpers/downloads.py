@@ -16,7 +16,11 @@ from pathlib import Path
 import requests
 from platformdirs import user_cache_path
 
-ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parent
+# What ships with the book lies beside the package in a clone; a wheel holds the part of it that
+# the commands need inside the package (pyproject.toml lists the files).
+INSTALLED = (PACKAGE / "shipped").is_dir()
+ROOT = PACKAGE / "shipped" if INSTALLED else PACKAGE.parent
 LOCAL_COPY = "MICROPROP_DATA"
 CACHE = "MICROPROP_CACHE"
 REGISTRY = "MICROPROP_REGISTRY"  # tests put fixtures in the place of the published files

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from helpers._files import atomic_write
+from helpers.downloads import ROOT
 from helpers.homogenization import youngs_modulus
 from helpers.image_statistics import mean_chord
 from helpers.regression import mape
@@ -22,7 +23,7 @@ from helpers.synthesis import sections_of, two_phase_volume
 from helpers.training_images import sample_batch
 
 SEED = 50521
-PROBE_FILE = Path(__file__).resolve().parents[1] / "_build" / "microvit_probe.npz"
+PROBE_FILE = ROOT / "_build" / "microvit_probe.npz"
 
 
 def probe_volumes(path=PROBE_FILE, n=800):

@@ -20,6 +20,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from helpers._files import atomic_write
+from helpers._optional import optional
 from helpers._progress import progress_bar
 from helpers.encoders import load_encoder
 from helpers.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
@@ -84,7 +85,8 @@ def extract_parts(
     ImageError
         Bad images; the good parts are kept.
     ValueError
-        Parts of another run in the folder; an option that is unknown; Ray is not installed.
+        Parts of another run in the folder; an option that is unknown; Ray is not installed, or
+        broken.
     TableError, FileNotFoundError, DownloadError, OSError
         As `helpers.feature_tables.extract_table`.
 
@@ -93,7 +95,8 @@ def extract_parts(
     A cluster is used where the environment variable ``RAY_ADDRESS`` names one; else Ray is started
     on this machine for the time of the call.
     """
-    ray = _ray()
+    ray = optional("ray", "ray")
+    optional("ray.data", "ray")
     _check(on_error, workers, part_images)
     loaded = load_encoder(encoder, dtype=dtype)
     check_options(
@@ -161,15 +164,6 @@ def _check_alike(parts):
     if new:
         found = pd.concat([pd.read_parquet(part, columns=columns) for part in new])
         check_alike(*(found[column].to_numpy() for column in columns))
-
-
-def _ray():
-    try:
-        import ray
-        import ray.data
-    except ModuleNotFoundError as error:
-        raise ValueError('Ray is not installed: pip install -e ".[ray]"') from error
-    return ray
 
 
 def _check(on_error, workers, part_images):

@@ -7,9 +7,9 @@ import os
 import tempfile
 from pathlib import Path, PurePosixPath
 
-import fsspec
 import pandas as pd
 
+from helpers._optional import optional
 from helpers.image_lists import (
     TABLES,
     check_listed,
@@ -92,6 +92,7 @@ def _list_store(address):
 
 
 def _store(address):
+    fsspec = optional("fsspec", "ray")
     try:
         return fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:

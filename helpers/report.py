@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers._files import atomic_write
+from helpers._optional import optional
 from helpers._table_checks import first_few
 from helpers.downloads import ROOT
 from helpers.feature_tables import digests, read_feature_table, sample_matrix
@@ -54,8 +55,10 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     Raises
     ------
     ReportError
-        Another ending; papermill or nbconvert missing; features that the model was not fitted
-        to; images that are not those of the features; a cell that failed.
+        Another ending; features that the model was not fitted to; images that are not those of
+        the features; a cell that failed.
+    PackageError
+        The extra ``book`` is not installed, or a package of it is broken.
     ModelError, TableError, ImageError
         A model or table that cannot be read; images that are not where they were.
 
@@ -72,11 +75,8 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             f"out is {out}, a folder or inside that of the model, which holds the model alone: "
             "choose another name"
         )
-    try:
-        import papermill
-        from nbconvert import HTMLExporter
-    except ModuleNotFoundError as error:
-        raise ReportError(f'{error.name} is missing: pip install -e ".[book]"') from error
+    papermill, nbconvert = optional("papermill", "book"), optional("nbconvert", "book")
+    optional("altair", "book")
     table = read_feature_table(features)
     _check_same(load_model(model), table, model, features)
     gone = [f for f in table.table["image"] if not Path(f).is_file()]
@@ -105,7 +105,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             raise ReportError(
                 f"cell {error.exec_count} of the report failed: {error.ename}: {error.evalue}"
             ) from error
-        exporter = HTMLExporter(
+        exporter = nbconvert.HTMLExporter(
             exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
             embed_images=True, **dict.fromkeys(NO_SCRIPTS, ""),
         )  # fmt: skip

@@ -17,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from helpers._files import atomic_write
+from helpers.downloads import ROOT
 from helpers.micrographs import gamma_prime_micrograph
 from helpers.strengthening import (
     ELEMENTS,
@@ -26,7 +27,7 @@ from helpers.strengthening import (
     solvent_and_formers,
 )
 
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "superalloys"
+FOLDER = ROOT / "data" / "superalloys"
 SEED = 121217  # the article number of the paper
 JPEG_QUALITY = 85
 

@@ -26,9 +26,9 @@ from tqdm import tqdm
 
 from helpers._files import atomic_write
 from helpers.datasets import save_two_phase
+from helpers.downloads import ROOT
 from helpers.homogenization import confined_modulus, youngs_modulus
 
-ROOT = Path(__file__).resolve().parents[1]
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
 SHARD = 20

@@ -19,7 +19,15 @@ from pathlib import Path
 import requests
 
 from helpers._files import atomic_write
-from helpers.downloads import LOCAL_COPY, ROOT, DownloadError, cache_folder, download, verify
+from helpers.downloads import (
+    INSTALLED,
+    LOCAL_COPY,
+    ROOT,
+    DownloadError,
+    cache_folder,
+    download,
+    verify,
+)
 
 MANIFEST = "manifest.json"
 SHIPPED = ROOT / "data"
@@ -54,7 +62,9 @@ def weights_at_hand(entry):
 def how_to_get(entry):
     """One sentence: which command fetches the weights, from where, how large they are."""
     if entry.shipped:
-        return f"`git checkout -- data/{entry.shipped}` restores them, for they ship with the book"
+        again = "pip install --force-reinstall --no-deps" if INSTALLED else "git checkout --"
+        what = "of the package" if INSTALLED else f"data/{entry.shipped}"
+        return f"`{again} {what}` restores them, for they ship with the book"
     return (
         f"`python -m helpers.weights {entry.name}` downloads them "
         f"({entry.size / 1e6:,.0f} MB from {entry.url})"

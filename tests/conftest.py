@@ -1,11 +1,72 @@
-"""Fixtures that several test modules share."""
+"""What all tests share: threads, processes, the published data, optional packages."""
 
 import os
+
+# Tests run side by side, a process a core: several processes with all their threads fight for the
+# cores. It has to be said before NumPy and PyTorch are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bookbuild.chapters import ROOT
+from helpers._files import NO_SPACE
+from helpers._optional import NotInstalled, optional
+
+RUN = "MICROPROP_TEST_RUN"  # in the environment of all that a run starts
+FULL = [os.strerror(number) for number in NO_SPACE]
+WATCHDOG = pytest.StashKey[subprocess.Popen]()
+
+
+def pytest_configure(config):
+    """Start what ends the processes of tests, should this one be killed."""
+    if hasattr(config, "workerinput"):  # of pytest-xdist: started by a run that has a watchdog
+        return
+    value = secrets.token_hex(8)
+    config.stash[WATCHDOG] = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("watchdog.py")), RUN, value],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # what is killed with this process's group leaves it alone
+    )
+    os.environ[RUN] = value
+
+
+def pytest_unconfigure(config):
+    """The run ended in order."""
+    if WATCHDOG in config.stash:
+        config.stash[WATCHDOG].communicate(b"ended")
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures that need the package
+def pytest_runtest_setup(item):
+    """Skip tests of optional packages that are not installed; one that is broken is an error."""
+    for mark in item.iter_markers("optional"):
+        try:
+            optional(*mark.args)
+        except NotInstalled as error:
+            pytest.skip(str(error))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say that the disk is full, where that is why tests failed."""
+    failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
+    full = [report for report in failed if any(text in _message(report) for text in FULL)]
+    if full:
+        terminalreporter.section("no space")
+        terminalreporter.line(
+            f"{len(full)} tests failed because a file could not be written: the disk is full, or "
+            "files are limited in size (`ulimit -f`). Free some space, or set TMPDIR to a folder "
+            "with a few GB, and run the tests again."
+        )
+
+
+def _message(report):
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return crash.message if crash else str(report.longrepr)
 
 
 @pytest.fixture(scope="session")

@@ -196,8 +196,8 @@ def test_what_does_not_converge_is_an_error(volumes):
         youngs_modulus(volumes, max_iterations=1)
 
 
+@pytest.mark.optional("muSpectre", "bench")
 def test_muspectre_agrees():
-    pytest.importorskip("muSpectre", reason="needs the peer: `make bench` installs it")
     from benchmarks.muspectre_peer import youngs_modulus as peer
 
     volumes = [two_phase_volume(9, i, size=31, filter_widths=(0.8, 12.0)).volume for i in range(8)]

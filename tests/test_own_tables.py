@@ -226,10 +226,17 @@ def test_a_column_of_text_is_still_no_property(tmp_path):
 def test_one_image_is_a_list(tmp_path):
     image = tmp_path / "A[1].TIF"
     Image.new("L", (9, 9)).save(image, "TIFF")
-    for found in (list_samples(image), list_anywhere(image), list_anywhere(f"file://{image}")):
+    for found in (list_samples(image), list_anywhere(image)):
         assert found["sample"].tolist() == ["A[1]"]
     with pytest.raises(NotADirectoryError):
         list_samples(written(tmp_path / "a.txt", "no image"))
+
+
+@pytest.mark.optional("fsspec", "ray")
+def test_the_address_of_one_image_is_a_list(tmp_path):
+    image = tmp_path / "A[1].TIF"
+    Image.new("L", (9, 9)).save(image, "TIFF")
+    assert list_anywhere(f"file://{image}")["sample"].tolist() == ["A[1]"]
 
 
 def test_the_heading_of_samples_may_be_in_any_case(tmp_path):

@@ -9,21 +9,22 @@ import time
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
 from helpers import cli, remote_images
 from helpers._table_files import TableError
 from helpers.feature_tables import extract_table, read_feature_table
 from helpers.images import ImageError
+from helpers.ray_extract import PartWriter, extract_parts
 from helpers.remote_images import list_anywhere, local_copies
 
-ray = pytest.importorskip("ray", reason='needs Ray: pip install -e ".[ray]"')
-psutil = pytest.importorskip("psutil")
-from helpers.ray_extract import PartWriter, extract_parts  # noqa: E402
-
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.optional("ray", "ray"),
+    pytest.mark.optional("fsspec", "ray"),
+]
 PART = 5
 
 
@@ -33,6 +34,8 @@ def test_examples_in_docstrings():
 
 @pytest.fixture(scope="module")
 def cluster():
+    import ray
+
     ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
     yield ray
     ray.shutdown()
@@ -105,6 +108,8 @@ def test_addresses_of_a_store_are_read_like_files(cluster, scans, plain, tmp_pat
 
 
 def test_errors_of_a_store_are_told(scans, monkeypatch):
+    from fsspec.implementations.local import LocalFileSystem
+
     class NoCredentials(Exception):
         """As the packages of stores have them."""
 

@@ -52,7 +52,8 @@ def address(request):
 @pytest.fixture(scope="module")
 def browser():
     """Start Chromium, the one that MICROPROP_CHROMIUM names or the first on the path."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from playwright import sync_api as playwright
+
     path = os.environ.get("MICROPROP_CHROMIUM") or shutil.which("chromium")
     if path is None:
         pytest.fail("No Chromium: install it, or set MICROPROP_CHROMIUM to its path.")

@@ -11,7 +11,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from helpers import datasets
+from helpers import datasets, segmentation
 from helpers._superalloy_files import SUFFIXES, TRUTH
 from helpers.datasets import load_superalloys
 from helpers.downloads import DownloadError
@@ -300,7 +300,6 @@ def test_the_embedded_set_that_ships_has_the_form_of_the_published_one():
 
 
 def test_embedded_micrographs_are_segmented_once_when_asked_for(embedded, monkeypatch):
-    segmentation = pytest.importorskip("helpers.segmentation")
     segment, calls = segmentation.segment, []
 
     def counted(image, method):

@@ -265,10 +265,12 @@ def test_examples_in_docstrings():
     assert failed == 0
 
 
+@pytest.mark.optional("pymks", "bench")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("periodic", [True, False])
 def test_same_numbers_as_pymks(periodic):
-    pymks = pytest.importorskip("pymks", reason="PyMKS is installed by `make bench` only")
+    import pymks
+
     a, b = binary((2, 20, 51, 51))
     for other in (a, b):
         expected = pymks.two_point_stats(

@@ -1,0 +1,52 @@
+"""Packages that only some users need: each belongs to an extra of the project."""
+
+from __future__ import annotations
+
+import importlib
+
+
+class PackageError(ValueError):
+    """An optional package that cannot be used; the message holds the command that mends it."""
+
+
+class NotInstalled(PackageError):
+    """An optional package that is not there."""
+
+
+def optional(name, extra):
+    """Import a package that the project does not always install.
+
+    Parameters
+    ----------
+    name : str
+        Of the module, as ``"ray"`` or ``"ray.data"``.
+    extra : str
+        Of ``pyproject.toml``, as ``"ray"``.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    NotInstalled
+        There is no such package.
+    PackageError
+        There is one, and its import fails.
+
+    Examples
+    --------
+    >>> optional("no_such_package", "ray")
+    Traceback (most recent call last):
+    helpers._optional.NotInstalled: no_such_package is not installed: pip install "microprop[ray]"
+    """
+    package, install = name.partition(".")[0], f'pip install "microprop[{extra}]"'
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a broken package raises whatever it likes
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            raise NotInstalled(f"{package} is not installed: {install}") from error
+        raise PackageError(
+            f"{package} is installed, but its import fails ({type(error).__name__}: {error}): "
+            f"pip uninstall {package}, then {install}"
+        ) from error
