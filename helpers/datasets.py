@@ -68,6 +68,13 @@ class TwoPhaseData:
     modulus_kind: str
     notice: str
 
+    def first(self, n):
+        """The first n volumes, `notice` included: TwoPhaseData."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        cut = {k: v[:n] for k, v in fields.items() if isinstance(v, np.ndarray)}
+        notice = f"{self.notice} This page takes the first {n} of them."
+        return dataclasses.replace(self, **cut, notice=notice)
+
 
 def load_two_phase(source="embedded"):
     """Data of case study 1.
