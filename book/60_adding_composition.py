@@ -88,9 +88,8 @@ summary.style.format(lambda v: v if isinstance(v, str) else f"{v:.3g}")
 # less the composition shows in the first components.
 #
 # In profile embedded the network is MicroViT, which ships with the book, on the grey micrographs. Beside
-# it stands the same network with random weights. There support vector regression on scaled two-point
-# statistics gets at most 15 components in the place of 50: the folds choose no more of them, and with all 50 it
-# takes minutes.
+# it stands the same network with random weights. There two-point statistics get at most 12 components
+# in the place of 50: with so many, support vector regression on their scaled values takes minutes.
 
 # %% tags=["remove-output"]
 descriptors = superalloy_descriptors(study)
@@ -101,12 +100,11 @@ if embedded:
         descriptors[key] = extract_features(study.images, network, name="superalloys-embedded")
 y, maps = study.hardness, {TWO_POINT: descriptors[TWO_POINT]}
 others = {name: X for name, X in descriptors.items() if name != TWO_POINT}
-few = {"max_components": 15} if embedded else {}
+few = {"max_components": 12} if embedded else {}
 results = {
-    "no": evaluate_descriptors(descriptors, y),
-    "yes": evaluate_descriptors(descriptors, y, ["lr", "pr"], composition=composition)
-    | evaluate_descriptors(others, y, ["svr"], composition=composition)
-    | evaluate_descriptors(maps, y, ["svr"], composition=composition, **few),
+    label: evaluate_descriptors(maps, y, composition=added, **few)
+    | evaluate_descriptors(others, y, composition=added)
+    for label, added in (("no", None), ("yes", composition))
 }
 
 live = pd.concat([score_table(found, label) for label, found in results.items()])
