@@ -18,6 +18,7 @@ from helpers._files import NO_SPACE
 from helpers._optional import NotInstalled, optional
 
 RUN = "MICROPROP_TEST_RUN"  # in the environment of all that a run starts
+SEED = "MICROPROP_TEST_SEED"
 FULL = [os.strerror(number) for number in NO_SPACE]
 WATCHDOG = pytest.StashKey[subprocess.Popen]()
 
@@ -67,6 +68,14 @@ def pytest_terminal_summary(terminalreporter):
 def _message(report):
     crash = getattr(report.longrepr, "reprcrash", None)
     return crash.message if crash else str(report.longrepr)
+
+
+@pytest.fixture
+def seed():
+    """A seed that is another one every time, and printed where a test fails."""
+    value = int(os.environ.get(SEED) or secrets.randbelow(2**32))
+    print(f"The seed of this test; to run it again: {SEED}={value}")
+    return value
 
 
 @pytest.fixture(scope="session")

@@ -514,6 +514,13 @@ def small_site(tmp_path):
     return root, lambda: site.build_site(root, [], tmp_path / "work", tmp_path / "html")
 
 
+def test_a_site_of_two_pages_is_built_once(tmp_path, small_site):
+    _, built = small_site
+    assert built()
+    assert "First title" in (tmp_path / "html/other.html").read_text(encoding="utf-8")
+    assert not built(), "nothing changed"
+
+
 @pytest.mark.slow
 def test_site_warnings_fail_and_leave_the_old_site(tmp_path, small_site):
     root, built = small_site

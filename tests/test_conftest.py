@@ -56,7 +56,7 @@ def started(folder, run):
 
 
 def alive(pids):
-    """Those of them that run: one that ended may wait for its parent, or for init, to take note."""
+    """Those of them that run: one that ended may wait for its parent to take note of it."""
     running = [process for process in psutil.process_iter(["status"]) if process.pid in pids]
     return [p.pid for p in running if p.info["status"] != psutil.STATUS_ZOMBIE]
 

@@ -308,6 +308,25 @@ def start():
     return process
 
 
+def test_killed_in_the_middle_the_rest_is_computed(tmp_path):
+    process = start()
+    while not (shards := list((tmp_path / "cache").rglob("*.parts/[!.]*.safetensors"))):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    done = {row for path in shards for row in load_file(path)["rows"].tolist()}
+    assert 0 < len(done) < 800
+    counted, encoder = [], toy_encoder()
+    encoder.model.register_forward_hook(
+        lambda _, __, found: counted.append(len(found.last_hidden_state))
+    )
+    found = extract(many_sections(), encoder, batch_size=8, name="kill")
+    assert 0 < sum(counted) <= 800 - len(done)
+    expected = extract_features(many_sections(), toy_encoder(), batch_size=8, store=False)
+    np.testing.assert_array_equal(found.features, expected)
+
+
 @pytest.mark.slow
 def test_killed_ten_times_at_random_the_matrix_is_the_same(tmp_path):
     expected = extract_features(many_sections(), toy_encoder(), batch_size=8, store=False)

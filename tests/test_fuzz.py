@@ -1,4 +1,4 @@
-"""The readers on damaged files: thousands of them, always the same ones.
+"""The readers on damaged files: hundreds of them, or thousands, always the same ones.
 
 hypothesis draws the damage here and shrinks it; a child process reads the file, so that a decoder
 which crashes, hangs or takes all memory is seen. A failure prints the call that reproduces it.
@@ -25,7 +25,6 @@ from test_images import chunk, png_header
 
 from helpers.feature_tables import COLUMNS, FeatureTable, to_arrow
 
-N_IMAGES, N_TABLES = 10_000, 1_000  # tables: of each kind
 always = {
     "derandomize": True,
     "database": None,
@@ -39,7 +38,12 @@ ARGUMENTS = {
         {}, {"properties": ["hardness"]}, {"group_column": "heat"}, {"composition_unit": "at.%"},
     ],
 }  # fmt: skip
-pytestmark = pytest.mark.slow
+
+
+def each_number(few, many):
+    """Run a test with few damaged files, and in `make test-all` with many."""
+    numbers = [few, pytest.param(many, marks=pytest.mark.slow)]
+    return pytest.mark.parametrize("number", numbers)
 
 
 def _child(target, factory):
@@ -62,12 +66,13 @@ def _is_read(answer):
     return isinstance(answer, str)  # else the type and message of an error
 
 
-def test_damaged_images(images):
+@each_number(400, 10_000)
+def test_damaged_images(images, number):
     whole = {name: images.read(name[-4:], content) for name, content in IMAGES.items()}
     assert [name for name, answer in whole.items() if not _is_read(answer)] == ["pages.tif"]
     read = []
 
-    @settings(max_examples=N_IMAGES, **always)
+    @settings(max_examples=number, **always)
     @given(name=st.sampled_from(sorted(IMAGES)), damage=DAMAGE, mend=st.booleans())
     def check(name, damage, mend):
         content = damaged(IMAGES[name], damage)
@@ -81,28 +86,30 @@ def test_damaged_images(images):
             assert answer == whole[name], "the pixels are others, and nobody says so"
 
     check()
-    assert len(read) >= N_IMAGES
+    assert len(read) >= number
     assert 0.02 < np.mean(read) < 0.6  # both ways are taken
 
 
-def test_damaged_text_tables(tables):
+@each_number(100, 1_000)
+def test_damaged_text_tables(tables, number):
     read = []
 
-    @settings(max_examples=N_TABLES, **always)
+    @settings(max_examples=number, **always)
     @given(layout=LAYOUT, **TABLE)
     def check(layout, cells, damage, unit, need_composition):
         content = table_bytes(".csv", cells, layout, None, damage)
         read.append(_is_read(tables.read(".csv", content, unit, need_composition)))
 
     check()
-    assert len(read) >= N_TABLES
+    assert len(read) >= number
     assert 0.02 < np.mean(read) < 0.6
 
 
-def test_damaged_workbooks(tables):
+@each_number(100, 1_000)
+def test_damaged_workbooks(tables, number):
     read = []
 
-    @settings(max_examples=N_TABLES, **always)
+    @settings(max_examples=number, **always)
     @given(part=st.none() | st.integers(0, 9), **TABLE)
     def check(part, cells, damage, unit, need_composition):
         content = table_bytes(".xlsx", cells, None, part, damage)
@@ -113,7 +120,7 @@ def test_damaged_workbooks(tables):
             assert answer == tables.read(".xlsx", whole, unit, need_composition)
 
     check()
-    assert len(read) >= N_TABLES
+    assert len(read) >= number
     assert 0.02 < np.mean(read) < 0.6
 
 
@@ -130,7 +137,8 @@ def _feature_file(**options):
     return file.getvalue()
 
 
-def test_damaged_feature_tables(tmp_path_factory):
+@each_number(200, 1_000)
+def test_damaged_feature_tables(number, tmp_path_factory):
     child = Child(fuzz_own_targets.FeatureTables, tmp_path_factory.mktemp("features"))
     whole = [
         _feature_file(),
@@ -140,27 +148,28 @@ def test_damaged_feature_tables(tmp_path_factory):
     assert all(_is_read(child.read(".parquet", content)) for content in whole)
     read = []
 
-    @settings(max_examples=N_TABLES, **always)
+    @settings(max_examples=number, **always)
     @given(content=st.sampled_from(whole), damage=st.lists(BYTES, min_size=1, max_size=3))
     def check(content, damage):
         read.append(_is_read(child.read(".parquet", damaged(content, damage))))
 
     check()
     child.close()
-    assert len(read) >= N_TABLES
+    assert len(read) >= number
     assert 0 < np.mean(read) < 0.3
 
 
+@each_number(50, 500)
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 @pytest.mark.parametrize("target", [fuzz_own_targets.Properties, fuzz_own_targets.ImageLists])
-def test_damaged_tables_of_own_studies(target, suffix, tmp_path_factory):
+def test_damaged_tables_of_own_studies(target, suffix, number, tmp_path_factory):
     folder = tmp_path_factory.mktemp(target.__name__)
     child = Child(target, folder)
     for name in ("a.png", "b.png", "7", "c d.png"):
         (folder / name).touch()
     read = []
 
-    @settings(max_examples=N_TABLES // 2, **always)
+    @settings(max_examples=number, **always)
     @given(
         layout=LAYOUT,
         cells=TABLE["cells"],
@@ -173,7 +182,7 @@ def test_damaged_tables_of_own_studies(target, suffix, tmp_path_factory):
 
     check()
     child.close()
-    assert len(read) >= N_TABLES // 2
+    assert len(read) >= number
     assert 0.02 < np.mean(read) < 0.9
 
 

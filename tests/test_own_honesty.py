@@ -49,9 +49,10 @@ def test_few_or_unequal_sources_promise_no_interval_for_a_new_one():
         fitted(X, y, groups)
 
 
-def test_samples_of_a_new_source_like_the_others_are_seldom_unlike():
+@pytest.mark.parametrize("sets", [2, pytest.param(5, marks=pytest.mark.slow)])
+def test_samples_of_a_new_source_like_the_others_are_seldom_unlike(sets):
     flagged = {True: [], False: []}
-    for seed in range(5):
+    for seed in range(sets):
         rng = np.random.default_rng(seed)
         groups = np.repeat(np.arange(14), 6)
         X = 2 * rng.normal(size=(14, 6))[groups] + rng.normal(size=(84, 6))

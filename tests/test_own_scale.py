@@ -312,6 +312,7 @@ def test_other_images_of_the_same_names_are_refused(fitted, tmp_path, monkeypatc
         write_report("m", "f.parquet", tmp_path / "r.html", chapter=tmp_path / "none.ipynb")
 
 
+@pytest.mark.slow  # test_report looks at another header
 def test_the_header_of_a_report_says_what_reached_the_network(fitted, tmp_path, monkeypatch):
     monkeypatch.chdir(fitted)
     write_report("m", "f.parquet", tmp_path / "r.html")

@@ -1,4 +1,4 @@
-"""The chapters in profile paper, on a small file of the published form."""
+"""Chapters executed: one of profile embedded, and those of profile paper on small files."""
 
 import hashlib
 import json
@@ -91,6 +91,15 @@ def fixture_data(tmp_path, monkeypatch):
     monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
 
 
+def test_a_chapter_is_executed_from_its_source_to_its_figures(project):
+    (run,) = build(project, "embedded", 1, names=[CHAPTERS[0]], site=False)
+    cells = nbformat.read(run.executed, 4).cells
+    shown = [output for cell in cells for output in cell.get("outputs", [])]
+    assert [output for output in shown if output.get("name") == "stderr"] == []
+    assert sum("image/png" in output.get("data", {}) for output in shown) >= 3
+    assert "**Data: embedded set**" in str(shown)
+
+
 @pytest.mark.slow
 def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fixture_data):
     for run in build(project, "paper", 2, names=CHAPTERS, site=False):
@@ -122,6 +131,7 @@ def superalloys(shared_data, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("scores")  # in one process with the next, which finds what it computed
 def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(superalloys):
     data = load_superalloys("published")
     table = score_superalloys(data).set_index(KEYS)
@@ -145,6 +155,7 @@ def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(s
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("scores")
 def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
     """After the test above, which has left the scores in the cache."""
     names = ["50_case_study_2", "60_adding_composition"]

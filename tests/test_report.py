@@ -19,6 +19,7 @@ from helpers.feature_tables import FeatureTable, read_feature_table, write_featu
 from helpers.model_files import load_model
 from helpers.report import ReportError, write_report
 
+pytestmark = pytest.mark.xdist_group("walk")
 COMMANDS = (
     ["extract", "scans", "--out", "features.parquet"],
     ["fit", "features.parquet", "alloys.xlsx", "--groups", "source", "--out", "model"],
@@ -29,7 +30,7 @@ COMMANDS = (
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory):
-    """What a user has, and the four commands of the README, each in a process of its own."""
+    """What a user has, and what the four commands of the README make of it."""
     folder = tmp_path_factory.mktemp("walk")
     rng = np.random.default_rng(5)
     book = openpyxl.Workbook()
@@ -44,15 +45,11 @@ def walked(tmp_path_factory):
         Image.fromarray(pixels).save(folder / "scans" / f"alloy {i}.png")
         book.active.append([f"alloy {i}", 250 + 3.0 * i, f"laboratory {i % 5}"])
     book.save(folder / "alloys.xlsx")
-    for line in COMMANDS:
-        done = subprocess.run(
-            [sys.executable, "-m", "helpers", *line],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "Traceback" not in done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MICROPROP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        for line in COMMANDS:
+            assert cli.main(line) == 0
     return folder
 
 
@@ -87,8 +84,9 @@ def _contents(folder):
 
 
 @pytest.mark.slow
-def test_commands_that_are_killed_go_on_and_end_the_same(walked, tmp_path):
-    rng = np.random.default_rng()  # other moments every time
+def test_commands_that_are_killed_go_on_and_end_the_same(walked, tmp_path, seed):
+    """Each in a process of its own, killed at a moment that is another one every time."""
+    rng = np.random.default_rng(seed)
     shutil.copytree(walked / "scans", tmp_path / "scans")
     shutil.copy(walked / "alloys.xlsx", tmp_path)
     environment = os.environ | {"MICROPROP_CACHE": str(tmp_path / "cache")}
@@ -107,6 +105,7 @@ def test_commands_that_are_killed_go_on_and_end_the_same(walked, tmp_path):
             command, cwd=tmp_path, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
     names = {path.name for path in tmp_path.iterdir()} - {"cache"}
     left = [n for n in names - {path.name for path in walked.iterdir()} if n[0] != "."]
     assert left == []

@@ -8,10 +8,12 @@ import pytest
 
 from helpers import probes, superalloys, trainer
 from helpers.datasets import load_superalloys, load_two_phase
+from helpers.segmentation import segment
 from helpers.synthesis import sections_of, two_phase_volume
 
 SIDE = 49  # of the smallest training images: what coincides would show in such a window
-STEPS = 60
+pytestmark = pytest.mark.xdist_group("training data")  # whose fixtures take long
+FEW, ALL = 1 / 12, 1.0  # of the volumes, of the steps
 ROWS, COLUMNS = np.random.default_rng(0).integers(1, 2**63, (2, SIDE), dtype=np.uint64)
 UNIFORM = np.outer(ROWS, COLUMNS).sum()
 
@@ -48,17 +50,25 @@ def shared(images, evaluated):
     return found
 
 
+@pytest.fixture(scope="module", params=[FEW, pytest.param(ALL, marks=pytest.mark.slow)])
+def share(request):
+    """How much is compared: a part of it, and in `make test-all` all."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def evaluated():
+def evaluated(share):
     """Hashes of the embedded sections and of the segmented embedded superalloys, sorted."""
-    sections = load_two_phase("embedded").sections
+    study, alloys = load_two_phase("embedded"), load_superalloys("embedded")
+    sections = study.sections[: round(share * len(study.sections))]
     parts = list(np.array_split(sections.reshape(-1, *sections.shape[2:]), 20))
-    parts += [np.asarray(i, np.uint8)[None] for i in load_superalloys("embedded").binary_images]
+    images = alloys.images[: round(share * len(alloys.images))]
+    parts += [segment(image, method="paper")[None] for image in images]
     return np.unique(np.concatenate([hashes_of(part).ravel() for part in parts]))
 
 
 @pytest.fixture(scope="module")
-def drawn():
+def drawn(share):
     """Microstructures of the first steps of the real run, drawn by its own code."""
     batches = []
     draw = trainer.sample_batch
@@ -77,37 +87,34 @@ def drawn():
         )
         small = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
         run = trainer.Trainer("statistics", seed=0, architecture=small)
-        for _ in range(STEPS):
+        for _ in range(round(60 * share)):
             run.step(0.5)
     return batches
 
 
-@pytest.mark.slow
 def test_the_comparison_finds_what_was_planted(evaluated):
     sections = load_two_phase("embedded").sections[:300, 1]
     planted = np.zeros((len(sections), 70, 60), np.uint8)
     planted[:, 12:63, 5:56] = sections[:, ::-1]
     assert shared(planted, evaluated) > 100
-    micrograph = np.asarray(load_superalloys("embedded").binary_images[5], np.uint8)
+    micrograph = segment(load_superalloys("embedded").images[5], method="paper")
     assert shared(1 - micrograph[None, 3:, 2:], evaluated) > 100
     noise = np.random.default_rng(0).integers(0, 2, planted.shape)
     assert shared(noise, evaluated) == 0
 
 
-@pytest.mark.slow
-def test_no_training_image_shows_a_part_of_an_evaluated_one(evaluated, drawn):
+def test_no_training_image_shows_a_part_of_an_evaluated_one(evaluated, drawn, share):
     small = [batch for batch in drawn if max(batch.shape[1:]) <= 56]
-    assert sum(map(len, small)) > 1500
-    assert sum(len(telling_windows(batch)) for batch in small) > 1500
+    assert sum(map(len, small)) > 1500 * share
+    assert sum(len(telling_windows(batch)) for batch in small) > 1500 * share
     assert sum(shared(batch, evaluated) for batch in drawn) == 0
 
 
-@pytest.mark.slow
-def test_no_section_of_the_probes_is_an_evaluated_one(evaluated):
+def test_no_section_of_the_probes_is_an_evaluated_one(evaluated, share):
     assert probes.SEED not in (load_two_phase("embedded").seed, superalloys.SEED)
-    volumes = [two_phase_volume(probes.SEED, i).volume for i in range(800)]
+    volumes = [two_phase_volume(probes.SEED, i).volume for i in range(round(800 * share))]
     sections = np.concatenate([sections_of(volume) for volume in volumes])
-    assert len(telling_windows(sections)) > 1000
+    assert len(telling_windows(sections)) > 1000 * share
     assert shared(sections, evaluated) == 0
     images = probes.probe_images()[0]
     binary = images[np.isin(images, (0, 1)).all((1, 2))].astype(np.uint8)

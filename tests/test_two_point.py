@@ -281,10 +281,13 @@ def test_same_numbers_as_pymks(periodic):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="peak memory is read from Linux or macOS")
-def test_peak_memory_does_not_grow_with_the_number_of_sections():
+@pytest.mark.parametrize(
+    "numbers", [("2000", "6000"), pytest.param(("5000", "20000"), marks=pytest.mark.slow)]
+)
+def test_peak_memory_does_not_grow_with_the_number_of_sections(numbers):
     peaks = []
-    for n in ("5000", "20000"):
+    for n in numbers:
         command = [sys.executable, str(BENCHMARK), "--peak-memory", n, "--threads", "2"]
         child = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(float(child.stdout))
-    assert abs(peaks[1] - peaks[0]) < 32  # MB; the output alone grows by 300
+    assert abs(peaks[1] - peaks[0]) < 32  # MB; the output alone grows by 80 or 300
