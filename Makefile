@@ -9,7 +9,7 @@ RUN     := $(VENV)/bin/python
 READY   := $(VENV)/.ready
 PEERS   := $(VENV)/.ready-bench
 
-PARALLEL := -n logical --maxprocesses 8 --dist loadgroup
+PARALLEL := -n logical --maxprocesses 8
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data book test test-all check sync bench bench-setup clean

@@ -13,13 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from bookbuild.chapters import ROOT
 from helpers._files import NO_SPACE
 from helpers._optional import NotInstalled, optional
 
+ROOT = Path(__file__).resolve().parent.parent
 RUN = "MICROPROP_TEST_RUN"  # in the environment of all that a run starts
 SEED = "MICROPROP_TEST_SEED"
 FULL = [os.strerror(number) for number in NO_SPACE]
+# Tests that share what takes long to make run one after the other, in one process.
+TOGETHER = {
+    "tests/test_profiles.py::test_committed_scores": "scores",
+    "tests/test_profiles.py::test_case_study_2": "scores",
+    "tests/test_report.py": "walk",
+    "tests/test_training_data.py": "hashes",
+    "tests/test_pretraining.py::test_a_quarter_turn": "learner",
+    "tests/test_pretraining.py::test_statistics": "learner",
+}
 WATCHDOG = pytest.StashKey[subprocess.Popen]()
 
 
@@ -40,6 +49,22 @@ def pytest_unconfigure(config):
     """The run ended in order."""
     if WATCHDOG in config.stash:
         config.stash[WATCHDOG].communicate(b"ended")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give every test to the process that is free, but for those that run together.
+
+    The marks of pytest-xdist 3.8 for this do nothing with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            groups = (group for start, group in TOGETHER.items() if nodeid.startswith(start))
+            return next(groups, nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures that need the package

@@ -1,6 +1,7 @@
 """A run of the tests that is killed, or meets a full disk: no process is left, and it says why."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,23 +21,23 @@ from pathlib import Path
 
 import pytest
 
-@pytest.mark.parametrize("number", range(2))
-def test_with_a_program_that_goes_its_own_way(number, tmp_path):
+def test_with_a_program_that_goes_its_own_way(tmp_path):
     program = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    Path(__file__).with_name(f"pids{number}").write_text(f"{os.getpid()} {program.pid}")
+    Path(__file__).with_name("pids").write_text(f"{os.getpid()} {program.pid}")
     {then}
 """
 
 
-def start(folder, then, *options, **limits):
-    """A run of two tests side by side, with the project's conftest."""
+def start(folder, then, **limits):
+    """A run of one test in a process of its own, with the project's conftest."""
     (folder / "test_it.py").write_text(TESTS.replace("{then}", then), encoding="utf-8")
-    configured = ["-p", "conftest", "-c", str(ROOT / "pyproject.toml"), "-n", "2", *options]
+    for name in ("conftest.py", "watchdog.py"):
+        shutil.copy(Path(__file__).with_name(name), folder)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *configured, str(folder / "test_it.py")],
-        cwd=ROOT,
-        env=inherited | {"PYTHONPATH": str(Path(__file__).parent)},
+        [sys.executable, "-m", "pytest", "-n", "1", "test_it.py"],
+        cwd=folder,
+        env=inherited | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -45,14 +46,13 @@ def start(folder, then, *options, **limits):
 
 
 def started(folder, run):
-    """Process ids of the two workers and the two programs, once they run."""
-    files = [folder / "pids0", folder / "pids1"]
-    until = time.monotonic() + 60
-    while not all(f.is_file() and len(f.read_text().split()) == 2 for f in files):
+    """Process ids of the worker and of the program, once they run."""
+    file, until = folder / "pids", time.monotonic() + 60
+    while not (file.is_file() and len(file.read_text().split()) == 2):
         assert run.poll() is None, run.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
-    return [int(pid) for f in files for pid in f.read_text().split()]
+    return list(map(int, file.read_text().split()))
 
 
 def alive(pids):
@@ -81,7 +81,6 @@ def test_a_full_disk_is_said_and_leaves_no_process(tmp_path):
     run = start(tmp_path, then, preexec_fn=limit)
     told, errors = run.communicate(timeout=120)
     assert run.returncode == 1
-    assert "2 tests failed because a file could not be written: the disk is full" in told, told
+    assert "1 tests failed because a file could not be written: the disk is full" in told, told
     assert "INTERNALERROR" not in told + errors
-    pids = [int(pid) for i in range(2) for pid in (tmp_path / f"pids{i}").read_text().split()]
-    assert alive(pids) == []
+    assert alive(list(map(int, (tmp_path / "pids").read_text().split()))) == []

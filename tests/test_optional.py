@@ -91,6 +91,7 @@ def test_a_broken_package_is_told_as_broken(kind, tmp_path, monkeypatch, capsys)
     assert row["state"].startswith("installed, but its import fails")
 
 
+@pytest.mark.slow
 def test_tests_of_a_broken_package_fail(tmp_path, monkeypatch):
     broken(tmp_path, monkeypatch, BROKEN["an import error"])
     done = run_tests(["tests/test_ray_extract.py"], tmp_path, "-m", "slow", "-k", "changed_file")

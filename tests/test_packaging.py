@@ -1,6 +1,5 @@
 """One list of pins, one address, one set of commands."""
 
-import json
 import os
 import re
 import shutil
@@ -97,39 +96,71 @@ def installed(tmp_path_factory):
     return folder
 
 
-def run_installed(installed, cwd, *arguments):
-    """Python with the installed package and not with this clone."""
-    return subprocess.run(
-        [sys.executable, "-P", *arguments],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(installed)},
-        capture_output=True,
-        text=True,
-    )
+SESSION = """
+import helpers
+from helpers import datasets
+from helpers.cli import main
+
+print(helpers.__file__)
+assert main(["doctor"]) == 0
+assert main(["extract", "scans", "--out", "features.parquet"]) == 0
+assert main(["cite", "features.parquet"]) == 0
+for load in (datasets.load_superalloys, datasets.load_two_phase, datasets.paper_results):
+    try:
+        load()
+    except FileNotFoundError as error:
+        print(error)
+"""
 
 
 def test_the_wheel_works_away_from_a_clone(installed, tmp_path):
-    where = run_installed(installed, tmp_path, "-c", "import helpers; print(helpers.__file__)")
-    assert where.stdout.startswith(str(installed)), where
+    """In one process: most of the time goes into imports."""
     (tmp_path / "scans").mkdir()
     for i in range(2):
         pixels = np.random.default_rng(i).integers(0, 256, (60, 60), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "scans" / f"{i}.png")
-    doctor = run_installed(installed, tmp_path, "-m", "helpers", "doctor")
-    assert doctor.returncode == 0, doctor.stderr
-    assert re.search(r"MicroViT \(microvit\) +here", doctor.stdout)
-    line = ["-m", "helpers", "extract", "scans", "--out", "features.parquet", "--json"]
-    extract = run_installed(installed, tmp_path, *line)
-    assert extract.returncode == 0, extract.stderr
-    assert json.loads(extract.stdout)["images"] == 2
-    cite = run_installed(installed, tmp_path, "-m", "helpers", "cite", "features.parquet")
-    assert cite.returncode == 0, cite.stderr
-    assert "10.1016/j.actamat.2025.121217" in cite.stdout
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", SESSION],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    where, *told = done.stdout.splitlines()
+    assert where.startswith(str(installed))
+    told = "\n".join(told)
+    assert re.search(r"MicroViT \(microvit\) +here", told)
+    assert "images: 2" in told
+    assert "10.1016/j.actamat.2025.121217" in told
+    assert told.count("the embedded data sets are not in the installed package") == 3
+    assert told.count("in the folder data of a clone of https://") == 3
 
 
-def test_the_wheel_says_where_the_embedded_data_is(installed, tmp_path):
-    code = "from helpers import datasets as d; d.load_{}()"
-    for name in ("superalloys", "two_phase"):
-        done = run_installed(installed, tmp_path, "-c", code.format(name))
-        assert "FileNotFoundError: the embedded data sets are not in the installed" in done.stderr
-        assert "in the folder data of a clone of https://" in done.stderr
+@pytest.mark.slow
+def test_the_commands_of_the_wheel_go_from_images_to_a_report(installed, tmp_path):
+    """As `tests/test_report.py` does in the clone; each command a process of its own."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "scans").mkdir()
+    rows = ["sample,hardness"]
+    for i in range(24):
+        pixels = rng.integers(0, 60 + 6 * i, (60, 60), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "scans" / f"a{i}.png")
+        rows.append(f"a{i},{200 + 3 * i}")
+    (tmp_path / "t.csv").write_text("\n".join(rows), encoding="utf-8")
+    for line in (
+        "doctor",
+        "extract scans --out f.parquet",
+        "fit f.parquet t.csv --out model",
+        "report model f.parquet --out report.html",
+        "predict model scans --out p.csv",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "helpers", *line.split()],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "hardness" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -102,9 +102,6 @@ def layers(rng, n, shape):
     return (stripes < rng.uniform(0.2, 0.8, (n, 1, 1))).astype(np.uint8)
 
 
-learned = pytest.mark.xdist_group("learner")  # the fixture takes some seconds
-
-
 @pytest.fixture(scope="module")
 def learner():
     """A network after 120 steps on layers, for which that is enough, and its losses."""
@@ -115,7 +112,6 @@ def learner():
         return trainer, [row["statistics"] for row in losses(trainer, 120, total=120)]
 
 
-@learned
 def test_statistics_are_learned(learner):
     trainer, rows = learner
     assert np.mean(rows[-10:]) < 0.7 * np.mean(rows[:5])
@@ -273,7 +269,6 @@ def test_sections_and_micrographs_of_other_sizes_give_features(finished):
     assert np.isfinite(features).all()
 
 
-@learned
 def test_a_quarter_turn_changes_features_more_than_a_mirror_does(learner):
     trainer, _ = learner
     images = layers(np.random.default_rng(2), 90, (49, 49)).astype(np.float32)

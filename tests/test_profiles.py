@@ -131,7 +131,6 @@ def superalloys(shared_data, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("scores")  # in one process with the next, which finds what it computed
 def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(superalloys):
     data = load_superalloys("published")
     table = score_superalloys(data).set_index(KEYS)
@@ -155,7 +154,6 @@ def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(s
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("scores")
 def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
     """After the test above, which has left the scores in the cache."""
     names = ["50_case_study_2", "60_adding_composition"]

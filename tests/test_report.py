@@ -19,7 +19,6 @@ from helpers.feature_tables import FeatureTable, read_feature_table, write_featu
 from helpers.model_files import load_model
 from helpers.report import ReportError, write_report
 
-pytestmark = pytest.mark.xdist_group("walk")
 COMMANDS = (
     ["extract", "scans", "--out", "features.parquet"],
     ["fit", "features.parquet", "alloys.xlsx", "--groups", "source", "--out", "model"],

@@ -12,7 +12,6 @@ from helpers.segmentation import segment
 from helpers.synthesis import sections_of, two_phase_volume
 
 SIDE = 49  # of the smallest training images: what coincides would show in such a window
-pytestmark = pytest.mark.xdist_group("training data")  # whose fixtures take long
 FEW, ALL = 1 / 12, 1.0  # of the volumes, of the steps
 ROWS, COLUMNS = np.random.default_rng(0).integers(1, 2**63, (2, SIDE), dtype=np.uint64)
 UNIFORM = np.outer(ROWS, COLUMNS).sum()
