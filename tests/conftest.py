@@ -29,6 +29,7 @@ TOGETHER = {
     "tests/test_pretraining.py::test_a_quarter_turn": "learner",
     "tests/test_pretraining.py::test_statistics": "learner",
 }
+WANTING = []  # tests
 WATCHDOG = pytest.StashKey[subprocess.Popen]()
 
 
@@ -46,9 +47,17 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    """The run ended in order."""
-    if WATCHDOG in config.stash:
-        config.stash[WATCHDOG].communicate(b"ended")
+    """The run ended in order; say at its very end if the disk is full."""
+    if WATCHDOG not in config.stash:
+        return
+    config.stash[WATCHDOG].communicate(b"ended")
+    if WANTING:
+        print(
+            f"\n{len(WANTING)} tests failed because a file could not be written: the disk is "
+            "full, or files are limited in size (`ulimit -f`). Free some space, or set TMPDIR to "
+            "a folder with a few GB, and run the tests again.",
+            file=sys.stderr,
+        )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,17 +86,10 @@ def pytest_runtest_setup(item):
             pytest.skip(str(error))
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Say that the disk is full, where that is why tests failed."""
-    failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
-    full = [report for report in failed if any(text in _message(report) for text in FULL)]
-    if full:
-        terminalreporter.section("no space")
-        terminalreporter.line(
-            f"{len(full)} tests failed because a file could not be written: the disk is full, or "
-            "files are limited in size (`ulimit -f`). Free some space, or set TMPDIR to a folder "
-            "with a few GB, and run the tests again."
-        )
+def pytest_runtest_logreport(report):
+    """Note what failed for want of space, in the process that tells."""
+    if report.failed and any(text in _message(report) for text in FULL):
+        WANTING.append(report.nodeid)
 
 
 def _message(report):

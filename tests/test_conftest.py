@@ -81,6 +81,6 @@ def test_a_full_disk_is_said_and_leaves_no_process(tmp_path):
     run = start(tmp_path, then, preexec_fn=limit)
     told, errors = run.communicate(timeout=120)
     assert run.returncode == 1
-    assert "1 tests failed because a file could not be written: the disk is full" in told, told
+    assert "1 tests failed because a file could not be written: the disk is full" in errors, told
     assert "INTERNALERROR" not in told + errors
     assert alive(list(map(int, (tmp_path / "pids").read_text().split()))) == []
