@@ -69,11 +69,33 @@ class TwoPhaseData:
     notice: str
 
     def first(self, n):
-        """The first n volumes, `notice` included: TwoPhaseData."""
+        """The first volumes.
+
+        Parameters
+        ----------
+        n : int
+            From 1 to as many as there are.
+
+        Returns
+        -------
+        TwoPhaseData
+            Its `notice` says so.
+
+        Raises
+        ------
+        ValueError
+            More than there are, or none.
+
+        Examples
+        --------
+        >>> load_two_phase().first(100).sections.shape
+        (100, 3, 51, 51)
+        """
+        if not 1 <= n <= len(self.modulus):
+            raise ValueError(f"n is {n}: expected 1 to {len(self.modulus)} volumes")
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         cut = {k: v[:n] for k, v in fields.items() if isinstance(v, np.ndarray)}
-        notice = f"{self.notice} This page takes the first {n} of them."
-        return dataclasses.replace(self, **cut, notice=notice)
+        return dataclasses.replace(self, **cut, notice=f"{self.notice} Here: the first {n}.")
 
 
 def load_two_phase(source="embedded"):

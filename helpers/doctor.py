@@ -38,9 +38,8 @@ def diagnose():
     rows = [_row("Python", sys.version.split()[0]), _row("system", platform.platform())]
     for name in PACKAGES:
         version = _version(name)
-        rows.append(
-            _row(name, version or "not installed", "" if version else "pip install " + name)
-        )
+        do = "" if version else f"pip install {name}"
+        rows.append(_row(name, version or "not installed", do))
     rows += [_optional_row(name, extra) for name, extra in OPTIONAL.items()]
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(cache_folder()))
     rows.append(_row("processor cores", str(psutil.cpu_count())))

@@ -62,9 +62,10 @@ def weights_at_hand(entry):
 def how_to_get(entry):
     """One sentence: which command fetches the weights, from where, how large they are."""
     if entry.shipped:
-        again = "pip install --force-reinstall --no-deps" if INSTALLED else "git checkout --"
-        what = "of the package" if INSTALLED else f"data/{entry.shipped}"
-        return f"`{again} {what}` restores them, for they ship with the book"
+        again = f"`git checkout -- data/{entry.shipped}`"
+        if INSTALLED:
+            again = "another `pip install --force-reinstall --no-deps` of the package"
+        return f"{again} restores them, for they ship with the book"
     return (
         f"`python -m helpers.weights {entry.name}` downloads them "
         f"({entry.size / 1e6:,.0f} MB from {entry.url})"

@@ -333,3 +333,15 @@ def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path):
 def test_the_public_file_is_the_registered_one(monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path))
     assert load_two_phase("published").sections.shape == (5900, 3, 51, 51)
+
+
+def test_the_first_volumes_are_those_of_the_whole_set():
+    whole = load_two_phase("embedded")
+    few = whole.first(3)
+    np.testing.assert_array_equal(few.sections, whole.sections[:3])
+    for name in ("modulus", "volume_fraction", "confined_modulus", "filter_widths"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(whole, name)[:3])
+    assert few.notice == f"{whole.notice} Here: the first 3."
+    for n in (0, 5901):
+        with pytest.raises(ValueError, match=f"n is {n}: expected 1 to 5900 volumes"):
+            whole.first(n)
