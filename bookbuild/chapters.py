@@ -149,17 +149,34 @@ def declared_parameters(source: Path) -> dict:
 
 
 def imported_helpers(root: Path, source: Path) -> list[Path]:
-    """Give the helper modules that ``source`` imports, those that they import, and so on."""
-    package = root / "helpers"
-    waiting, found = [source], {package / "__init__.py"}
+    """Give the helper modules that ``source`` imports, those that they import, and so on.
+
+    The ``__init__.py`` of every package on the way counts, for Python runs it as well.
+    """
+    found = set(_modules(root, ["helpers"]))
+    waiting = [source, *found]
     while waiting:
         path = waiting.pop()
-        for name in _imports(_parse(path), path.parent == package):
-            module = package / f"{name}.py"
-            if module.is_file() and module not in found:
-                found.add(module)
-                waiting.append(module)
-    return sorted(path for path in found if path.is_file())
+        for name in _imports(_parse(path), _package_of(root, path)):
+            for module in _modules(root, name):
+                if module not in found:
+                    found.add(module)
+                    waiting.append(module)
+    return sorted(found)
+
+
+def _package_of(root: Path, path: Path) -> list[str]:
+    """Names of the packages that a module lies in, outermost first; of a chapter none."""
+    parts = path.relative_to(root).parts[:-1]
+    return list(parts) if parts[:1] == ("helpers",) else []
+
+
+def _modules(root: Path, name: list[str]):
+    """Yield the files that an import of a dotted name runs; its last part may be no module."""
+    if name[:1] == ["helpers"]:
+        places = [root.joinpath(*name[: n + 1]) for n in range(len(name))]
+        files = [place / "__init__.py" for place in places] + [places[-1].with_suffix(".py")]
+        yield from (path for path in files if path.is_file())
 
 
 def _parse(path: Path, cell: str | None = None) -> ast.Module:
@@ -173,18 +190,16 @@ def _parse(path: Path, cell: str | None = None) -> ast.Module:
         raise BuildError(f"{path}{where} cannot be parsed: {message}") from error
 
 
-def _imports(tree: ast.AST, inside: bool):
-    """Yield names that may be helper modules; ``inside`` says that relative imports count."""
+def _imports(tree: ast.AST, package: list[str]):
+    """Yield dotted names that may be modules; relative ones count from ``package``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            modules = [alias.name.split(".") for alias in node.names]
-            yield from (parts[1] for parts in modules if parts[0] == "helpers" and len(parts) > 1)
-        elif isinstance(node, ast.ImportFrom):
-            parts = (node.module or "").split(".")
-            if inside and node.level == 1:
-                parts = ["helpers", *filter(None, parts)]
-            if parts[0] == "helpers":
-                yield from parts[1:2] or (alias.name for alias in node.names)
+            yield from (alias.name.split(".") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level <= len(package):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = [*base, *(node.module or "").split(".")] if node.module else base
+            yield base
+            yield from ([*base, alias.name] for alias in node.names)
 
 
 def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:

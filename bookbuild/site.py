@@ -63,7 +63,7 @@ def assemble(root: Path, notebooks: list[Path], source: Path):
 def site_key(root: Path, source: Path) -> str:
     """Hash the site's source, the docstrings it documents and the tools that build it."""
     files = [path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    files += (root / "helpers").glob("*.py")
+    files += (root / "helpers").rglob("*.py")
     facts = {path.as_posix(): digest(path) for path in files}
     facts["versions"] = versions(root)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -304,11 +304,13 @@ def _as_options(message):
 
 def _is_told(error):
     """Whether an error is a helper's own message, and not a slip inside one or a library."""
+    from helpers.downloads import PACKAGE
+
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
-    raised_in = Path(trace.tb_frame.f_code.co_filename).parent
-    return isinstance(error, OSError) or raised_in == Path(__file__).parent
+    raised_in = Path(trace.tb_frame.f_code.co_filename)
+    return isinstance(error, OSError) or raised_in.is_relative_to(PACKAGE)
 
 
 def run():

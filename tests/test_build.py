@@ -433,6 +433,45 @@ def test_closure_of_imports_follows_every_form(tmp_path):
     assert names == ["__init__", "a", "b", "c", "d", "e"]
 
 
+def test_closure_of_imports_follows_packages_inside_the_package(tmp_path):
+    for name in ("", "own/", "own/deep/", "io/", "left/"):
+        write(tmp_path / f"helpers/{name}__init__.py", "")
+    write(tmp_path / "helpers/own/__init__.py", "from helpers import core\n")
+    for name in ("core", "io/read", "io/write", "own/deep/far", "own/near", "left/a", "left/b"):
+        write(tmp_path / f"helpers/{name}.py", "")
+    write(tmp_path / "helpers/own/study.py", "from . import near\nfrom .deep.far import x\n")
+    write(tmp_path / "helpers/own/deep/far.py", "from ...io import read\nfrom .. import study\n")
+    write(tmp_path / "helpers/io/read.py", "import helpers.io.write\n")
+    write(tmp_path / "chapter.py", "from helpers.own.study import fit\n")
+    found = imported_helpers(tmp_path, tmp_path / "chapter.py")
+    assert [path.relative_to(tmp_path / "helpers").as_posix() for path in found] == [
+        "__init__.py", "core.py", "io/__init__.py", "io/read.py", "io/write.py",
+        "own/__init__.py", "own/deep/__init__.py", "own/deep/far.py", "own/near.py",
+        "own/study.py",
+    ]  # fmt: skip
+
+
+def test_a_changed_module_of_a_package_inside_runs_its_chapter_again(project):
+    write(project / "helpers/own/__init__.py", "")
+    write(project / "helpers/own/study.py", "VALUE = 1\n")
+    write(
+        project / "book/20_b.py", OTHER + "\n    # %%\n    from helpers.own.study import VALUE\n"
+    )
+    chapters = {chapter.name: chapter for chapter in build.chapters_in_toc(project)}
+    before = {name: chapter_key(project, chapter, {}) for name, chapter in chapters.items()}
+    write(project / "helpers/own/study.py", "VALUE = 2\n")
+    after = {name: chapter_key(project, chapter, {}) for name, chapter in chapters.items()}
+    assert before["10_a"] == after["10_a"]
+    assert before["20_b"] != after["20_b"]
+
+
+def test_a_docstring_of_a_package_inside_is_a_reason_to_build_the_site(project):
+    write(project / "helpers/own/study.py", '"""One."""\n')
+    before = site.site_key(project, project / "pages")
+    write(project / "helpers/own/study.py", '"""Two."""\n')
+    assert site.site_key(project, project / "pages") != before
+
+
 def test_toc_entries_follow_reading_order(tmp_path):
     text = """\
         root: index

@@ -646,6 +646,15 @@ def test_arguments_in_messages_are_told_as_options(tmp_path, capsys):
     assert told == "On the command line composition_unit is --composition-unit."
 
 
+def test_errors_of_a_package_inside_the_package_are_told(monkeypatch, capsys):
+    place = Path(cli.__file__).parent / "deep" / "study.py"
+    space = {}
+    exec(compile("def f(*_):\n    raise ValueError('mend this')", str(place), "exec"), space)
+    monkeypatch.setattr(doctor, "diagnose", space["f"])
+    assert run("doctor") == 1
+    assert capsys.readouterr().err == "Error: mend this\n"
+
+
 def test_slips_of_the_code_keep_their_traceback(monkeypatch, scans, tmp_path):
     def slip(*_, **__):
         return int("x")

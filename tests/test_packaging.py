@@ -77,6 +77,13 @@ def test_citation_names_the_paper_and_this_version(project):
     assert citation["references"][0]["doi"] == "10.1016/j.actamat.2025.121217"
 
 
+def test_the_wheel_holds_every_package():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    inits = [p for room in ("bookbuild", "helpers") for p in (ROOT / room).rglob("__init__.py")]
+    packages = [".".join(path.relative_to(ROOT).parts[:-1]) for path in inits]
+    assert sorted(tool["setuptools"]["packages"]) == sorted([*packages, "helpers.shipped"])
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A folder that holds what `pip install .` installs, without what it depends on."""
