@@ -342,7 +342,7 @@ table[list(shown)].rename(columns=shown).style.format(precision=1).format(
 # %% tags=["hide-input"]
 times = paper_results().query("quantity == 'extraction_time'").set_index("descriptor")["value"]
 cpu = rates[rates["hardware"].str.startswith("CPU")].set_index("encoder")
-cpu = cpu.drop("microvit")  # the paper's alone
+cpu = cpu[[ENCODERS[name].in_paper for name in cpu.index]]
 transformers = cpu.drop("sam-h")[~cpu.drop("sam-h").index.str.contains("resnet")]
 quickest, slowest = transformers["hours"].idxmin(), transformers["hours"].idxmax()
 facts = cpu.iloc[0]

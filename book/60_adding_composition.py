@@ -89,7 +89,7 @@ summary.style.format(lambda v: v if isinstance(v, str) else f"{v:.3g}")
 #
 # In profile embedded the network is MicroViT, which ships with the book, on the grey micrographs. Beside
 # it stands the same network with random weights. There two-point statistics get at most 12 components
-# in the place of 50: with so many, support vector regression on their scaled values takes minutes.
+# in the place of 50: with 50, support vector regression on their scaled values takes minutes.
 
 # %% tags=["remove-output"]
 descriptors = superalloy_descriptors(study)

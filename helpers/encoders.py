@@ -72,6 +72,8 @@ class EncoderEntry:
         Of the weights [bytes].
     licence, citation : str
         Of the weights; the citation is a key of ``pages/references.bib``.
+    in_paper : bool
+        True for the nine whose features the paper evaluates.
     fixture : bool
         True for small networks that tests put in the place of published ones.
     """
@@ -96,6 +98,7 @@ class EncoderEntry:
     size: int | None = None
     licence: str = "unknown"
     citation: str = ""
+    in_paper: bool = False
     fixture: bool = False
 
 

@@ -30,8 +30,7 @@ from helpers.encoders import ENCODERS
 from helpers.scoring import PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT
 
-TRANSFORMERS = tuple(n for n, e in ENCODERS.items() if e.family in ("clip", "dinov2", "sam"))
-TRANSFORMERS = tuple(n for n in TRANSFORMERS if n != "microvit")
+TRANSFORMERS = tuple(n for n, e in ENCODERS.items() if e.in_paper and e.family != "resnet")
 BEST = "dinov2-l14"
 RESNET = "micronet-resnet50"
 MICROVIT, SEGMENTED = "MicroViT", "MicroViT, segmented"

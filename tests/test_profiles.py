@@ -118,6 +118,30 @@ def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fi
             assert "DINOv2 S14, trained:" in text
 
 
+LISTING = [p.stem for p in sorted((ROOT / "book").glob("*.py")) if "ENCODERS" in p.read_text()]
+
+
+@pytest.mark.slow
+def test_a_new_encoder_of_any_family_breaks_no_chapter_that_lists_encoders(
+    project, tmp_path, monkeypatch
+):
+    entries = json.loads((ROOT / "data" / "registry.json").read_text(encoding="utf-8"))
+    for like in ("clip-b16", "dinov2-s14", "sam-h", "micronet-resnet50"):
+        spare = {**entries[f"encoders/{like}"], "title": f"Spare {like}", "n_features": 48}
+        entries[f"encoders/spare-{like}"] = spare | {"in_paper": False}
+    registry = tmp_path / "registry.json"
+    registry.write_text(json.dumps(entries), encoding="utf-8")
+    monkeypatch.setenv("MICROPROP_REGISTRY", str(registry))
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+    shown = {}
+    for run in build(project, "embedded", 1, names=LISTING, site=False):
+        shown[run.chapter.name] = run.executed.read_text(encoding="utf-8")
+    assert len(shown) == len(LISTING) >= 6
+    assert "Spare sam-h" in shown["20_preprocessing"]
+    assert "Spare sam-h" in shown["30_features"]
+    assert "turn an image into 256 to 2048 numbers" in shown["30_features"]
+
+
 @pytest.fixture(scope="session")
 def superalloys(shared_data, tmp_path_factory):
     """The real published data of case study 2, and a cache that keeps what is computed."""
