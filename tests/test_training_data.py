@@ -49,7 +49,10 @@ def shared(images, evaluated):
     return found
 
 
-@pytest.fixture(scope="module", params=[FEW, pytest.param(ALL, marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(FEW, id="part"), pytest.param(ALL, id="all", marks=pytest.mark.slow)],
+)
 def share(request):
     """How much is compared: a part of it, and in `make test-all` all."""
     return request.param
