@@ -33,6 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers._networks import attend_by_products
+from helpers._optional import optional
 from helpers._provenance import run_facts
 from helpers.encoders import DTYPES, load_encoder
 from helpers.feature_tables import extract_table, read_feature_table, write_feature_table
@@ -135,7 +136,7 @@ def measure(folder, count):
 
     Of Ray the largest relative difference, of bfloat16 one minus the smallest cosine.
     """
-    import ray
+    ray = optional("ray", "ray")
 
     scans, few = folder / "scans", folder / "few"
     for target in (scans, few):

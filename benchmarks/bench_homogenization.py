@@ -21,7 +21,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import resident_peak
-from helpers._optional import optional
+from helpers._optional import PackageError, optional
 from helpers.elastic_fields import solve_load_case
 from helpers.homogenization import youngs_modulus
 from helpers.synthesis import two_phase_volume
@@ -47,7 +47,10 @@ def ours(dtype):
 
 def compare_with_muspectre(n_volumes):
     """Print moduli per second and errors of both; return True if the target is met."""
-    optional("muSpectre", "bench")
+    try:
+        optional("muSpectre", "bench")
+    except PackageError as error:
+        sys.exit(str(error))
     from benchmarks.muspectre_peer import youngs_modulus as peer
 
     volumes = [two_phase_volume(seed=1, index=i).volume for i in range(n_volumes)]

@@ -18,6 +18,7 @@ import psutil
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from helpers._optional import optional
 from helpers._provenance import run_facts
 from helpers.ray_extract import extract_parts
 
@@ -72,7 +73,7 @@ def measure(folder, count):
 
 def main():
     """Print what was measured; give 1 when memory grows."""
-    import ray
+    ray = optional("ray", "ray")
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", type=Path, metavar="CSV", help="table to write")

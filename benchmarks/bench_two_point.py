@@ -20,7 +20,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers._optional import optional
+from helpers._optional import PackageError, optional
 from helpers.two_point import two_point_statistics
 
 TARGET_RATIO = 8
@@ -56,7 +56,10 @@ def seconds(function):
 
 def compare_with_pymks(n, repeats, threads):
     """Print times and differences of alternating runs; return True if targets are met."""
-    pymks, da = optional("pymks", "bench"), optional("dask.array", "bench")
+    try:
+        pymks, da = optional("pymks", "bench"), optional("dask.array", "bench")
+    except PackageError as error:
+        sys.exit(str(error))
     sections = random_sections(n)
 
     def ours():

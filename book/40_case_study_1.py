@@ -64,8 +64,8 @@ display(Markdown(f"{study.notice} {about}"))
 # amounts of the two phases. How the embedded volumes and their moduli were made is told in
 # {doc}`91_two_phase_data`.
 #
-# To run within a minute this page takes the first 3 000 of the embedded volumes. With all 5 900
-# ({doc}`92_microvit`) the errors are similar and in the same order.
+# In profile embedded this page takes the first 3 000 of the 5 900 volumes, to run within a minute. With
+# all of them ({doc}`92_microvit`) the errors are similar and in the same order.
 #
 # The property is the modulus along x, the first axis. The section normal to x is perpendicular to
 # the load; the other two contain its direction. (For the published file this is an assumption:

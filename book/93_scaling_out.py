@@ -37,7 +37,7 @@ price_per_core_hour = 0.05
 # ## One command, several workers
 #
 # ```shell
-# pip install "microprop[ray]"
+# pip install "microprop[ray]"                    # where microprop is installed
 # microprop extract scans/ --out features/ --engine ray
 # microprop extract s3://bucket/scans --out features_of_bucket/ --engine ray --workers 64
 # microprop fit features/ alloys.xlsx --property hardness --groups source --out model/

@@ -42,7 +42,10 @@ def optional(name, extra):
     """
     package, install = name.partition(".")[0], f'pip install "microprop[{extra}]"'
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        if module.__spec__.origin is None:  # a folder of this name, from where Python was started
+            raise ModuleNotFoundError(name, name=package)
+        return module
     except Exception as error:  # a broken package raises whatever it likes
         if isinstance(error, ModuleNotFoundError) and error.name == package:
             raise NotInstalled(f"{package} is not installed: {install}") from error

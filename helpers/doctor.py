@@ -79,7 +79,7 @@ def _optional_row(name, extra):
     except PackageError as error:
         state, _, do = str(error).removeprefix(f"{name} is ").rpartition(": ")
         return _row(name, state, do)
-    return _row(name, metadata.version(name))
+    return _row(name, _version(name) or "version unknown")
 
 
 def _existing(folder):

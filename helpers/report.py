@@ -75,8 +75,8 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             f"out is {out}, a folder or inside that of the model, which holds the model alone: "
             "choose another name"
         )
-    papermill, nbconvert = optional("papermill", "book"), optional("nbconvert", "book")
-    optional("altair", "book")
+    needed = ("papermill", "nbconvert", "ipykernel", "altair")
+    papermill, nbconvert, *_ = (optional(name, "book") for name in needed)
     table = read_feature_table(features)
     _check_same(load_model(model), table, model, features)
     gone = [f for f in table.table["image"] if not Path(f).is_file()]

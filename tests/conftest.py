@@ -1,5 +1,6 @@
 """What all tests share: threads, processes, the published data, optional packages."""
 
+import errno
 import os
 
 # Tests run side by side, a process a core: several processes with all their threads fight for the
@@ -13,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from helpers._files import NO_SPACE
 from helpers._optional import NotInstalled, optional
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "MICROPROP_TEST_RUN"  # in the environment of all that a run starts
 SEED = "MICROPROP_TEST_SEED"
-FULL = [os.strerror(number) for number in NO_SPACE]
+NO_SPACE = ("ENOSPC", "EFBIG", "EDQUOT")
+FULL = [os.strerror(getattr(errno, name)) for name in NO_SPACE if hasattr(errno, name)]
 # Tests that share what takes long to make run one after the other, in one process.
 TOGETHER = {
     "tests/test_profiles.py::test_committed_scores": "scores",
@@ -41,6 +42,7 @@ def pytest_configure(config):
     config.stash[WATCHDOG] = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("watchdog.py")), RUN, value],
         stdin=subprocess.PIPE,
+        env={k: v for k, v in os.environ.items() if k != RUN},  # of a run that has started this
         start_new_session=True,  # what is killed with this process's group leaves it alone
     )
     os.environ[RUN] = value
@@ -53,9 +55,9 @@ def pytest_unconfigure(config):
     config.stash[WATCHDOG].communicate(b"ended")
     if WANTING:
         print(
-            f"\n{len(WANTING)} tests failed because a file could not be written: the disk is "
-            "full, or files are limited in size (`ulimit -f`). Free some space, or set TMPDIR to "
-            "a folder with a few GB, and run the tests again.",
+            f"\nTests that failed because a file could not be written: {len(WANTING)}. The disk "
+            "is full, or files are limited in size (`ulimit -f`). Free some space, or set TMPDIR "
+            "to a folder with a few GB, and run the tests again.",
             file=sys.stderr,
         )
 
@@ -90,6 +92,9 @@ def pytest_runtest_logreport(report):
     """Note what failed for want of space, in the process that tells."""
     if report.failed and any(text in _message(report) for text in FULL):
         WANTING.append(report.nodeid)
+
+
+pytest_collectreport = pytest_runtest_logreport  # a file may not even be read
 
 
 def _message(report):

@@ -278,7 +278,9 @@ def test_a_worker_that_is_ended_by_others_has_not_finished(project):
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, project, names=["20_b"])
         wait_for((project / "started").is_file)
-        (worker,) = psutil.Process().children()
+        (worker,) = (
+            child for child in psutil.Process().children() if "bookbuild.worker" in child.cmdline()
+        )
         worker.terminate()
         with pytest.raises(BuildError, match=r"20_b.py failed"):
             running.result(timeout=180)

@@ -120,6 +120,15 @@ for load in (datasets.load_superalloys, datasets.load_two_phase, datasets.paper_
 """
 
 
+def test_the_wheel_holds_of_the_clone_what_is_listed(installed):
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    listed = tool["setuptools"]["package-data"]["helpers.shipped"]
+    wanted = {path.relative_to(ROOT) for name in listed for path in ROOT.glob(name)}
+    shipped = installed / "helpers" / "shipped"
+    assert {path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file()} == wanted
+    assert len(wanted) >= len(listed)
+
+
 def test_the_wheel_works_away_from_a_clone(installed, tmp_path):
     """In one process: most of the time goes into imports."""
     (tmp_path / "scans").mkdir()
@@ -129,7 +138,8 @@ def test_the_wheel_works_away_from_a_clone(installed, tmp_path):
     done = subprocess.run(
         [sys.executable, "-P", "-c", SESSION],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(installed)},
+        env=os.environ
+        | {"PYTHONPATH": str(installed), "MICROPROP_CACHE": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
     )
@@ -165,7 +175,8 @@ def test_the_commands_of_the_wheel_go_from_images_to_a_report(installed, tmp_pat
         done = subprocess.run(
             [sys.executable, "-P", "-m", "helpers", *line.split()],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(installed)},
+            env=os.environ
+            | {"PYTHONPATH": str(installed), "MICROPROP_CACHE": str(tmp_path / "cache")},
             capture_output=True,
             text=True,
         )

@@ -1,7 +1,7 @@
-"""Ends whatever a test run has started and left, when the run itself was killed.
+"""Ends whatever a test run has started and left, also when the run itself was killed.
 
-A process of its own, which reads from the run: one word when it ends in order, and nothing when
-it was killed. Every process that the run started, or that these started, has a variable of its
+A process of its own, which reads from the run: a byte when it ends in order, and nothing when it
+was killed. Every process that the run started, or that these started, has a variable of its
 environment in common. ``python tests/watchdog.py NAME VALUE``
 """
 
@@ -11,7 +11,7 @@ import time
 
 import psutil
 
-PATIENCE = 20  # seconds in which new processes are looked for
+GRACE, PATIENCE = 5, 20  # seconds to end by itself; in which new processes are looked for
 
 
 def marked(name, value):
@@ -25,7 +25,7 @@ def marked(name, value):
 
 
 def end(name, value):
-    """Kill them, and what they start meanwhile; give their number."""
+    """Kill them, and what they start meanwhile; give how many were ended, and how many remain."""
     ended, until = set(), time.monotonic() + PATIENCE
     while (alive := marked(name, value)) and time.monotonic() < until:
         for process in alive:
@@ -33,14 +33,21 @@ def end(name, value):
                 process.kill()
         psutil.wait_procs(alive, timeout=1)
         ended.update(process.pid for process in alive)
-    return len(ended)
+    return len(ended), len(alive)
+
+
+def main(name, value):
+    """Wait for the end of the run, then see to it that nothing of it is left."""
+    killed = not sys.stdin.buffer.read(1)
+    if not killed:
+        psutil.wait_procs(marked(name, value), timeout=GRACE)
+    ended, alive = end(name, value)
+    if killed or ended:
+        what = "pytest was killed, by a person or for want of memory" if killed else "Tests ended"
+        told = f"\n{what}; processes that they left and that were ended: {ended}."
+        rest = f"{alive} could not be ended." if alive else "Nothing of the run is left."
+        print(told, rest, file=sys.stderr)
 
 
 if __name__ == "__main__":
-    if not sys.stdin.buffer.read():
-        count = end(*sys.argv[1:])
-        print(
-            f"\npytest was killed, by a person or for want of memory; {count} processes that it "
-            "had started were ended. Nothing of it runs any more.",
-            file=sys.stderr,
-        )
+    main(*sys.argv[1:])
