@@ -150,6 +150,11 @@ def equal(one, two):
         return set(a) == set(b) and all(np.array_equal(a[k], b[k]) for k in a)
 
 
+def heed_interrupts():
+    """A shell tells the programs that it runs in the background to ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
@@ -158,6 +163,7 @@ def test_killed_making_ends_at_once_and_leaves_no_process(tmp_path, sign):
     parent = subprocess.Popen(
         [*COMMAND, "--out", str(tmp_path / "x.npz"), "--shards", str(tmp_path / "shards")],
         stderr=subprocess.DEVNULL,
+        preexec_fn=heed_interrupts,
     )
     process = psutil.Process(parent.pid)
     while len(process.children()) < 2:
