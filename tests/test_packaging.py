@@ -129,22 +129,24 @@ def test_the_wheel_holds_of_the_clone_what_is_listed(installed):
     assert len(wanted) >= len(listed)
 
 
+def run_installed(installed, folder, *arguments):
+    """Python in a folder, with the installed package and not with this clone; what it printed."""
+    named = {"PYTHONPATH": str(installed), "MICROPROP_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-P", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | named, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_wheel_works_away_from_a_clone(installed, tmp_path):
     """In one process: most of the time goes into imports."""
     (tmp_path / "scans").mkdir()
     for i in range(2):
         pixels = np.random.default_rng(i).integers(0, 256, (60, 60), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "scans" / f"{i}.png")
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", SESSION],
-        cwd=tmp_path,
-        env=os.environ
-        | {"PYTHONPATH": str(installed), "MICROPROP_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    where, *told = done.stdout.splitlines()
+    where, *told = run_installed(installed, tmp_path, "-c", SESSION).splitlines()
     assert where.startswith(str(installed))
     told = "\n".join(told)
     assert re.search(r"MicroViT \(microvit\) +here", told)
@@ -172,13 +174,5 @@ def test_the_commands_of_the_wheel_go_from_images_to_a_report(installed, tmp_pat
         "report model f.parquet --out report.html",
         "predict model scans --out p.csv",
     ):
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "helpers", *line.split()],
-            cwd=tmp_path,
-            env=os.environ
-            | {"PYTHONPATH": str(installed), "MICROPROP_CACHE": str(tmp_path / "cache")},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+        run_installed(installed, tmp_path, "-m", "helpers", *line.split())
     assert "hardness" in (tmp_path / "report.html").read_text(encoding="utf-8")
