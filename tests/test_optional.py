@@ -34,12 +34,12 @@ def imports(path, package):
 
 def files_that_touch(package):
     """Test files that import a package, or a helper or benchmark that does."""
-    modules = [path for room in ("helpers", "benchmarks") for path in (ROOT / room).glob("*.py")]
+    modules = [path for room in ("helpers", "benchmarks") for path in (ROOT / room).rglob("*.py")]
     names = [package, *(path.stem for path in modules if imports(path, package))]
     wanted = re.compile(rf"\b({'|'.join(names)})\b")
     return [
         str(path)
-        for path in sorted((ROOT / "tests").glob("test_*.py"))
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
         if path != Path(__file__) and wanted.search(path.read_text("utf-8"))
     ]
 
