@@ -65,7 +65,7 @@ display(Markdown(f"{study.notice} {about}"))
 # {doc}`91_two_phase_data`.
 #
 # In profile embedded this page takes the first 3 000 of the 5 900 volumes, to run within a minute. With
-# all of them ({doc}`92_microvit`) the errors are similar and in the same order.
+# all of them ({doc}`the page on MicroViT <92_microvit>`) the errors are similar and in the same order.
 #
 # The property is the modulus along x, the first axis. The section normal to x is perpendicular to
 # the load; the other two contain its direction. (For the published file this is an assumption:

@@ -253,7 +253,7 @@ plots_audit.plot_learning_curve(some, titles)
 # Case study 1 has no sources: every volume is made by itself, so shuffled folds are the right ones. Here the
 # audit asks, on a part of the embedded volumes, what the descriptors gain over the stiff fraction of the sections and over a network
 # without training. With all of them the errors are lower, and MicroViT errs less than two-point statistics
-# ({doc}`92_microvit`): what sets the two apart needs more samples than these.
+# ({doc}`the page on MicroViT <92_microvit>`): what sets the two apart needs more samples than these.
 
 # %% mystnb={"figure": {"caption": "Case study 1, a part of the embedded volumes, polynomial regression on concatenated sections: descriptors above the dotted line, controls below.", "name": "fig-audit-volumes"}, "image": {"alt": "Rows of points for the descriptors and controls. The mean and the median err by far more than all that look at the sections."}} tags=["hide-input"]
 plots_audit.plot_audit(without_mixed(volumes.table))
@@ -636,7 +636,7 @@ display(
   cannot tell reading the microstructure from recognising the source.
 - **Verdicts:** {"; ".join(f"{v}: {listed[v]}" for v in tally.index)}.
 - **Case study 1 has no sources, so its shuffled folds are the right ones.** Errors on {N_VOLUMES} embedded volumes, polynomial regression: {on_volumes}; with all
-  of them they are lower and further apart ({{doc}}`92_microvit`).
+  of them they are lower and further apart ({{doc}}`the page on MicroViT <92_microvit>`).
 """)
 )
 
