@@ -6,6 +6,7 @@ import ast
 import datetime
 import functools
 import hashlib
+import importlib.util
 import os
 import platform
 import subprocess
@@ -13,21 +14,52 @@ from importlib import metadata
 from pathlib import Path
 
 
-@functools.cache
-def code_digest(path):
-    """Hash of a module's code, which changes with neither its comments nor its docstrings."""
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        if documented and ast.get_docstring(node) is not None:
+def code_digest(modules):
+    """Hash of what the code of modules does.
+
+    It changes with neither comments, docstrings and imports nor with where the modules lie, so
+    that a module that is moved or renamed keeps what it has computed.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Dotted names, as ``"helpers.forward"``.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ModuleNotFoundError
+        There is no module of such a name.
+    """
+    return hashlib.sha256("".join(sorted(map(_digest, modules))).encode()).hexdigest()[:16]
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes imports and docstrings out of code."""
+
+    def visit_Import(self, node):
+        return None
+
+    visit_ImportFrom = visit_Import
+
+    def visit_documented(self, node):
+        if ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+        return self.generic_visit(node)
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_documented
 
 
-def code_digests(modules):
-    """`code_digest` of helpers by name."""
-    folder = Path(__file__).parent
-    return {name: code_digest(folder / f"{name}.py") for name in modules}
+@functools.cache
+def _digest(module):
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        raise ModuleNotFoundError(f"no module {module}: the key of results names it", name=module)
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return hashlib.sha256(ast.unparse(_Bare().visit(tree)).encode()).hexdigest()
 
 
 def versions(libraries):

@@ -21,7 +21,7 @@ import numpy as np
 from helpers import feature_store
 from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
 from helpers._progress import progress_bar
-from helpers._provenance import code_digests, versions
+from helpers._provenance import code_digest, versions
 from helpers._steps import ImageStep
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
@@ -32,7 +32,14 @@ from helpers.weights import weights_at_hand
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
-CODE = ("_image_files", "images", "preprocessing", "_networks", "encoders", "forward")
+CODE = (
+    "helpers._image_files",
+    "helpers.images",
+    "helpers.preprocessing",
+    "helpers._networks",
+    "helpers.encoders",
+    "helpers.forward",
+)
 
 
 class Extraction(NamedTuple):
@@ -337,7 +344,7 @@ def _key(encoder, digests, options, compile):
         "value_range": options["value_range"],
         "compile": compile,
         "versions": versions(LIBRARIES),
-        "code": code_digests(CODE),
+        "code": code_digest(CODE),
         "data": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
     }
 

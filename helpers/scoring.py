@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from helpers._files import atomic_write
 from helpers._least_squares import check_descriptors, check_target
 from helpers._progress import progress_bar
-from helpers._provenance import code_digests, versions
+from helpers._provenance import code_digest, versions
 from helpers.controls import source_mean
 from helpers.cross_validation import (
     NESTED_MODELS,
@@ -29,7 +29,7 @@ from helpers.downloads import cache_folder
 from helpers.metrics import mape
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
-CODE = ("_least_squares", "cross_validation", "metrics")
+CODE = ("helpers._least_squares", "helpers.cross_validation", "helpers.metrics")
 N_FOLDS = 10
 PAPER_SEED = 42
 
@@ -289,7 +289,7 @@ def _paths(descriptors, y, models, composition, groups, seeds, store, special):
     folder = cache_folder() / "scores" if store is None else Path(store or ".")
     common = {
         "versions": versions(LIBRARIES),
-        "code": code_digests(CODE),
+        "code": code_digest(CODE),
         "y": _digest(y),
         "composition": None if composition is None else _digest(composition),
         "groups": None if groups is None else [str(group) for group in groups],

@@ -25,6 +25,7 @@ import torch
 from tqdm import tqdm
 
 from helpers._files import atomic_write
+from helpers._provenance import code_digest
 from helpers.datasets import save_two_phase
 from helpers.downloads import ROOT
 from helpers.homogenization import confined_modulus, youngs_modulus
@@ -32,6 +33,12 @@ from helpers.homogenization import confined_modulus, youngs_modulus
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
 SHARD = 20
+CODE = (
+    "helpers.synthesis",
+    "helpers.homogenization",
+    "helpers.elastic_fields",
+    "helpers.elasticity",
+)
 # Wide filters make the first component of the autocorrelations carry about as much of the
 # variance as in the paper (Fig. 5b: 75 %); with 0.6 to 4.8 voxels it would carry 98 %.
 FILTER_WIDTHS = (5.0, 30.0)
@@ -170,9 +177,7 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=No
     """
     recipe = {"seed": seed, "filter_widths": FILTER_WIDTHS, "volume_fractions": VOLUME_FRACTIONS}
     # A shard counts only for the code that made it.
-    here = Path(__file__).parent
-    for name in ("synthesis.py", "homogenization.py", "elastic_fields.py", "elasticity.py"):
-        recipe[name] = hashlib.sha256((here / name).read_bytes()).hexdigest()
+    recipe["code"] = code_digest(CODE)
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(shards or ROOT / "_build" / "two_phase") / key
     if n_samples < 1 or (jobs is not None and jobs < 1):

@@ -9,7 +9,7 @@ from bookbuild.chapters import ROOT, toc_entries
 
 PAGES = ROOT / "pages"
 TROUBLES = (PAGES / "troubleshooting.md").read_text(encoding="utf-8")
-SOURCES = [*(ROOT / "helpers").glob("*.py"), *(ROOT / "bookbuild").glob("*.py")]
+SOURCES = [*(ROOT / "helpers").rglob("*.py"), *(ROOT / "bookbuild").glob("*.py")]
 QUOTED = re.findall(r"^- `([^`]*(?:`[^`]*)?)`\n  \S", TROUBLES, re.MULTILINE)
 
 

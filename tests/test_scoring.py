@@ -152,7 +152,7 @@ def test_whatever_changes_a_number_is_another_run(problem, runs, tmp_path, monke
     assert count(one, y, ["lr"], outer=KFold(8)) == 10
     assert count(one, y, ["lr"], standardize=True) == 11
     assert count(one, y, ["lr"], outer=10) == 11
-    monkeypatch.setattr(scoring, "code_digests", lambda modules: dict.fromkeys(modules, "new"))
+    monkeypatch.setattr(scoring, "code_digest", lambda modules: "new")
     assert count(one, y, ["lr"]) == 12
 
 

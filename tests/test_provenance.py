@@ -1,0 +1,70 @@
+"""What a number was computed by."""
+
+import csv
+import importlib.util
+
+import pytest
+
+from helpers._provenance import _digest, code_digest
+from helpers.downloads import ROOT
+
+CODE = '''"""About it."""
+
+from pack.b import g
+
+
+def f(x):
+    """Say so."""
+    from pack.b import h
+
+    return g(x) + h(x) + 1
+'''
+
+
+@pytest.fixture
+def digest(tmp_path, monkeypatch):
+    """Writes a module of a small package, and gives the digest of it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(path, code):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(code)
+        importlib.invalidate_caches()
+        _digest.cache_clear()
+        return code_digest([path.removesuffix(".py").replace("/", ".")])
+
+    yield write
+    _digest.cache_clear()
+
+
+def test_a_key_follows_the_code_and_not_its_words(digest):
+    key = digest("pack1/a.py", CODE)
+    assert digest("pack1/a.py", "# why\n" + CODE.replace("Say so.", "Say it otherwise.")) == key
+    assert digest("pack1/a.py", CODE.replace("+ 1", "+ 2")) != key
+
+
+def test_a_key_stays_when_a_module_moves_into_a_room(digest):
+    key = digest("pack2/a.py", CODE)
+    assert digest("pack2/room/other.py", CODE.replace("pack.b", "pack.room.b")) == key
+
+
+def test_a_module_that_is_gone_is_told():
+    with pytest.raises(ModuleNotFoundError, match=r"helpers\.no_such"):
+        code_digest(["helpers.no_such"])
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "data").glob("results*.csv")), ids=lambda p: p.stem
+)
+def test_the_recorded_commands_exist(path):
+    """A table that is made again by a command says so; its module may have moved since."""
+    with path.open(newline="", encoding="utf-8") as file:
+        commands = {row["command"] for row in csv.DictReader(file)}
+    assert commands
+    for command in commands:
+        program, *words = command.split()
+        assert program == "python", command
+        if words[0] == "-m":
+            assert importlib.util.find_spec(words[1]) is not None, command
+        else:
+            assert (ROOT / words[0]).is_file(), command
