@@ -5,7 +5,8 @@ import numpy as np
 from muFFT import Stencils3D
 from muSpectre import Verbosity, cell, material, solvers
 
-from helpers.elasticity import PHASE_MODULI, POISSON
+from helpers.datasets import PHASE_MODULI
+from helpers.elasticity import POISSON
 
 
 def youngs_modulus(volume, tolerance):

@@ -25,10 +25,9 @@ import torch
 from IPython.display import Markdown, display
 
 from helpers import plots
-from helpers.datasets import load_two_phase
+from helpers.datasets import PHASE_MODULI, load_two_phase
 from helpers.elastic_fields import solve_load_case
 from helpers.elasticity import (
-    PHASE_MODULI,
     isotropic_stiffness,
     voigt_reuss_stiffness,
     young_from_stiffness,

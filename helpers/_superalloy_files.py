@@ -1,4 +1,4 @@
-"""Data of case study 2, read from the published folder or the embedded one."""
+"""Data of case study 2, and its published folder."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import dataclasses
 import functools
 import warnings
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import scipy.io
 
-from helpers.images import list_images, read_image
 from helpers.tables import (
     NOT_STATED,
     CompositionWarning,
-    match_images,
     merge_niobium,
     read_alloy_table,
     source_papers,
@@ -24,7 +22,6 @@ from helpers.tables import (
 
 # What SciPy raises for other files, beside errors of values.
 NO_MAT_FILE = (scipy.io.matlab.MatReadError, NotImplementedError, TypeError)
-TRUTH = ["volume_fraction", "radius_nm", "nm_per_pixel", "hardness_model"]
 # How the published files of features end, by encoder.
 SUFFIXES = {
     "clip-b16": "clip_b16",
@@ -74,7 +71,7 @@ class SuperalloyData:
     features: dict
     truth: pd.DataFrame | None
     notice: str
-    _segmented: list | None = dataclasses.field(default=None, repr=False)
+    _binary_images: list | Callable[[], list] = dataclasses.field(repr=False)
 
     @functools.cached_property
     def merged_composition(self):
@@ -92,12 +89,8 @@ class SuperalloyData:
 
         The published ones; for the embedded set segmented as in the paper when first asked for.
         """
-        if self._segmented is not None:
-            return self._segmented
-        from helpers.segmentation import segment
-
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(functools.partial(segment, method="paper"), self.images))
+        images = self._binary_images
+        return images() if callable(images) else images
 
 
 def read_published(folder, entry):
@@ -130,43 +123,11 @@ def read_published(folder, entry):
         "micrographs and feature vectors; the raw micrographs were never published. "
         f"{table.converted.sum()} hardness values were given in GPa and converted."
     )
-    return _data(table, notice, features=features, segmented=[_read_binary(f) for f in files])
+    return superalloy_data(table, notice, [_read_binary(f) for f in files], features=features)
 
 
-def read_embedded(folder):
-    """The embedded set.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds ``table.csv`` and an image for each of its rows.
-
-    Raises
-    ------
-    FileNotFoundError
-        No such folder or table.
-    ValueError
-        A table or image that cannot be used, or table and images that do not match.
-    """
-    path = folder / "table.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run `python -m helpers.superalloys`")
-    table = read_alloy_table(path)
-    lacking = [column for column in TRUTH if column not in table.extra_columns]
-    if lacking:
-        raise ValueError(f"{path} lacks {lacking}: run `python -m helpers.superalloys`")
-    truth = pd.read_csv(path)[TRUTH].set_index(table.composition.index)
-    with ThreadPoolExecutor() as pool:
-        images = list(pool.map(_read_grey, match_images(table.names, list_images(folder))))
-    notice = (
-        f"**Data: embedded set**, {len(table.names)} invented alloys with synthetic micrographs, "
-        "made by this book's own generator, not the published set of the paper. Nothing in it was "
-        "measured."
-    )
-    return _data(table, notice, images=images, truth=truth)
-
-
-def _data(table, notice, images=None, features=None, truth=None, segmented=None):
+def superalloy_data(table, notice, binary_images, images=None, features=None, truth=None):
+    """The data of a table, with a notice that ends in the unit of the composition."""
     unit = f"The composition is in {table.composition_unit}"
     if table.composition_unit == NOT_STATED:
         unit = "The table does not state the unit of the composition"
@@ -179,7 +140,7 @@ def _data(table, notice, images=None, features=None, truth=None, segmented=None)
         features=features or {},
         truth=truth,
         notice=f"{notice} {unit}.",
-        _segmented=segmented,
+        _binary_images=binary_images,
     )
 
 
@@ -213,10 +174,3 @@ def _read_binary(file):
             "(h, w) of 0 and 255"
         )
     return pixels // 255
-
-
-def _read_grey(file):
-    pixels = read_image(file)
-    if pixels.ndim != 2:
-        raise ValueError(f"{file} is a colour image: expected a grey micrograph")
-    return np.rint(255 * pixels).astype(np.uint8)

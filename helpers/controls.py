@@ -7,35 +7,9 @@ import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
 from helpers._least_squares import check_descriptors
+from helpers.scoring import source_mean
 
 PERCENTILES = (5, 25, 50, 75, 95)
-
-
-def source_mean(y, groups, train, test):
-    """Predict the mean of the training samples of the same source: knows no image at all.
-
-    Parameters
-    ----------
-    y : ndarray of float, shape (n,)
-        Property.
-    groups : ndarray, shape (n,)
-        Source of each sample.
-    train, test : ndarray of int
-        Rows to take the means of, and rows to predict.
-
-    Returns
-    -------
-    ndarray of float, shape (n_test,)
-        Where a source has no training sample: the mean of all of them.
-
-    Examples
-    --------
-    >>> y, groups = np.array([1.0, 3.0, 8.0, 5.0, 5.0]), np.array(["a", "a", "b", "a", "c"])
-    >>> source_mean(y, groups, np.array([0, 1, 2]), np.array([3, 4])).tolist()
-    [2.0, 4.0]
-    """
-    means = pd.Series(y[train]).groupby(groups[train]).mean()
-    return means.reindex(groups[test]).fillna(y[train].mean()).to_numpy()
 
 
 def blind_predictions(y, splits, groups=None):

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import sys
+import functools
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
 import numpy as np
 import pandas as pd
 import scipy.io
 
-from helpers._checks import check_volumes
 from helpers._files import atomic_write
-from helpers._superalloy_files import NO_MAT_FILE, SuperalloyData, read_embedded, read_published
+from helpers._superalloy_files import (
+    NO_MAT_FILE,
+    SuperalloyData,
+    read_published,
+    superalloy_data,
+)
 from helpers.archives import fetch_archive
-from helpers.downloads import INSTALLED, ROOT, DownloadError, cache_folder, fetch, registry
-from helpers.elasticity import PHASE_MODULI
+from helpers.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
+from helpers.images import list_images, read_image
+from helpers.segmentation import segment
+from helpers.tables import match_images, read_alloy_table
 
 __all__ = [
     "SuperalloyData",
@@ -30,11 +36,13 @@ __all__ = [
     "save_two_phase",
 ]
 
+TRUTH = ["volume_fraction", "radius_nm", "nm_per_pixel", "hardness_model"]
 DATA = ROOT / "data"
 EMBEDDED_TWO_PHASE = DATA / "two_phase.npz"
 EMBEDDED_SUPERALLOYS = DATA / "superalloys"
 PAPER_RESULTS = DATA / "paper_results.csv"
 PUBLISHED_TWO_PHASE = "two_phase/dataset.mat"
+PHASE_MODULI = (2.4, 120.0)  # of phases 0 and 1 [GPa], Cecen et al. 2018: a contrast of 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +189,7 @@ def load_superalloys(source="embedded"):
     ((149,), (149, 22), 'at.%')
     """
     if source == "embedded":
-        return read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
+        return _read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
     if source == "published":
         return read_published(fetch_archive("superalloys"), registry()["superalloys"])
     raise ValueError(f"source is {source!r}: expected 'embedded' or 'published'")
@@ -277,6 +285,40 @@ def convert_published(mat_file, path):
     save_two_phase(path, arrays)
 
 
+def check_volumes(volumes):
+    """Return `volumes` as uint8 (n, X, Y, Z) of phases 0 and 1, or say what is wrong.
+
+    Raises
+    ------
+    ValueError
+        Names the first volume or value that is not as expected.
+    """
+    if not hasattr(volumes, "shape"):
+        shapes = [np.shape(v) for v in volumes]
+        for i, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                raise ValueError(
+                    f"volume {i} has shape {shape} but volume 0 has {shapes[0]}: "
+                    "volumes of one batch share one shape; call once for each shape"
+                )
+    array = np.asarray(volumes)
+    if array.ndim != 4:
+        raise ValueError(
+            f"volumes have shape {array.shape}: expected (n, X, Y, Z), voxel values of "
+            "3-D volumes; write volume[None] for a single one"
+        )
+    if array.size == 0:
+        raise ValueError(f"volumes are empty (shape {array.shape}): expected at least one voxel")
+    binary = (array == 0) | (array == 1)
+    if not binary.all():
+        n, *voxel = (int(i) for i in np.argwhere(~binary)[0])
+        raise ValueError(
+            f"volume {n} holds {array[n, *voxel]} at voxel {tuple(voxel)}: expected phase 0 "
+            "(compliant) or 1 (stiff) everywhere; threshold the volume first"
+        )
+    return array.astype(np.uint8)
+
+
 def _read_two_phase(path, remedy):
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -311,35 +353,34 @@ def _two_phase(arrays, notice):
     )
 
 
-def main(arguments=None):
-    """Download published data that is not on this machine, and verify all of it."""
-    sets = {
-        "two_phase": "case study 1: volumes and their moduli",
-        "superalloys": "case study 2: hardness, composition, segmented micrographs and features",
-    }
-    told = "; ".join(f"{name} ({what})" for name, what in sets.items())
-    parser = argparse.ArgumentParser(prog="python -m helpers.datasets", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"{told}; default: both")
-    names = parser.parse_args(arguments).names
-    for name in names:
-        if name not in sets:
-            parser.error(f"{name!r}: expected one of {', '.join(sets)}")
-    failed = []
-    for name in names or sets:
-        try:
-            print(f"{name}, {sets[name]}:", flush=True)
-            data = (load_two_phase if name == "two_phase" else load_superalloys)("published")
-        except DownloadError as error:
-            failed.append(f"{name}: {error}")  # the other set may still be had
-            continue
-        if name == "two_phase":
-            told, values, unit = data.modulus_kind, data.modulus, "GPa"
-        else:
-            told, values, unit = "hardness", data.hardness, "kgf/mm2"
-        print(f"  {len(values)} rows, {told} {values.min():.1f} to {values.max():.1f} {unit}")
-    if failed:
-        sys.exit("\n".join(failed))
+def _read_embedded(folder):
+    """The embedded set of a folder that holds ``table.csv`` and an image for each of its rows."""
+    path = folder / "table.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: run `python -m helpers.superalloys`")
+    table = read_alloy_table(path)
+    lacking = [column for column in TRUTH if column not in table.extra_columns]
+    if lacking:
+        raise ValueError(f"{path} lacks {lacking}: run `python -m helpers.superalloys`")
+    truth = pd.read_csv(path)[TRUTH].set_index(table.composition.index)
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(_read_grey, match_images(table.names, list_images(folder))))
+    notice = (
+        f"**Data: embedded set**, {len(table.names)} invented alloys with synthetic micrographs, "
+        "made by this book's own generator, not the published set of the paper. Nothing in it was "
+        "measured."
+    )
+    binary_images = functools.partial(_segment_all, images)
+    return superalloy_data(table, notice, binary_images, images=images, truth=truth)
 
 
-if __name__ == "__main__":
-    main()
+def _segment_all(images):
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(functools.partial(segment, method="paper"), images))
+
+
+def _read_grey(file):
+    pixels = read_image(file)
+    if pixels.ndim != 2:
+        raise ValueError(f"{file} is a colour image: expected a grey micrograph")
+    return np.rint(255 * pixels).astype(np.uint8)

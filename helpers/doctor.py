@@ -13,7 +13,7 @@ import torch
 
 from helpers._optional import PackageError, optional
 from helpers.archives import fetch_archive
-from helpers.downloads import cache_folder, fetch, local_copy, registry
+from helpers.downloads import DownloadError, cache_folder, fetch, local_copy, registry
 from helpers.encoders import ENCODERS
 from helpers.weights import fetch_weights, weights_at_hand
 
@@ -160,13 +160,18 @@ def fetch_all(names):
     Raises
     ------
     ValueError, DownloadError
-        An unknown name; what could not be had.
+        An unknown name; what could not be had, after the others were.
     """
     sizes(names)
-    found = {}
+    found, failed = {}, []
     for name in names:
-        if name in ENCODERS:
-            found[name] = fetch_weights(ENCODERS[name])
-        else:
-            found[name] = (fetch_archive if "hashes" in registry()[name] else fetch)(name)
+        try:
+            if name in ENCODERS:
+                found[name] = fetch_weights(ENCODERS[name])
+            else:
+                found[name] = (fetch_archive if "hashes" in registry()[name] else fetch)(name)
+        except DownloadError as error:
+            failed.append(str(error))  # the others may still be had
+    if failed:
+        raise DownloadError("\n".join(failed))
     return {name: str(place) for name, place in found.items()}

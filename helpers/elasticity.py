@@ -8,7 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-PHASE_MODULI, POISSON = (2.4, 120.0), 0.3  # [GPa], as Cecen et al. 2018: a contrast of 50
+from helpers.datasets import PHASE_MODULI
+
+POISSON = 0.3  # of both phases, as Cecen et al. 2018
 
 
 def check_phases(moduli, poisson):

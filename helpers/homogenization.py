@@ -13,7 +13,7 @@ import functools
 import numpy as np
 import torch
 
-from helpers._checks import check_volumes
+from helpers.datasets import check_volumes
 from helpers.elastic_fields import default_device, solve_load_case
 from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
 

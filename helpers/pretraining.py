@@ -2,13 +2,15 @@
 
 ``python -m helpers.pretraining --objective both --minutes 60 --out _build/microvit`` trains it,
 and goes on where an earlier run of the same command was interrupted. No label, no measured
-image and no embedded data set enters.
+image and no embedded data set enters. ``--ship _build/microvit/model`` puts a newly trained one in
+the place of the one that ships with the book.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import math
 import time
 from pathlib import Path
@@ -16,7 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers import weights
 from helpers._files import atomic_write
+from helpers._networks import read_model
+from helpers.encoders import ENCODERS, check_architecture
 from helpers.probes import probe_volumes, run_probes
 from helpers.trainer import OBJECTIVES, Trainer
 from helpers.two_point import two_point_statistics
@@ -183,6 +188,35 @@ def two_point(images):
     return two_point_statistics(images, dtype=np.float32).reshape(len(images), -1)
 
 
+def ship(model, entry):
+    """Put a model into the folder of the book that `entry` names, with a manifest.
+
+    Parameters
+    ----------
+    model : path-like
+        Folder in Hugging Face format, as `train` leaves it in ``model``.
+    entry : helpers.encoders.EncoderEntry
+        One with ``shipped``.
+
+    Raises
+    ------
+    ValueError
+        Not a model of the architecture that `entry` states.
+    OSError
+        A file is missing or cannot be written.
+    """
+    check_architecture(entry, read_model(Path(model), entry), model)
+    files = {}
+    for name in weights.SHIPPED_FILES:
+        content = (Path(model) / name).read_bytes()
+        files[name] = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        with atomic_write(weights.SHIPPED / entry.shipped / name) as file:
+            file.write(content)
+    weights.write_manifest(
+        weights.SHIPPED / entry.shipped, source="helpers.pretraining", files=files
+    )
+
+
 def main(arguments=None):
     """Train MicroViT; stop it, kill it and start it again at will.
 
@@ -205,7 +239,10 @@ def main(arguments=None):
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--probe-minutes", type=float, default=10.0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--ship", metavar="FOLDER", help="a trained model to ship with the book")
     given = parser.parse_args(arguments)
+    if given.ship:
+        return ship(given.ship, ENCODERS["microvit"])
     if given.compare and (given.minutes is None or given.steps is not None):
         parser.error("--compare takes --minutes, for each objective, and no --steps")
     budget = [value for value in (given.minutes, given.steps) if value is not None]

@@ -17,7 +17,6 @@ from helpers._files import atomic_write
 from helpers._least_squares import check_descriptors, check_target
 from helpers._progress import progress_bar
 from helpers._provenance import code_digest, versions
-from helpers.controls import source_mean
 from helpers.cross_validation import (
     NESTED_MODELS,
     NestedCV,
@@ -159,6 +158,33 @@ def score_table(results, composition="no"):
         for (name, model, seed), result in results.items()
     ]
     return pd.DataFrame(rows)
+
+
+def source_mean(y, groups, train, test):
+    """Predict the mean of the training samples of the same source: knows no image at all.
+
+    Parameters
+    ----------
+    y : ndarray of float, shape (n,)
+        Property.
+    groups : ndarray, shape (n,)
+        Source of each sample.
+    train, test : ndarray of int
+        Rows to take the means of, and rows to predict.
+
+    Returns
+    -------
+    ndarray of float, shape (n_test,)
+        Where a source has no training sample: the mean of all of them.
+
+    Examples
+    --------
+    >>> y, groups = np.array([1.0, 3.0, 8.0, 5.0, 5.0]), np.array(["a", "a", "b", "a", "c"])
+    >>> source_mean(y, groups, np.array([0, 1, 2]), np.array([3, 4])).tolist()
+    [2.0, 4.0]
+    """
+    means = pd.Series(y[train]).groupby(groups[train]).mean()
+    return means.reindex(groups[test]).fillna(y[train].mean()).to_numpy()
 
 
 def guess_without_image(y, groups, seed=PAPER_SEED):

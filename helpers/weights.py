@@ -1,14 +1,10 @@
 """Weights of the encoders: shipped, or in a local copy or the cache, downloaded once, verified.
 
-``python -m helpers.weights`` lists them; ``python -m helpers.weights dinov2-s14`` fetches one.
 A folder of weights holds a ``manifest.json``: the revision, and a hash for every file.
-``python -m helpers.weights --ship _build/microvit/model`` puts a newly trained MicroViT in the
-place of the one that ships.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import hashlib
 import json
@@ -67,7 +63,7 @@ def how_to_get(entry):
             again = "another `pip install --force-reinstall --no-deps` of the package"
         return f"{again} restores them, for they ship with the book"
     return (
-        f"`python -m helpers.weights {entry.name}` downloads them "
+        f"`microprop fetch {entry.name}` downloads them "
         f"({entry.size / 1e6:,.0f} MB from {entry.url})"
     )
 
@@ -139,37 +135,8 @@ def _check_shipped(entry):
     return folder
 
 
-def ship(model, entry):
-    """Put a model into the folder of the book that `entry` names, with a manifest.
-
-    Parameters
-    ----------
-    model : path-like
-        Folder in Hugging Face format, as `helpers.pretraining` leaves it in ``model``.
-    entry : helpers.encoders.EncoderEntry
-        One with ``shipped``.
-
-    Raises
-    ------
-    ValueError
-        Not a model of the architecture that `entry` states.
-    OSError
-        A file is missing or cannot be written.
-    """
-    from helpers._networks import read_model
-    from helpers.encoders import check_architecture
-
-    check_architecture(entry, read_model(Path(model), entry), model)
-    files = {}
-    for name in SHIPPED_FILES:
-        content = (Path(model) / name).read_bytes()
-        files[name] = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        with atomic_write(SHIPPED / entry.shipped / name) as file:
-            file.write(content)
-    _write_manifest(SHIPPED / entry.shipped, source="helpers.pretraining", files=files)
-
-
-def _write_manifest(folder, **content):
+def write_manifest(folder, **content):
+    """Write the manifest of a folder of weights, with the date."""
     content["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with atomic_write(folder / MANIFEST) as file:
         file.write(json.dumps(content, indent=1).encode())
@@ -189,7 +156,7 @@ def _download_from_hub(entry, folder):
             name: f"sha256:{f.lfs.sha256}" if f.lfs else f"git-blob:{f.blob_id}"
             for name, f in files.items()
         }
-        _write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
+        write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
         if not sys.stderr.isatty():
             hub.utils.disable_progress_bars()
         hub.snapshot_download(
@@ -210,7 +177,7 @@ def _download_from_hub(entry, folder):
             (folder / name).unlink(missing_ok=True)  # so that the next try fetches it anew
             raise
     manifest = {"source": entry.hub_id, "revision": info.sha, "files": hashes}
-    _write_manifest(folder, **manifest, complete=True)
+    write_manifest(folder, **manifest, complete=True)
 
 
 def _wanted(files):
@@ -233,34 +200,4 @@ def _download_url(entry, folder):
     if expected is None:
         with (folder / name).open("rb") as file:
             expected = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    _write_manifest(folder, source=entry.url, revision=None, files={name: expected}, complete=True)
-
-
-def main(arguments=None):
-    """List the encoders and whether their weights are here, or fetch the ones that are named."""
-    from helpers.encoders import ENCODERS
-
-    parser = argparse.ArgumentParser(prog="python -m helpers.weights", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="encoder", help=f"of {', '.join(ENCODERS)}")
-    parser.add_argument("--ship", metavar="FOLDER", help="a MicroViT to ship with the book")
-    options = parser.parse_args(arguments)
-    names = options.names
-    if options.ship:
-        return ship(options.ship, ENCODERS["microvit"])
-    for name in names:
-        if name not in ENCODERS:
-            parser.error(f"{name!r}: expected one of {', '.join(ENCODERS)}")
-    if not names:
-        for entry in ENCODERS.values():
-            folder = weights_at_hand(entry)
-            place = f"{folder}{' (ships with the book)' * bool(entry.shipped)}"
-            print(f"{entry.name:28}{place if folder else f'{entry.size / 1e6:,.0f} MB, not here'}")
-    try:
-        for name in names:
-            print(fetch_weights(ENCODERS[name]))
-    except DownloadError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    write_manifest(folder, source=entry.url, revision=None, files={name: expected}, complete=True)

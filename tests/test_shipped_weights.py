@@ -9,7 +9,7 @@ import torch
 from test_encoders import change_weights, save, tiny_dinov2
 
 from bookbuild.chapters import ROOT
-from helpers import _networks, weights
+from helpers import _networks, pretraining, weights
 from helpers.downloads import DownloadError
 from helpers.encoders import ENCODERS, load_encoder
 
@@ -64,14 +64,14 @@ def test_a_new_model_takes_the_place_of_the_shipped_one(shipped, tmp_path):
     old = load_encoder("microvit").fingerprint
     new = _networks.random_model(ENCODERS["microvit"].config, seed=1)
     new.half().save_pretrained(tmp_path / "trained")
-    weights.main(["--ship", str(tmp_path / "trained")])
+    pretraining.main(["--ship", str(tmp_path / "trained")])
     encoder = load_encoder("microvit")
     assert old != encoder.fingerprint == _networks.fingerprint_of(new)
 
 
 def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
     with pytest.raises(ValueError, match="is no MicroViT: hidden_size is 32, expected 192"):
-        weights.ship(save(tiny_dinov2(), tmp_path / "tiny"), ENCODERS["microvit"])
+        pretraining.ship(save(tiny_dinov2(), tmp_path / "tiny"), ENCODERS["microvit"])
     changes = {
         "missing": lambda state: state.pop("layernorm.weight"),
         "unexpected": lambda state: state.update(head=torch.ones(3)),
@@ -80,5 +80,5 @@ def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
         folder = shutil.copytree(shipped, tmp_path / kind)
         change_weights(folder, change)
         with pytest.raises(ValueError, match=f"1 {kind} weights"):
-            weights.ship(folder, ENCODERS["microvit"])
+            pretraining.ship(folder, ENCODERS["microvit"])
     assert load_encoder("microvit").title == "MicroViT"

@@ -12,8 +12,8 @@ import scipy.io
 from PIL import Image
 
 from helpers import datasets, segmentation
-from helpers._superalloy_files import SUFFIXES, TRUTH
-from helpers.datasets import load_superalloys
+from helpers._superalloy_files import SUFFIXES
+from helpers.datasets import TRUTH, load_superalloys
 from helpers.downloads import DownloadError
 from helpers.encoders import ENCODERS
 from helpers.tables import NOT_STATED, TableError, odd_sums
@@ -234,21 +234,6 @@ def test_without_the_set_a_local_folder_leads_to_the_download(small, monkeypatch
         load_superalloys("published")
 
 
-def test_the_command_fetches_what_is_named(small, capsys, monkeypatch):
-    small.load()
-    datasets.main(["superalloys"])
-    told = capsys.readouterr().out
-    assert "case study 2" in told
-    assert "3 rows, hardness 300.0 to 302.0 kgf/mm2" in told
-    assert "two_phase" not in told
-    with pytest.raises(SystemExit):
-        datasets.main(["superalloy"])
-    assert "'superalloy': expected one of two_phase, superalloys" in capsys.readouterr().err
-    (small.folder / "data.xlsx").unlink()
-    with pytest.raises(SystemExit, match=r"superalloys: .*data\.xlsx is missing"):
-        datasets.main(["superalloys"])
-
-
 # The embedded set
 
 
@@ -306,7 +291,7 @@ def test_embedded_micrographs_are_segmented_once_when_asked_for(embedded, monkey
         calls.append(method)
         return segment(image, method)
 
-    monkeypatch.setattr(segmentation, "segment", counted)
+    monkeypatch.setattr(datasets, "segment", counted)
     data = load_superalloys()
     assert calls == []
     first = data.binary_images

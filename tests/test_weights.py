@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import http.server
 import json
+import re
 import threading
 import urllib.parse
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from test_encoders import SMALL, save, tiny_dinov2, torchvision_state
 
-from helpers import encoders, weights
+from helpers import cli, doctor, encoders
 from helpers.downloads import DownloadError
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.weights import fetch_weights, how_to_get, read_manifest, weights_at_hand
@@ -204,7 +205,7 @@ def test_without_a_network_the_command_and_the_size_are_told(hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(DownloadError) as caught:
         load_encoder("small")
-    for part in ("python -m helpers.weights small", "123 MB", "MICROPROP_DATA"):
+    for part in ("microprop fetch small", "123 MB", "MICROPROP_DATA"):
         assert part in str(caught.value)
 
 
@@ -256,32 +257,27 @@ def test_the_hash_of_the_first_download_is_recorded_and_held_to(micronet, tmp_pa
 # The command
 
 
-def test_the_command_lists_what_is_here(hub, capsys):
-    weights.main([])
-    assert "small                       123 MB, not here" in capsys.readouterr().out
-    weights.main(["small"])
-    weights.main([])
-    assert "encoders/small" in capsys.readouterr().out.splitlines()[-1]
+def test_the_command_lists_and_fetches(hub, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "ENCODERS", encoders.ENCODERS)
+    assert cli.main(["doctor"]) == 0
+    assert re.search(r"Small \(small\) +not here, 123\.0 MB\n", capsys.readouterr().out)
+    assert cli.main(["fetch", "small", "--yes"]) == 0
+    assert cli.main(["doctor"]) == 0
+    assert re.search(r"Small \(small\) +here, 123\.0 MB\n", capsys.readouterr().out)
+    assert cli.main(["fetch", "smal", "--yes"]) == 1
+    assert "'smal' is neither an encoder (clip-b16" in capsys.readouterr().err
 
 
-def test_the_command_explains_itself_without_a_traceback(hub, capsys, monkeypatch):
-    with pytest.raises(SystemExit):
-        weights.main(["smal"])
-    assert "'smal': expected one of clip-b16" in capsys.readouterr().err
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(SystemExit, match="could not be downloaded"):
-        weights.main(["small"])
+def test_the_command_fetches_the_rest_where_one_cannot_be_had(hub, capsys, monkeypatch):
+    broken = dataclasses.replace(hub.entry, name="broken", hub_id="no/where")
+    monkeypatch.setattr(doctor, "ENCODERS", {"broken": broken, "small": hub.entry})
+    assert cli.main(["fetch", "broken", "small", "--yes"]) == 1
+    assert "the weights of broken are not on this machine" in capsys.readouterr().err
+    assert downloads(hub)
 
 
 def test_every_encoder_says_how_to_get_it():
     for entry in ENCODERS.values():
-        download = f"`python -m helpers.weights {entry.name}` downloads them"
+        download = f"`microprop fetch {entry.name}` downloads them"
         restore = f"`git checkout -- data/{entry.shipped}` restores them"
         assert (restore if entry.shipped else download) in how_to_get(entry)
-
-
-def test_the_command_says_what_ships(capsys):
-    weights.main([])
-    assert "data/microvit (ships with the book)" in capsys.readouterr().out
-    weights.main(["microvit"])
-    assert capsys.readouterr().out.strip().endswith("microvit")
