@@ -21,9 +21,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import resident_peak
-from helpers._optional import PackageError, optional
 from helpers.elastic_fields import solve_load_case
 from helpers.homogenization import youngs_modulus
+from helpers.io.optional import PackageError, optional
 from helpers.synthesis import two_phase_volume
 
 TARGET_RATIO = 3

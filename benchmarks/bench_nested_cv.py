@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers.cross_validation import MOST_COMPONENTS, nested_folds
 from helpers.datasets import load_superalloys
-from helpers.downloads import DownloadError
+from helpers.io.downloads import DownloadError
 from helpers.regression import mape, nested_cv
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 

@@ -18,8 +18,8 @@ import psutil
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers._optional import optional
-from helpers._provenance import run_facts
+from helpers.io.optional import optional
+from helpers.io.provenance import run_facts
 from helpers.ray_extract import extract_parts
 
 SIDE, PART, WORKERS = 224, 64, 2

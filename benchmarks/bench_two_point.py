@@ -20,7 +20,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers._optional import PackageError, optional
+from helpers.io.optional import PackageError, optional
 from helpers.two_point import two_point_statistics
 
 TARGET_RATIO = 8

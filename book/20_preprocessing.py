@@ -26,9 +26,9 @@ from torch import from_numpy
 from torch.nn.functional import interpolate
 
 from helpers.datasets import load_two_phase
-from helpers.downloads import fetch, registry
 from helpers.encoders import ENCODERS
 from helpers.images import read_image
+from helpers.io.downloads import fetch, registry
 from helpers.micrographs import gamma_prime_micrograph
 from helpers.plots_images import Step, plot_images, plot_pixel_values, plot_steps
 from helpers.preprocessing import input_rule, preprocess_micrograph, preprocess_section

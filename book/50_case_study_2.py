@@ -33,6 +33,7 @@ from helpers import plots, plots_images, plots_validation
 from helpers.datasets import DATA, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
+from helpers.io.tables import odd_sums
 from helpers.plots_images import Step
 from helpers.preprocessing import input_rule, preprocess_micrograph
 from helpers.regression import mape
@@ -40,7 +41,6 @@ from helpers.scoring import PAPER_SEED, best_descriptors, evaluate_descriptors, 
 from helpers.segmentation import score_methods, score_segmentation, segment
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT, guesses, superalloy_descriptors
 from helpers.superalloys import SEED, SOURCES, synthetic_superalloy
-from helpers.tables import odd_sums
 
 # %% tags=["parameters"]
 data = "embedded"

@@ -22,11 +22,11 @@ from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 
 from helpers import plots_audit, plots_own
-from helpers._provenance import versions
 from helpers.citations import references
 from helpers.datasets import DATA, load_superalloys
 from helpers.feature_tables import extract_table, read_feature_table, sample_matrix
 from helpers.fitted_scale import in_words
+from helpers.io.provenance import versions
 from helpers.model_files import LIBRARIES, OwnModel, load_model
 from helpers.network_scale import differences, span
 from helpers.own_models import fit_property, join, predict_property

@@ -19,7 +19,7 @@ import jupytext
 import nbformat
 import yaml
 
-from helpers.downloads import LOCAL_COPY, cache_folder
+from helpers.io.downloads import LOCAL_COPY, cache_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from helpers._table_checks import ELEMENTS, UNITS, first_few
-from helpers._table_files import TableError
+from helpers.io.table_checks import ELEMENTS, UNITS, first_few
+from helpers.io.table_files import TableError
 
 # What is left of a unit in a heading without %, points, hyphens and brackets; "" is % alone.
 _WORDS = dict.fromkeys(("at", "atom", "atomic"), UNITS[0])

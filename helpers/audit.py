@@ -13,8 +13,8 @@ from helpers import _audit_runs as runs
 from helpers import _audit_tables as tables
 from helpers._audit_runs import Predictor
 from helpers._audit_tables import Run
-from helpers._progress import progress_bar
 from helpers.controls import blind_predictions, forest_predictions, grey_level_statistics
+from helpers.io.progress import progress_bar
 from helpers.optimism import SourceAccuracy, source_accuracy
 from helpers.scoring import N_FOLDS, PAPER_SEED
 

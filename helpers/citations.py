@@ -6,8 +6,8 @@ import re
 import unicodedata
 from pathlib import Path
 
-from helpers.downloads import ROOT, registry
 from helpers.feature_tables import read_feature_table
+from helpers.io.downloads import ROOT, registry
 from helpers.model_files import MODEL, load_model
 
 BIBLIOGRAPHY = ROOT / "pages" / "references.bib"

@@ -265,7 +265,7 @@ def cite(
 
 def main(arguments=None):
     """Run the command line; gives the exit code."""
-    from helpers.downloads import DownloadError
+    from helpers.io.downloads import DownloadError
 
     if arguments is None:
         arguments = sys.argv[1:]
@@ -304,7 +304,7 @@ def _as_options(message):
 
 def _is_told(error):
     """Whether an error is a helper's own message, and not a slip inside one or a library."""
-    from helpers.downloads import PACKAGE
+    from helpers.io.downloads import PACKAGE
 
     trace = error.__traceback__
     while trace.tb_next is not None:

@@ -13,18 +13,18 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from helpers._files import atomic_write
-from helpers._superalloy_files import (
+from helpers.images import list_images, read_image
+from helpers.io.archives import fetch_archive
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
+from helpers.io.superalloy_files import (
     NO_MAT_FILE,
     SuperalloyData,
     read_published,
     superalloy_data,
 )
-from helpers.archives import fetch_archive
-from helpers.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
-from helpers.images import list_images, read_image
+from helpers.io.tables import match_images, read_alloy_table
 from helpers.segmentation import segment
-from helpers.tables import match_images, read_alloy_table
 
 __all__ = [
     "SuperalloyData",
@@ -124,7 +124,7 @@ def load_two_phase(source="embedded"):
     ValueError
         Another `source`, or a damaged file.
     DownloadError
-        The published data cannot be had; see `helpers.downloads.fetch`.
+        The published data cannot be had; see `helpers.io.downloads.fetch`.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def load_superalloys(source="embedded"):
     FileNotFoundError
         The embedded data is not there.
     DownloadError
-        The published data cannot be had; see `helpers.archives.fetch_archive`.
+        The published data cannot be had; see `helpers.io.archives.fetch_archive`.
 
     Notes
     -----

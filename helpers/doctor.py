@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import torch
 
-from helpers._optional import PackageError, optional
-from helpers.archives import fetch_archive
-from helpers.downloads import DownloadError, cache_folder, fetch, local_copy, registry
 from helpers.encoders import ENCODERS
+from helpers.io.archives import fetch_archive
+from helpers.io.downloads import DownloadError, cache_folder, fetch, local_copy, registry
+from helpers.io.optional import PackageError, optional
 from helpers.weights import fetch_weights, weights_at_hand
 
 PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "pyarrow", "skops")

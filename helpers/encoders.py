@@ -26,7 +26,7 @@ from helpers._networks import (
     random_model,
     read_model,
 )
-from helpers.downloads import registry
+from helpers.io.downloads import registry
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

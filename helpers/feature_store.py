@@ -20,12 +20,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from helpers._files import atomic_write
-from helpers.downloads import cache_folder
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import cache_folder
 
 
 def store_folder(store=None):
-    """The folder of a feature store. None: ``features`` in the cache of `helpers.downloads`."""
+    """The folder of a feature store. None: ``features`` in the cache of `helpers.io.downloads`."""
     return Path(store) if store is not None else cache_folder() / "features"
 
 

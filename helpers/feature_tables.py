@@ -14,13 +14,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from helpers._files import atomic_write
-from helpers._table_checks import first_few
-from helpers._table_files import TableError
 from helpers.encoders import Encoder, load_encoder
 from helpers.features import extract
 from helpers.image_lists import list_samples
 from helpers.images import ImageError, image_digest, image_size, read_image
+from helpers.io.atomic import atomic_write
+from helpers.io.table_checks import first_few
+from helpers.io.table_files import TableError
 from helpers.network_scale import check_alike, check_field, field_of, network_scales
 from helpers.pixel_size import prepare_images
 from helpers.reduction import aggregate_sections

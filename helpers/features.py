@@ -20,12 +20,12 @@ import numpy as np
 
 from helpers import feature_store
 from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
-from helpers._progress import progress_bar
-from helpers._provenance import code_digest, versions
 from helpers._steps import ImageStep
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.images import MAX_PIXELS, ImageError
+from helpers.io.progress import progress_bar
+from helpers.io.provenance import code_digest, versions
 from helpers.preprocessing import check_options, prepare_batch
 from helpers.reduction import aggregate_sections
 from helpers.weights import weights_at_hand

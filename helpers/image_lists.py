@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers._table_checks import first_few, label
-from helpers._table_files import TableError, read_rows, sheet_names
 from helpers.images import SUFFIXES, ImageError, list_images
+from helpers.io.table_checks import first_few, label
+from helpers.io.table_files import TableError, read_rows, sheet_names
 
 TABLES = (".csv", ".xlsx", ".parquet")
 SAMPLE = "sample"  # usual heading of the names of samples
@@ -95,7 +95,7 @@ def read_table(path, sheet=None):
     Raises
     ------
     TableError
-        As `helpers._table_files.read_rows`; a heading that stands twice; no rows.
+        As `helpers.io.table_files.read_rows`; a heading that stands twice; no rows.
     """
     path = Path(path)
     if path.suffix.lower() == ".parquet":

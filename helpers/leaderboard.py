@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers._files import atomic_write
-from helpers._provenance import run_facts
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES
+from helpers.io.atomic import atomic_write
+from helpers.io.provenance import run_facts
 from helpers.learner_scores import score_learner
 from helpers.reduction import fit_pls
 from helpers.regression import holdout_scores

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers._files import atomic_write
-from helpers._provenance import run_facts
 from helpers.comparisons import paired_interval, ratio_interval
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import LIBRARIES, extract_features
 from helpers.image_statistics import image_statistics
+from helpers.io.atomic import atomic_write
+from helpers.io.provenance import run_facts
 from helpers.microvit_measures import (
     OURS,
     RANDOM,

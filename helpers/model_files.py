@@ -17,10 +17,10 @@ import psutil
 import skops.io
 from safetensors.numpy import load, save
 
-from helpers._files import atomic_write
-from helpers._provenance import versions
 from helpers.audit import Audit
 from helpers.cross_validation import NESTED_MODELS
+from helpers.io.atomic import atomic_write
+from helpers.io.provenance import versions
 from helpers.own_models import PropertyModel
 
 FORMAT = 2

@@ -17,11 +17,11 @@ from sklearn.svm import SVR
 
 from helpers._audit_tables import BY_SOURCE, SHUFFLED
 from helpers._names import likely_pairs
-from helpers._table_checks import first_few
 from helpers.audit import Audit, audit
 from helpers.conformal import half_width
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.feature_tables import sample_matrix
+from helpers.io.table_checks import first_few
 from helpers.scoring import N_FOLDS, PAPER_SEED
 
 LEVEL = 0.9  # of the prediction intervals

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers._files import atomic_write
-from helpers._provenance import versions
-from helpers._table_checks import first_few
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import load_encoder
 from helpers.feature_tables import (
@@ -19,6 +16,9 @@ from helpers.feature_tables import (
     sample_matrix,
 )
 from helpers.fitted_scale import check_as_fitted, scale_facts
+from helpers.io.atomic import atomic_write
+from helpers.io.provenance import versions
+from helpers.io.table_checks import first_few
 from helpers.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
 from helpers.network_scale import span
 from helpers.own_models import fit_property, join, predict_property, tell_left_out

@@ -18,11 +18,11 @@ from sklearn.svm import SVR
 from helpers.claims import ALLOYS, component_rows, row
 from helpers.comparisons import paired_interval
 from helpers.cross_validation import nested_cv, nested_folds
+from helpers.io.tables import odd_sums
 from helpers.metrics import mape
 from helpers.optimism import clustered_interval
 from helpers.scoring import N_FOLDS, PAPER_SEED, evaluate_descriptors
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
-from helpers.tables import odd_sums
 
 SEEDS = (PAPER_SEED, 0, 1, 2, 3)
 ORDERS = 20

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from helpers import weights
-from helpers._files import atomic_write
 from helpers._networks import read_model
 from helpers.encoders import ENCODERS, check_architecture
+from helpers.io.atomic import atomic_write
 from helpers.probes import probe_volumes, run_probes
 from helpers.trainer import OBJECTIVES, Trainer
 from helpers.two_point import two_point_statistics

@@ -10,9 +10,9 @@ import pandas as pd
 
 from helpers._composition_columns import as_number, find_elements, with_balance
 from helpers._names import spelled_twice
-from helpers._table_checks import first_few
-from helpers._table_files import TableError
 from helpers.image_lists import column, read_table
+from helpers.io.table_checks import first_few
+from helpers.io.table_files import TableError
 
 MISSING = {"", "n/a", "na", "nan", "none", "-"}
 _ALMOST = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?")  # a number with a decimal comma or a sign

@@ -19,12 +19,12 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 
-from helpers._files import atomic_write
-from helpers._optional import optional
-from helpers._progress import progress_bar
 from helpers.encoders import load_encoder
 from helpers.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.images import ImageError
+from helpers.io.atomic import atomic_write
+from helpers.io.optional import optional
+from helpers.io.progress import progress_bar
 from helpers.network_scale import check_alike, field_of
 from helpers.preprocessing import check_options
 from helpers.remote_images import list_anywhere, local_copies, named_as

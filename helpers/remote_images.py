@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from helpers._optional import optional
 from helpers.image_lists import (
     TABLES,
     check_listed,
@@ -20,6 +19,7 @@ from helpers.image_lists import (
     stem,
 )
 from helpers.images import SUFFIXES, ImageError
+from helpers.io.optional import optional
 
 # What tells versions of a file apart: of local files, S3, Google and Azure.
 STAMPS = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers._files import atomic_write
-from helpers._optional import optional
-from helpers._table_checks import first_few
-from helpers.downloads import ROOT
 from helpers.feature_tables import digests, read_feature_table, sample_matrix
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import ROOT
+from helpers.io.optional import optional
+from helpers.io.table_checks import first_few
 from helpers.model_files import load_model
 
 CHAPTER = ROOT / "book" / "85_your_own_micrographs.ipynb"

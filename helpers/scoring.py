@@ -13,10 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
-from helpers._files import atomic_write
 from helpers._least_squares import check_descriptors, check_target
-from helpers._progress import progress_bar
-from helpers._provenance import code_digest, versions
 from helpers.cross_validation import (
     NESTED_MODELS,
     NestedCV,
@@ -24,7 +21,10 @@ from helpers.cross_validation import (
     nested_cv,
     nested_folds,
 )
-from helpers.downloads import cache_folder
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import cache_folder
+from helpers.io.progress import progress_bar
+from helpers.io.provenance import code_digest, versions
 from helpers.metrics import mape
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
@@ -67,7 +67,7 @@ def evaluate_descriptors(
         Number of outer folds; or a splitter, which then shuffles as it was told itself.
     store : path-like, None or False
         Folder where each run is kept as soon as it is done, and found by the next call. None:
-        ``scores`` in the cache of `helpers.downloads`. False: read and write nothing.
+        ``scores`` in the cache of `helpers.io.downloads`. False: read and write nothing.
     progress : bool
         Show the runs done and the time left.
     **options

@@ -19,11 +19,11 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from torch import nn
 from torch.nn import functional as F
 
-from helpers._files import atomic_write
 from helpers.beyond import STUDY
 from helpers.conformal import half_width
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
+from helpers.io.atomic import atomic_write
 from helpers.leaderboard import Leaderboard
 from helpers.metrics import mape
 from helpers.regression import holdout_rows

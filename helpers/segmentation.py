@@ -19,9 +19,9 @@ from scipy.ndimage import gaussian_filter, sobel
 from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_objects
 
-from helpers._provenance import run_facts
-from helpers.downloads import fetch
 from helpers.images import ImageError, read_image
+from helpers.io.downloads import fetch
+from helpers.io.provenance import run_facts
 from helpers.two_point import micrograph_descriptor
 
 METHODS = ("paper", "edges")
@@ -266,7 +266,7 @@ def score_methods(names=MASKED, methods=METHODS):
     Raises
     ------
     DownloadError
-        A micrograph or mask that cannot be had; see `helpers.downloads.fetch`.
+        A micrograph or mask that cannot be had; see `helpers.io.downloads.fetch`.
     """
     rows = []
     for name in names:

@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 
 from helpers._audit_tables import BY_SOURCE, SHUFFLED, flag_sentences
-from helpers._files import atomic_write
-from helpers._provenance import run_facts
 from helpers.audit import Audit, audit
 from helpers.claims import (
     ALLOYS,
@@ -30,6 +28,8 @@ from helpers.encoders import load_encoder
 from helpers.feature_findings import normalisation_rows, untrained_rows
 from helpers.features import LIBRARIES as FEATURE_LIBRARIES
 from helpers.features import extract_features
+from helpers.io.atomic import atomic_write
+from helpers.io.provenance import run_facts
 from helpers.paper_findings import alloy_findings
 from helpers.scoring import LIBRARIES, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers._files import atomic_write
-from helpers._provenance import run_facts
 from helpers.datasets import load_superalloys
+from helpers.io.atomic import atomic_write
+from helpers.io.provenance import run_facts
+from helpers.io.tables import odd_sums
 from helpers.scoring import (
     LIBRARIES,
     PAPER_SEED,
@@ -26,7 +27,6 @@ from helpers.scoring import (
     score_table,
     worst_fold,
 )
-from helpers.tables import odd_sums
 from helpers.two_point import micrograph_descriptor
 
 TWO_POINT = "two-point statistics"

@@ -16,8 +16,8 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from helpers._files import atomic_write
-from helpers.downloads import ROOT
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import ROOT
 from helpers.micrographs import gamma_prime_micrograph
 from helpers.strengthening import (
     ELEMENTS,

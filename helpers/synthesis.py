@@ -24,11 +24,11 @@ import scipy.fft
 import torch
 from tqdm import tqdm
 
-from helpers._files import atomic_write
-from helpers._provenance import code_digest
 from helpers.datasets import save_two_phase
-from helpers.downloads import ROOT
 from helpers.homogenization import confined_modulus, youngs_modulus
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import ROOT
+from helpers.io.provenance import code_digest
 
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers._files import atomic_write
 from helpers._networks import compute_class_token_only, hub_positions, quiet_transformers
+from helpers.io.atomic import atomic_write
 from helpers.objectives import Prototypes, Statistics, cross_entropy, sinkhorn
 from helpers.training_images import sample_batch
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import requests
 
-from helpers._files import atomic_write
-from helpers.downloads import (
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import (
     INSTALLED,
     LOCAL_COPY,
     ROOT,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers._optional import NotInstalled, optional
+from helpers.io.optional import NotInstalled, optional
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "MICROPROP_TEST_RUN"  # in the environment of all that a run starts

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers.images import ImageError, image_digest, image_size, read_image
+from helpers.io.tables import TableError, read_alloy_table
 from helpers.preprocessing import read_checked
-from helpers.tables import TableError, read_alloy_table
 
 MAX_PIXELS = 2**18
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from helpers import _files, datasets, downloads
-from helpers._files import atomic_write
+from helpers import datasets
 from helpers.datasets import (
     PUBLISHED_TWO_PHASE,
     convert_published,
@@ -19,7 +18,9 @@ from helpers.datasets import (
     paper_results,
     save_two_phase,
 )
-from helpers.downloads import DownloadError, fetch, registry, verify
+from helpers.io import atomic, downloads
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import DownloadError, fetch, registry, verify
 from helpers.synthesis import two_phase_volume
 
 
@@ -295,7 +296,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(_files.Path, "open", refuse)
+    monkeypatch.setattr(atomic.Path, "open", refuse)
     with (
         pytest.raises(PermissionError, match=r"could not write .*x\.npz \(Permission denied"),
         atomic_write(tmp_path / "x.npz"),

@@ -35,7 +35,6 @@ from helpers import (
     property_tables,
     report,
 )
-from helpers._table_files import TableError
 from helpers.feature_tables import (
     COLUMNS,
     FeatureTable,
@@ -46,6 +45,7 @@ from helpers.feature_tables import (
 )
 from helpers.image_lists import list_samples
 from helpers.images import ImageError
+from helpers.io.table_files import TableError
 from helpers.model_files import ModelError, OwnModel, load_model, save_model
 from helpers.network_scale import differences
 from helpers.own_models import choose_folds, fit_property, join, predict_property
@@ -434,7 +434,7 @@ def test_a_model_is_read_as_it_was_written(kind, tmp_path):
 
 
 def versions():
-    from helpers._provenance import versions as installed
+    from helpers.io.provenance import versions as installed
 
     return installed(model_files.LIBRARIES)
 

@@ -10,17 +10,17 @@ import openpyxl
 import pandas as pd
 import pytest
 from PIL import Image
+from test_own_alignment import FACTS, features
 
 from helpers import _names, cli
-from helpers._table_files import TableError, read_rows
 from helpers.feature_tables import FeatureTable
 from helpers.image_lists import list_samples
+from helpers.io.table_files import TableError, read_rows
+from helpers.io.tables import read_alloy_table
 from helpers.own_models import join
 from helpers.own_study import fit_models
 from helpers.property_tables import PropertyTable, read_properties
 from helpers.remote_images import list_anywhere
-from helpers.tables import read_alloy_table
-from tests.test_own_alignment import FACTS, features
 
 NFD, NFC = (unicodedata.normalize(form, "Glühprobe") for form in ("NFD", "NFC"))
 

@@ -10,8 +10,8 @@ from test_encoders import change_weights, save, tiny_dinov2
 
 from bookbuild.chapters import ROOT
 from helpers import _networks, pretraining, weights
-from helpers.downloads import DownloadError
 from helpers.encoders import ENCODERS, load_encoder
+from helpers.io.downloads import DownloadError
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import scipy.io
 from PIL import Image
 
 from helpers import datasets, segmentation
-from helpers._superalloy_files import SUFFIXES
 from helpers.datasets import TRUTH, load_superalloys
-from helpers.downloads import DownloadError
 from helpers.encoders import ENCODERS
-from helpers.tables import NOT_STATED, TableError, odd_sums
+from helpers.io.downloads import DownloadError
+from helpers.io.superalloy_files import SUFFIXES
+from helpers.io.tables import NOT_STATED, TableError, odd_sums
 
 COLUMNS = "Al W Ta Ti Cr Ni Mo Hf C Co B V Si Fe Nb Zr Re Cb Ce Mn S P"
 ELEMENTS = COLUMNS.split()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers._table_checks import (
+from helpers.io.table_checks import (
     NAME,
     NOT_STATED,
     REMEDIES,
@@ -28,7 +28,7 @@ from helpers._table_checks import (
     read_hardness,
     read_names,
 )
-from helpers._table_files import TableError, read_rows
+from helpers.io.table_files import TableError, read_rows
 
 __all__ = [
     "NOT_STATED",
@@ -99,7 +99,7 @@ def read_alloy_table(path, composition_unit=None, *, need_composition=True):
     Raises
     ------
     TableError
-        Whatever cannot be used: the file (see `helpers._table_files.read_rows`), a missing or
+        Whatever cannot be used: the file (see `helpers.io.table_files.read_rows`), a missing or
         repeated column, a unit that is not stated or contradicts another, a row without a name
         or with the name of another, without hardness or with one that is no positive number,
         hardness values in two units more than 2 % apart, a composition cell that is empty,

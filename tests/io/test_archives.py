@@ -18,9 +18,9 @@ import pytest
 from tqdm import tqdm
 
 from bookbuild.chapters import ROOT
-from helpers import archives, downloads
-from helpers.archives import fetch_archive
-from helpers.downloads import DownloadError, fetch
+from helpers.io import archives, downloads
+from helpers.io.archives import fetch_archive
+from helpers.io.downloads import DownloadError, fetch
 
 TOP, INNER = "Repo-89ddf9c", "case"
 NOISE = np.random.default_rng(0).bytes(300_000)  # does not compress
@@ -160,7 +160,7 @@ def test_a_file_that_is_gone_or_changed_is_fetched_again_and_no_other(server):
 
 
 def test_two_processes_may_fetch_at_once(server):
-    code = "from helpers.archives import fetch_archive; fetch_archive('set')"
+    code = "from helpers.io.archives import fetch_archive; fetch_archive('set')"
     two = [
         subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
         for _ in range(2)

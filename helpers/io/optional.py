@@ -36,9 +36,9 @@ def optional(name, extra):
 
     Examples
     --------
-    >>> optional("no_such_package", "ray")
+    >>> optional("no_such", "ray")
     Traceback (most recent call last):
-    helpers._optional.NotInstalled: no_such_package is not installed: pip install "microprop[ray]"
+    helpers.io.optional.NotInstalled: no_such is not installed: pip install "microprop[ray]"
     """
     package, install = name.partition(".")[0], f'pip install "microprop[{extra}]"'
     try:

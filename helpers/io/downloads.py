@@ -16,7 +16,7 @@ from pathlib import Path
 import requests
 from platformdirs import user_cache_path
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
 # What ships with the book lies beside the package in a clone; a wheel holds the part of it that
 # the commands need inside the package (pyproject.toml lists the files).
 INSTALLED = (PACKAGE / "shipped").is_dir()
@@ -38,7 +38,7 @@ def registry():
     dict of str to dict
         ``hash`` reads ``sha256:...`` or ``git-blob:...``; ``size`` is in bytes or None;
         ``fixture`` is true for the small files that tests put in place of published ones. An
-        entry with ``hashes`` is a folder; see `helpers.archives`.
+        entry with ``hashes`` is a folder; see `helpers.io.archives`.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def fetch(name):
     KeyError
         The registry has no such file.
     ValueError
-        A folder, for which there is `helpers.archives.fetch_archive`.
+        A folder, for which there is `helpers.io.archives.fetch_archive`.
     DownloadError
         No network, a server that refuses, a transfer cut short, a wrong hash. Nothing is
         left in the cache then.
@@ -133,7 +133,7 @@ def fetch(name):
         raise KeyError(f"{name!r} is not in the registry: expected one of {sorted(entries)}")
     entry = entries[name]
     if "hashes" in entry:
-        raise ValueError(f"{name!r} is a folder of files: get it with helpers.archives")
+        raise ValueError(f"{name!r} is a folder of files: get it with helpers.io.archives")
     local = local_copy()
     if local and (local / name).exists():
         verify(local / name, entry["hash"])

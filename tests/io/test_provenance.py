@@ -5,8 +5,8 @@ import importlib.util
 
 import pytest
 
-from helpers._provenance import _digest, code_digest
-from helpers.downloads import ROOT
+from helpers.io.downloads import ROOT
+from helpers.io.provenance import _digest, code_digest
 
 CODE = '''"""About it."""
 

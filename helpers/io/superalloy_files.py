@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from helpers.tables import (
+from helpers.io.tables import (
     NOT_STATED,
     CompositionWarning,
     merge_niobium,
@@ -50,7 +50,7 @@ class SuperalloyData:
         One column an element, indexed by name, in `composition_unit`. Nb and its old name Cb
         are two columns, as in the published table.
     composition_unit : str
-        ``"at.%"``, ``"wt.%"``, or `helpers.tables.NOT_STATED` as in the published table.
+        ``"at.%"``, ``"wt.%"``, or `helpers.io.tables.NOT_STATED` as in the published table.
     images : list of ndarray of uint8, shape (h, w), or None
         Grey micrographs. None for the published set: its raw micrographs, from 19 papers, were
         never published.

@@ -15,9 +15,8 @@ import zlib
 import filelock
 import requests
 
-from helpers._files import atomic_write
-from helpers._progress import progress_bar
-from helpers.downloads import (
+from helpers.io.atomic import atomic_write
+from helpers.io.downloads import (
     CACHE,
     LOCAL_COPY,
     DownloadError,
@@ -27,6 +26,7 @@ from helpers.downloads import (
     registry_path,
     verify,
 )
+from helpers.io.progress import progress_bar
 
 MAX_MEMBER = 2**27  # bytes of one file, unpacked
 BLOCK = 2**14  # bytes; a transfer that breaks off loses less than one
@@ -39,7 +39,7 @@ def fetch_archive(name):
     Parameters
     ----------
     name : str
-        Key of `helpers.downloads.registry`, as ``"superalloys"``, whose entry has ``hashes``:
+        Key of `helpers.io.downloads.registry`, as ``"superalloys"``, whose entry has ``hashes``:
         a file in the format of ``sha256sum`` beside the registry. ``hash`` is that of this list.
         ``folder`` is where the listed files stand in the archive, below the one folder that
         GitHub puts around everything.

@@ -10,8 +10,8 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from helpers import _table_files, tables
-from helpers.tables import (
+from helpers.io import table_files, tables
+from helpers.io.tables import (
     NOT_STATED,
     CompositionWarning,
     TableError,
@@ -65,7 +65,7 @@ def error_of(path, rows=None, **options):
     return str(error.value)
 
 
-@pytest.mark.parametrize("module", [tables, _table_files])
+@pytest.mark.parametrize("module", [tables, table_files])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -374,9 +374,9 @@ def test_a_giant_dimension_and_far_cells_do_not_hang(tmp_path):
 
 
 def test_more_rows_than_any_table_of_alloys_has(tmp_path, monkeypatch, path):
-    monkeypatch.setattr(_table_files, "MAX_ROWS", 3)
+    monkeypatch.setattr(table_files, "MAX_ROWS", 3)
     assert "more than 3 rows" in error_of(path, [HEADER, *ROWS])
-    monkeypatch.setattr(_table_files, "MAX_BYTES", 10)
+    monkeypatch.setattr(table_files, "MAX_BYTES", 10)
     assert "more than 10: this is no table" in error_of(path)
 
 
@@ -390,7 +390,7 @@ def test_rows_that_are_too_wide_or_too_many_are_not_all_read(tmp_path, monkeypat
     started = time.perf_counter()  # all of them would take 26 GB
     assert "row 5 has more than 1000 columns" in error_of(path)
     assert time.perf_counter() - started < 10
-    monkeypatch.setattr(_table_files, "LAST_ROW", 5)
+    monkeypatch.setattr(table_files, "LAST_ROW", 5)
     path = tmp_path / "a.csv"
     path.write_text("Image_Name\n" + 6 * "\n", encoding="utf-8")
     assert "more than 5 rows" in error_of(path)
@@ -402,7 +402,7 @@ def test_too_little_memory_names_the_table(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(_table_files.csv, "reader", fail)
+    monkeypatch.setattr(table_files.csv, "reader", fail)
     assert "a.csv takes more memory than there is" in error_of(path)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bookbuild.chapters import ROOT
-from helpers import _optional, cli
-from helpers._optional import NotInstalled, PackageError, optional
+from helpers import cli
 from helpers.doctor import diagnose
+from helpers.io.optional import NotInstalled, PackageError, optional
 
 EXTRAS = {"ray": "ray", "fsspec": "ray", "pymks": "bench", "muSpectre": "bench"}
 HIDE = "import sys; sys.modules[{!r}] = None  # as if it were not installed\n"
@@ -24,7 +24,7 @@ BROKEN = {
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(_optional).failed == 0
+    assert doctest.testmod(sys.modules[optional.__module__]).failed == 0
 
 
 def imports(path, package):

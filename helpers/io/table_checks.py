@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from openpyxl.utils import get_column_letter
 
-from helpers._table_files import NO_VALUE, TableError
+from helpers.io.table_files import NO_VALUE, TableError
 
 KGF_PER_MM2 = 1000 / 9.80665  # in one GPa
 UNITS = ("at.%", "wt.%")
