@@ -36,7 +36,7 @@ from helpers._networks import attend_by_products
 from helpers.encoders import DTYPES, load_encoder
 from helpers.feature_tables import extract_table, read_feature_table, write_feature_table
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
-from helpers.images import read_image
+from helpers.images.read import read_image
 from helpers.io.optional import optional
 from helpers.io.provenance import run_facts
 from helpers.preprocessing import prepare

@@ -27,7 +27,7 @@ from torch.nn.functional import interpolate
 
 from helpers.datasets import load_two_phase
 from helpers.encoders import ENCODERS
-from helpers.images import read_image
+from helpers.images.read import read_image
 from helpers.io.downloads import fetch, registry
 from helpers.micrographs import gamma_prime_micrograph
 from helpers.plots_images import Step, plot_images, plot_pixel_values, plot_steps

@@ -26,12 +26,12 @@ from helpers.citations import references
 from helpers.datasets import DATA, load_superalloys
 from helpers.feature_tables import extract_table, read_feature_table, sample_matrix
 from helpers.fitted_scale import in_words
+from helpers.images.pixel_size import PreparedImage
 from helpers.io.provenance import versions
 from helpers.model_files import LIBRARIES, OwnModel, load_model
 from helpers.network_scale import differences, span
 from helpers.own_models import fit_property, join, predict_property
 from helpers.own_study import summary
-from helpers.pixel_size import PreparedImage
 from helpers.property_tables import PropertyTable
 from helpers.report import left_out_in_words
 

@@ -24,7 +24,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 
 from helpers.datasets import DATA
 from helpers.feature_tables import extract_table
-from helpers.pixel_size import PixelSizeWarning
+from helpers.images.pixel_size import PixelSizeWarning
 from helpers.plots_scaling import plot_scaling
 from helpers.ray_extract import PART_IMAGES
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from helpers.forward import n_cores
-from helpers.images import ImageError, image_digest, list_images
+from helpers.images.read import ImageError, image_digest, list_images
 from helpers.preprocessing import input_rule, read_checked
 
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from pathlib import PurePath
 
-from helpers.images import SUFFIXES
+from helpers.images.read import SUFFIXES
 
 
 def spelled_twice(names):

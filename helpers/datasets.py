@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from helpers.images import list_images, read_image
+from helpers.images.read import list_images, read_image
 from helpers.io.archives import fetch_archive
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from helpers.encoders import Encoder, load_encoder
 from helpers.features import extract
 from helpers.image_lists import list_samples
-from helpers.images import ImageError, image_digest, image_size, read_image
+from helpers.images.pixel_size import prepare_images
+from helpers.images.read import ImageError, image_digest, image_size, read_image
 from helpers.io.atomic import atomic_write
 from helpers.io.table_checks import first_few
 from helpers.io.table_files import TableError
 from helpers.network_scale import check_alike, check_field, field_of, network_scales
-from helpers.pixel_size import prepare_images
 from helpers.reduction import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata
@@ -296,8 +296,8 @@ def extract_listed(
     dtype : str or torch.dtype or None
         See there; an encoder that is loaded has its own.
     crop_bottom, target_um, value_range
-        See `helpers.pixel_size.prepare_images`. With `target_um` the middle of each image is
-        taken as it is, as much as the encoder takes, instead of all of it shrunk.
+        See `helpers.images.pixel_size.prepare_images`. With `target_um` the middle of each image
+        is taken as it is, as much as the encoder takes, instead of all of it shrunk.
     on_error : str
         ``"raise"``: name all bad images before anything is computed; ``"skip"``: leave them out.
     **options

@@ -23,7 +23,7 @@ from helpers._image_sets import as_list, check_images, digest_or_error, report_b
 from helpers._steps import ImageStep
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
-from helpers.images import MAX_PIXELS, ImageError
+from helpers.images.read import MAX_PIXELS, ImageError
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest, versions
 from helpers.preprocessing import check_options, prepare_batch
@@ -33,8 +33,8 @@ from helpers.weights import weights_at_hand
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
 CODE = (
-    "helpers._image_files",
-    "helpers.images",
+    "helpers.images.formats",
+    "helpers.images.read",
     "helpers.preprocessing",
     "helpers._networks",
     "helpers.encoders",
@@ -121,7 +121,7 @@ def extract(
     weights : str
         ``"pretrained"`` or ``"random"``, where `encoder` is not loaded yet.
     value_range, max_pixels
-        As in `helpers.images.read_image`.
+        As in `helpers.images.read.read_image`.
     on_error : str
         ``"raise"``: stop before anything is computed, and name every bad image. ``"skip"``: leave
         them out, with a warning; their rows are NaN.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from helpers.images.pixel_size import SAME_SIZE
 from helpers.network_scale import SAME_FRAME, span, tell
-from helpers.pixel_size import SAME_SIZE
 
 
 def scale_facts(table, field=None):

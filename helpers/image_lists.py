@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.images import SUFFIXES, ImageError, list_images
+from helpers.images.read import SUFFIXES, ImageError, list_images
 from helpers.io.table_checks import first_few, label
 from helpers.io.table_files import TableError, read_rows, sheet_names
 

@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 
 from helpers.encoders import find_entry
-from helpers.images import ImageError, image_size
-from helpers.pixel_size import SAME_SIZE, PixelSizeWarning, PreparedImage
+from helpers.images.pixel_size import SAME_SIZE, PixelSizeWarning, PreparedImage
+from helpers.images.read import ImageError, image_size
 from helpers.preprocessing import input_rule
 
 SAME_FRAME = 1.25  # factor up to which the sides of inputs count as the same
@@ -49,7 +49,7 @@ def network_scales(images, encoder, pipeline="micrograph"):
 
     Parameters
     ----------
-    images : sequence of path-like or helpers.pixel_size.PreparedImage
+    images : sequence of path-like or helpers.images.pixel_size.PreparedImage
     encoder, pipeline
         As in `helpers.preprocessing.input_rule`.
 
@@ -77,7 +77,7 @@ def check_field(images, encoder, target_um):
 
     Parameters
     ----------
-    images : sequence of helpers.pixel_size.PreparedImage
+    images : sequence of helpers.images.pixel_size.PreparedImage
         With a field; those that cannot be read are passed over.
     encoder
         As in `helpers.preprocessing.input_rule`.

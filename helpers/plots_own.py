@@ -13,7 +13,7 @@ import numpy as np
 from IPython.display import HTML
 from PIL import Image
 
-from helpers.images import read_image
+from helpers.images.read import read_image
 
 THUMBNAIL = 128  # pixels of the longer side
 MOST = 500  # images in one page
@@ -128,7 +128,7 @@ def plot_worst(images, titles):
     Parameters
     ----------
     images : sequence
-        As `helpers.images.read_image` takes them.
+        As `helpers.images.read.read_image` takes them.
     titles : sequence of str
 
     Returns

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from helpers.encoders import find_entry
-from helpers.images import MAX_PIXELS, ImageError, read_image
+from helpers.images.read import MAX_PIXELS, ImageError, read_image
 
 PIPELINES = ("section", "micrograph")
 NORMALIZATIONS = ("none", "encoder")
@@ -132,7 +132,7 @@ def preprocess_micrograph(image, encoder, normalize="none"):
     Parameters
     ----------
     image : path-like, PIL.Image.Image or array_like
-        See `helpers.images.read_image`.
+        See `helpers.images.read.read_image`.
     encoder, normalize
         As in `preprocess_section`.
 
@@ -180,7 +180,7 @@ def prepare(
     pipeline : str
         ``"section"`` or ``"micrograph"``.
     value_range, max_pixels
-        As in `helpers.images.read_image`.
+        As in `helpers.images.read.read_image`.
 
     Returns
     -------

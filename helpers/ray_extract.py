@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from helpers.encoders import load_encoder
 from helpers.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
-from helpers.images import ImageError
+from helpers.images.read import ImageError
 from helpers.io.atomic import atomic_write
 from helpers.io.optional import optional
 from helpers.io.progress import progress_bar

@@ -18,7 +18,7 @@ from helpers.image_lists import (
     read_table,
     stem,
 )
-from helpers.images import SUFFIXES, ImageError
+from helpers.images.read import SUFFIXES, ImageError
 from helpers.io.optional import optional
 
 # What tells versions of a file apart: of local files, S3, Google and Azure.

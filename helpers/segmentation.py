@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter, sobel
 from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_objects
 
-from helpers.images import ImageError, read_image
+from helpers.images.read import ImageError, read_image
 from helpers.io.downloads import fetch
 from helpers.io.provenance import run_facts
 from helpers.two_point import micrograph_descriptor
@@ -46,8 +46,8 @@ def segment(image, method="paper", *, precipitates="bright", value_range=None):
     Parameters
     ----------
     image : path-like, PIL.Image.Image or array_like
-        What `helpers.images.read_image` takes, grey or with equal channels, at least 27 pixels
-        a side.
+        What `helpers.images.read.read_image` takes, grey or with equal channels, at least 27
+        pixels a side.
     method : {"paper", "edges"}
         ``"paper"``: non-local means (h = 10, template 7, search 21), then the mean of the
         neighbourhood less 5 as threshold; the window is half the shorter side, plus 1 if even.
@@ -175,7 +175,7 @@ def read_mask(path):
     Raises
     ------
     ImageError
-        What `helpers.images.read_image` refuses, or no pure blue and no pure red.
+        What `helpers.images.read.read_image` refuses, or no pure blue and no pure red.
 
     Notes
     -----

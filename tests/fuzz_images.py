@@ -137,6 +137,16 @@ def _false_tag(content, index, field, number):
     return content[:place] + new + content[place + len(new) :]
 
 
+def chunk(kind, data):
+    checksum = zlib.crc32(kind + data)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+def png_header(width, height, bits=8, kind=0, interlaced=0):
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, interlaced)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+
+
 def with_true_checksums(png):
     """A PNG file whose chunks all state the checksum that they have."""
     parts, start = [png[:8]], 8

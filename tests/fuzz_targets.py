@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.images import ImageError, image_digest, image_size, read_image
+from helpers.images.read import ImageError, image_digest, image_size, read_image
 from helpers.io.tables import TableError, read_alloy_table
 from helpers.preprocessing import read_checked
 

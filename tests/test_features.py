@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from helpers import feature_store, features, forward
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
-from helpers.images import ImageError
+from helpers.images.read import ImageError
 from helpers.preprocessing import preprocess_micrograph, preprocess_section
 
 

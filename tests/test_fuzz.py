@@ -16,12 +16,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import tifffile
-from fuzz_images import BYTES, DAMAGE, IMAGES, damaged, with_true_checksums
+from fuzz_images import BYTES, DAMAGE, IMAGES, chunk, damaged, png_header, with_true_checksums
 from fuzz_tables import LAYOUT, ROWS, TABLE, rebuilt, table_bytes, workbook
 from fuzzing import Child
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_images import chunk, png_header
 
 from helpers.feature_tables import COLUMNS, FeatureTable, to_arrow
 

@@ -16,10 +16,10 @@ from helpers.feature_tables import (
     extract_table,
     write_feature_table,
 )
+from helpers.images.pixel_size import PreparedImage, pixel_size_um
 from helpers.model_files import ModelError, OwnModel, load_model, save_model
 from helpers.own_models import fit_property, join
 from helpers.own_study import _extract_alike, fit_models, predict_table
-from helpers.pixel_size import PreparedImage, pixel_size_um
 from helpers.property_tables import PropertyTable, read_properties
 from helpers.ray_extract import _parts
 

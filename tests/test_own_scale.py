@@ -20,11 +20,16 @@ from helpers.feature_tables import (
     write_feature_table,
 )
 from helpers.fitted_scale import check_as_fitted, in_words, scale_facts
-from helpers.images import ImageError
+from helpers.images.pixel_size import (
+    PixelSizeWarning,
+    PreparedImage,
+    pixel_size_um,
+    prepare_images,
+)
+from helpers.images.read import ImageError
 from helpers.model_files import load_model
 from helpers.network_scale import check_alike, check_field, field_of, network_scales
 from helpers.own_study import SampleWarning, _extract_alike, predict_table
-from helpers.pixel_size import PixelSizeWarning, PreparedImage, pixel_size_um, prepare_images
 from helpers.ray_extract import _check_alike
 from helpers.report import ReportError, left_out_in_words, write_report
 

@@ -31,7 +31,6 @@ from helpers import (
     network_scale,
     own_models,
     own_study,
-    pixel_size,
     property_tables,
     report,
 )
@@ -44,12 +43,18 @@ from helpers.feature_tables import (
     write_feature_table,
 )
 from helpers.image_lists import list_samples
-from helpers.images import ImageError
+from helpers.images import pixel_size
+from helpers.images.pixel_size import (
+    PixelSizeWarning,
+    PreparedImage,
+    pixel_size_um,
+    prepare_images,
+)
+from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
 from helpers.model_files import ModelError, OwnModel, load_model, save_model
 from helpers.network_scale import differences
 from helpers.own_models import choose_folds, fit_property, join, predict_property
-from helpers.pixel_size import PixelSizeWarning, PreparedImage, pixel_size_um, prepare_images
 from helpers.property_tables import PropertyTable, read_properties
 
 MODULES = [

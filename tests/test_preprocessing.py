@@ -10,7 +10,7 @@ from PIL import Image
 
 from helpers import preprocessing
 from helpers.encoders import ENCODERS
-from helpers.images import ImageError
+from helpers.images.read import ImageError
 from helpers.preprocessing import (
     input_rule,
     prepare,

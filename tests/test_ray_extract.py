@@ -15,7 +15,7 @@ from PIL import Image
 
 from helpers import cli, remote_images
 from helpers.feature_tables import extract_table, read_feature_table
-from helpers.images import ImageError
+from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
 from helpers.ray_extract import PartWriter, extract_parts
 from helpers.remote_images import list_anywhere, local_copies

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bookbuild.chapters import ROOT
 from helpers import segmentation
-from helpers.images import ImageError
+from helpers.images.read import ImageError
 from helpers.io.downloads import LOCAL_COPY, registry
 from helpers.micrographs import gamma_prime_micrograph
 from helpers.segmentation import (

@@ -225,7 +225,7 @@ def match_images(names, files):
     names : sequence of str
         Names of the images, without the ending of their files.
     files : iterable of path-like
-        Such as `helpers.images.list_images` gives.
+        Such as `helpers.images.read.list_images` gives.
 
     Returns
     -------

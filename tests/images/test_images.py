@@ -1,10 +1,9 @@
-"""helpers.images: each kind of image against the array it was made from, and each bad one."""
+"""helpers.images.read: each kind of image against the array it was made from, and each bad one."""
 
 import doctest
 import hashlib
 import io
 import re
-import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,10 +13,11 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from fuzz_images import chunk, png_header
 from PIL import Image
 
-from helpers import images
-from helpers.images import ImageError, image_digest, image_size, list_images, read_image
+from helpers.images import read
+from helpers.images.read import ImageError, image_digest, image_size, list_images, read_image
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -57,16 +57,6 @@ def save(path, array, mode=None, **options):
 def save_tiff(path, array, **options):
     tifffile.imwrite(path, array, **options)
     return path
-
-
-def chunk(kind, data):
-    checksum = zlib.crc32(kind + data)
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-
-def png_header(width, height, bits=8, kind=0, interlaced=0):
-    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, interlaced)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
 
 
 def check(found, expected):
@@ -753,6 +743,6 @@ def test_folder_without_images_is_named(tmp_path):
 
 
 def test_examples_in_docstrings():
-    result = doctest.testmod(images)
+    result = doctest.testmod(read)
     assert result.attempted > 0
     assert result.failed == 0

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from helpers._image_files import (
+from helpers.images.formats import (
     ImageError,
     StoredImage,
     file_image,

@@ -12,8 +12,8 @@ import numpy as np
 import tifffile
 from skimage.transform import rescale
 
-from helpers import _tiff_sizes
-from helpers.images import ImageError, image_size, read_image
+from helpers.images import _tiff_sizes
+from helpers.images.read import ImageError, image_size, read_image
 
 SAME_SIZE = 1.05  # factor up to which pixel sizes count as the same
 
@@ -77,7 +77,7 @@ class PreparedImage:
     scale : float
         Factor of height and width.
     value_range : pair of float, optional
-        As in `helpers.images.read_image`.
+        As in `helpers.images.read.read_image`.
     field : int or None
         Longest side that is kept, in the middle, of the resampled image [pixels]. None: all.
     trouble : str or None
@@ -175,7 +175,7 @@ def prepare_images(files, *, crop_bottom=None, target_um=None, value_range=None,
     target_um : float or None
         Side of a pixel that all are brought to [micrometres]. None: they stay as they are.
     value_range : pair of float, optional
-        As in `helpers.images.read_image`.
+        As in `helpers.images.read.read_image`.
     field : int or None
         As in `PreparedImage`; see `helpers.network_scale.field_of`.
 

@@ -1,0 +1,1 @@
+"""Reading micrographs of any file type, and the size of their pixels."""
