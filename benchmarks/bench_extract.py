@@ -32,15 +32,15 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers._networks import attend_by_products
 from helpers.encoders import DTYPES, load_encoder
 from helpers.feature_tables import extract_table, read_feature_table, write_feature_table
-from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.images.read import read_image
 from helpers.io.optional import optional
 from helpers.io.provenance import run_facts
 from helpers.preprocessing import prepare
-from helpers.weights import weights_at_hand
+from helpers.vit.forward import choose_batch_size, choose_workers, forward_batches, n_cores
+from helpers.vit.networks import attend_by_products
+from helpers.vit.weights import weights_at_hand
 
 SIDE, IMAGES = 512, 2000
 COLUMNS = ("what", "workers", "images", "seconds", "start", "images_per_s", "part_images")

@@ -25,12 +25,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import random_sections, resident_peak
-from helpers._networks import hub_positions, random_model
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract
-from helpers.forward import choose_batch_size, n_cores
 from helpers.io.provenance import run_facts
 from helpers.preprocessing import prepare, preprocess_section
+from helpers.vit.forward import choose_batch_size, n_cores
+from helpers.vit.networks import hub_positions, random_model
 
 RATIO_TARGETS = {"dinov2-s14": 8, "dinov2-l14": 4, "clip-b16": 1.4}
 LOOP_IMAGES = {"dinov2-s14": 96, "dinov2-l14": 16, "clip-b16": 12}

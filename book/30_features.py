@@ -32,7 +32,7 @@ from helpers.datasets import DATA, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
 from helpers.preprocessing import input_rule, preprocess_section
-from helpers.weights import how_to_get, weights_at_hand
+from helpers.vit.weights import how_to_get, weights_at_hand
 
 # %% tags=["parameters"]
 data = "embedded"

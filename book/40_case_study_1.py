@@ -36,7 +36,7 @@ from helpers.features import extract_features
 from helpers.reduction import aggregate_sections, fit_pca
 from helpers.regression import MODELS, holdout, holdout_scores
 from helpers.two_point import TwoPointStatistics
-from helpers.weights import how_to_get, weights_at_hand
+from helpers.vit.weights import how_to_get, weights_at_hand
 
 # %% tags=["parameters"]
 data = "embedded"

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers.forward import n_cores
 from helpers.images.read import ImageError, image_digest, list_images
 from helpers.preprocessing import input_rule, read_checked
+from helpers.vit.forward import n_cores
 
 
 def as_list(images, grouped=False):

@@ -15,7 +15,7 @@ from helpers.encoders import ENCODERS
 from helpers.io.archives import fetch_archive
 from helpers.io.downloads import DownloadError, cache_folder, fetch, local_copy, registry
 from helpers.io.optional import PackageError, optional
-from helpers.weights import fetch_weights, weights_at_hand
+from helpers.vit.weights import fetch_weights, weights_at_hand
 
 PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "pyarrow", "skops")
 OPTIONAL = {"ray": "ray", "papermill": "book", "jupyter_book": "book"}  # package -> extra

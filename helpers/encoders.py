@@ -16,8 +16,9 @@ from pathlib import Path
 
 import torch
 
-from helpers import weights as weight_files
-from helpers._networks import (
+from helpers.io.downloads import registry
+from helpers.vit import weights as weight_files
+from helpers.vit.networks import (
     attend_by_products,
     compute_class_token_only,
     fingerprint_of,
@@ -26,7 +27,6 @@ from helpers._networks import (
     random_model,
     read_model,
 )
-from helpers.io.downloads import registry
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

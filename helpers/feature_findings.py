@@ -11,7 +11,7 @@ from helpers.cross_validation import nested_cv
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.scoring import N_FOLDS, PAPER_SEED
-from helpers.weights import weights_at_hand
+from helpers.vit.weights import weights_at_hand
 
 NETWORKS = 3
 EMBEDDED = "embedded micrographs, grey"

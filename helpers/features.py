@@ -18,17 +18,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers import feature_store
 from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
 from helpers._steps import ImageStep
 from helpers.encoders import ENCODERS, Encoder, load_encoder
-from helpers.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.images.read import MAX_PIXELS, ImageError
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest, versions
 from helpers.preprocessing import check_options, prepare_batch
 from helpers.reduction import aggregate_sections
-from helpers.weights import weights_at_hand
+from helpers.vit.forward import choose_batch_size, choose_workers, forward_batches, n_cores
+from helpers.vit.store import StoredFeatures, store_folder
+from helpers.vit.weights import weights_at_hand
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
@@ -36,9 +36,9 @@ CODE = (
     "helpers.images.formats",
     "helpers.images.read",
     "helpers.preprocessing",
-    "helpers._networks",
+    "helpers.vit.networks",
     "helpers.encoders",
-    "helpers.forward",
+    "helpers.vit.forward",
 )
 
 
@@ -176,8 +176,8 @@ def extract(
     key = _key(encoder, digests, options, compile)
     stored, found = None, None
     if store is not False:
-        folder = feature_store.store_folder(store) / (name or f"data-{key['data'][:12]}")
-        stored = feature_store.StoredFeatures(folder, encoder.name, key)
+        folder = store_folder(store) / (name or f"data-{key['data'][:12]}")
+        stored = StoredFeatures(folder, encoder.name, key)
         found = stored.read()
     if found is not None and found[1]["skipped"] and found[1]["max_pixels"] != max_pixels:
         found = None  # another limit may skip others

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers import weights
-from helpers._networks import read_model
 from helpers.encoders import ENCODERS, check_architecture
 from helpers.io.atomic import atomic_write
 from helpers.probes import probe_volumes, run_probes
 from helpers.trainer import OBJECTIVES, Trainer
 from helpers.two_point import two_point_statistics
+from helpers.vit import weights
+from helpers.vit.networks import read_model
 
 SAVE_SECONDS = 120.0
 LONGEST_STEP = 10.0  # seconds; what lasts longer was a pause, and is not counted

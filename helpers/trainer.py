@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers._networks import compute_class_token_only, hub_positions, quiet_transformers
 from helpers.io.atomic import atomic_write
 from helpers.objectives import Prototypes, Statistics, cross_entropy, sinkhorn
 from helpers.training_images import sample_batch
+from helpers.vit.networks import compute_class_token_only, hub_positions, quiet_transformers
 
 OBJECTIVES = ("statistics", "distillation", "both")
 PATCH = 7

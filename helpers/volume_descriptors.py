@@ -7,12 +7,12 @@ import functools
 import numpy as np
 import torch
 
-from helpers._networks import quiet_transformers
 from helpers.elasticity import hashin_shtrikman
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.image_statistics import image_statistics
 from helpers.two_point import two_point_statistics
+from helpers.vit.networks import quiet_transformers
 
 COARSE = 3  # voxels a side that one pixel of the second scale averages
 

@@ -26,9 +26,10 @@ from transformers import (
 )
 
 from bookbuild.chapters import ROOT
-from helpers import _networks, encoders
+from helpers import encoders
 from helpers.encoders import ENCODERS, EncoderEntry, find_entry, load_encoder
-from helpers.weights import read_manifest
+from helpers.vit import networks
+from helpers.vit.weights import read_manifest
 
 LENGTHS = {
     "clip-b16": 768,
@@ -56,7 +57,7 @@ def realistic(kind, config):
 
 
 def save(model, folder):
-    with _networks.quiet_transformers():
+    with networks.quiet_transformers():
         model.save_pretrained(folder)
     return folder
 
@@ -121,7 +122,7 @@ def test_sizes_of_downloads_follow_from_the_architectures():
     text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
     for entry in ENCODERS.values():
         config = AutoConfig.for_model(**entry.config)
-        with torch.device("meta"), _networks.quiet_transformers():
+        with torch.device("meta"), networks.quiet_transformers():
             if entry.family == "clip":
                 wide = entry.config["hidden_size"] > 768
                 options = {"text_config": text, "projection_dim": 768} if wide else {}
@@ -207,7 +208,7 @@ def test_hub_interpolation_against_an_independent_computation(rows, columns):
     """The rule with plain matrices: scale (n + 0.1) / 37, cubic convolution with a = -0.75."""
     model = Dinov2Model(Dinov2Config(**SMALL, image_size=518, patch_size=14))
     torch.nn.init.normal_(model.embeddings.position_embeddings)
-    found = _networks.hub_positions(model.embeddings, None, 14 * rows, 14 * columns)
+    found = networks.hub_positions(model.embeddings, None, 14 * rows, 14 * columns)
     grid = model.embeddings.position_embeddings[0, 1:].detach().numpy().reshape(37, 37, 32)
     down = interpolation_matrix(rows, 37, (rows + 0.1) / 37)
     across = interpolation_matrix(columns, 37, (columns + 0.1) / 37)
@@ -278,7 +279,7 @@ def test_half_precision_gives_the_same_direction(make, tmp_path):
 def test_attention_by_products_is_attention():
     query, key, value = torch.randn(3, 2, 3, 300, 16)  # more rows than are taken at a time
     fused = torch.nn.functional.scaled_dot_product_attention(query, key, value)
-    found, _ = _networks._attention(None, query, key, value, scaling=0.25)
+    found, _ = networks._attention(None, query, key, value, scaling=0.25)
     torch.testing.assert_close(found, fused.transpose(1, 2), atol=1e-6, rtol=1e-5)
 
 
@@ -578,7 +579,7 @@ def test_a_class_token_that_is_none_is_refused(tmp_path):
 
 
 def test_weights_in_several_files_are_read(tmp_path, dinov2_folder):
-    with _networks.quiet_transformers():
+    with networks.quiet_transformers():
         tiny_dinov2().save_pretrained(tmp_path / "parts", max_shard_size="20KB")
     assert len(list((tmp_path / "parts").glob("*.safetensors"))) > 1
     whole = load_encoder(dinov2_folder, pooling="cls")

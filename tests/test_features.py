@@ -22,11 +22,12 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from helpers import feature_store, features, forward
+from helpers import features
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
 from helpers.images.read import ImageError
 from helpers.preprocessing import preprocess_micrograph, preprocess_section
+from helpers.vit import forward, store
 
 
 @pytest.fixture(autouse=True)
@@ -371,15 +372,15 @@ def test_two_threads_at_once_do_no_harm(dinov2):
 def test_a_full_disk_loses_nothing(dinov2, monkeypatch, seconds):
     """The last write fails; the rows wait in shards, and nothing is computed twice."""
     monkeypatch.setattr(features, "SHARD_SECONDS", seconds)
-    write = feature_store.StoredFeatures.write
+    write = store.StoredFeatures.write
 
     def full(self, *_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(feature_store.StoredFeatures, "write", full)
+    monkeypatch.setattr(store.StoredFeatures, "write", full)
     with pytest.raises(OSError, match="No space left"):
         extract(sections(40), dinov2, batch_size=8)
-    monkeypatch.setattr(feature_store.StoredFeatures, "write", write)
+    monkeypatch.setattr(store.StoredFeatures, "write", write)
     counted = counting(dinov2, monkeypatch)
     extract(sections(40), dinov2, batch_size=8)
     assert counted == []
@@ -568,7 +569,7 @@ def test_a_larger_limit_gives_what_a_smaller_one_skipped(dinov2):
 
 
 def test_a_shard_outlives_another_process_that_drops_the_folder(tmp_path, monkeypatch):
-    stored = feature_store.StoredFeatures(tmp_path, "name", {})
+    stored = store.StoredFeatures(tmp_path, "name", {})
     replace, dropped = Path.replace, []
 
     def drop_first(self, target):

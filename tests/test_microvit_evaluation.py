@@ -12,7 +12,6 @@ from scipy import stats
 from transformers import AutoModel
 
 from helpers import attention, comparisons, microvit_evaluation, microvit_measures, plots_microvit
-from helpers._networks import quiet_transformers
 from helpers.attention import class_token_attention
 from helpers.comparisons import centred_cosine, changes, paired_interval, ratio_interval
 from helpers.datasets import DATA, load_two_phase
@@ -32,6 +31,7 @@ from helpers.microvit_measures import (
 from helpers.preprocessing import input_rule
 from helpers.scoring import evaluate_descriptors, guess_without_image
 from helpers.superalloy_scores import TWO_POINT
+from helpers.vit.networks import quiet_transformers
 
 TABLE = DATA / "results_microvit.csv"
 

@@ -23,7 +23,7 @@ def code_digest(modules):
     Parameters
     ----------
     modules : sequence of str
-        Dotted names, as ``"helpers.forward"``.
+        Dotted names, as ``"helpers.vit.forward"``.
 
     Returns
     -------

@@ -9,9 +9,10 @@ import torch
 from test_encoders import change_weights, save, tiny_dinov2
 
 from bookbuild.chapters import ROOT
-from helpers import _networks, pretraining, weights
+from helpers import pretraining
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.io.downloads import DownloadError
+from helpers.vit import networks, weights
 
 
 @pytest.fixture
@@ -62,11 +63,11 @@ def test_a_shipped_file_that_was_changed_is_named(shipped, name, damage):
 
 def test_a_new_model_takes_the_place_of_the_shipped_one(shipped, tmp_path):
     old = load_encoder("microvit").fingerprint
-    new = _networks.random_model(ENCODERS["microvit"].config, seed=1)
+    new = networks.random_model(ENCODERS["microvit"].config, seed=1)
     new.half().save_pretrained(tmp_path / "trained")
     pretraining.main(["--ship", str(tmp_path / "trained")])
     encoder = load_encoder("microvit")
-    assert old != encoder.fingerprint == _networks.fingerprint_of(new)
+    assert old != encoder.fingerprint == networks.fingerprint_of(new)
 
 
 def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
