@@ -29,10 +29,10 @@ from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers.cross_validation import MOST_COMPONENTS, nested_folds
+from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.datasets import load_superalloys
 from helpers.io.downloads import DownloadError
-from helpers.regression import mape, nested_cv
+from helpers.regression import mape
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 
 STEPS = {

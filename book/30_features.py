@@ -27,7 +27,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from helpers import plots_images, plots_results
+from helpers import plots, plots_images
 from helpers.datasets import DATA, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
@@ -218,7 +218,7 @@ print(f"largest difference, relative to the largest feature: {difference:.0e}")
 
 # %% mystnb={"figure": {"caption": "The features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction. Which weights made them is said at the top of the page.", "name": "fig-features-components"}, "image": {"alt": "Scatter plot of 300 points, the first against the second principal component of the features; the colour, the stiff area fraction, changes mostly along the first."}} tags=["hide-input"]
 plane = PCA(2, svd_solver="full").fit_transform(X)
-plots_results.plot_components(plane, some.mean(axis=(1, 2)), "stiff area fraction of the section")
+plots.plot_components(plane, some.mean(axis=(1, 2)), "stiff area fraction of the section")
 
 # %% [markdown]
 # ```{admonition} Position embeddings: two rules

@@ -28,13 +28,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import plots, plots_results
+from helpers import plots, plots_images
 from helpers.datasets import load_two_phase, paper_results
 from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
-from helpers.reduction import aggregate_sections, fit_pca
-from helpers.regression import MODELS, holdout, holdout_scores
+from helpers.regression import MODELS, aggregate_sections, fit_pca, holdout, holdout_scores
 from helpers.two_point import TwoPointStatistics
 from helpers.vit.weights import how_to_get, weights_at_hand
 
@@ -79,7 +78,7 @@ titles = [
     for i in shown
     for axis in "xyz"
 ]
-plots.plot_sections(
+plots_images.plot_sections(
     study.sections[shown].reshape(-1, *study.sections.shape[2:]), titles, axes=["yz", "xz", "xy"]
 )
 
@@ -219,17 +218,17 @@ if missing:
 # %% mystnb={"figure": {"caption": "Error of the test part by model and aggregation (the form of Fig. 3 of the paper).", "name": "fig-case1-bars"}, "image": {"alt": "Bar chart of the test MAPE of two-point statistics, of the area fraction alone and of each network, trained or not, for linear and polynomial regression, each with concatenated and with averaged sections."}} tags=["hide-input"]
 named = {n: e.title for n, e in ENCODERS.items()}
 bars = table.assign(model=table["model"].map(MODELS))
-plots_results.plot_mape_bars(bars.replace({"descriptor": named}))
+plots.plot_mape_bars(bars.replace({"descriptor": named}))
 
 # %% mystnb={"figure": {"caption": "Validation error of two-point statistics against the number of components; the dot marks the chosen number.", "name": "fig-case1-validation"}, "image": {"alt": "Line plot of validation MAPE against one to fifty principal components, a line for each model and aggregation, with the minimum of each marked."}} tags=["hide-input"]
 two_point_results = {
     f"{m.upper()}, {a}": r for (d, a, m), r in results.items() if d == "two-point statistics"
 }
-plots_results.plot_validation_curves(two_point_results)
+plots.plot_validation_curves(two_point_results)
 
 # %% mystnb={"figure": {"caption": "Predicted against true modulus, concatenated sections (the form of Fig. 4 of the paper).", "name": "fig-case1-parity"}, "image": {"alt": "Two parity plots, linear and polynomial regression: points of the fitted and the test part scatter around the diagonal, less widely for the polynomial. At low moduli some predictions are negative; the linear model levels off at high moduli."}} tags=["hide-input"]
 best_name = table.loc[table["val_mape"].idxmin(), "descriptor"]
-plots_results.plot_parity(
+plots.plot_parity(
     {
         f"{m.upper()}, {named.get(best_name, best_name)}": results[best_name, "concat", m]
         for m in MODELS
@@ -246,7 +245,7 @@ plots_results.plot_parity(
 
 # %% mystnb={"figure": {"caption": "Volumes in the plane of the first two components of the concatenated autocorrelations, coloured by the stiff phase's volume fraction (the form of Fig. 5a).", "name": "fig-case1-components"}, "image": {"alt": "Scatter plot of the first two principal components; the colour, the volume fraction, changes steadily along the first component."}} tags=["hide-input"]
 two_point = scores["two-point statistics", "concat"]
-plots_results.plot_components(
+plots.plot_components(
     two_point.tuning, study.volume_fraction, "volume fraction of the stiff phase"
 )
 
@@ -259,7 +258,7 @@ shares = {
     "autocorrelation, mean": scores["two-point statistics", "mean"].explained_variance_ratio,
     "autocorrelation, one section": single.explained_variance_ratio_,
 }
-plots_results.plot_scree(shares)
+plots.plot_scree(shares)
 
 # %% [markdown]
 # How closely does the first component follow the volume fraction, and what else could it be? The

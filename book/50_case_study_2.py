@@ -29,7 +29,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
-from helpers import plots, plots_images, plots_validation
+from helpers import plots, plots_images
 from helpers.datasets import DATA, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
@@ -37,7 +37,7 @@ from helpers.io.tables import odd_sums
 from helpers.plots_images import Step
 from helpers.preprocessing import input_rule, preprocess_micrograph
 from helpers.regression import mape
-from helpers.scoring import PAPER_SEED, best_descriptors, evaluate_descriptors, score_table
+from helpers.scores import PAPER_SEED, best_descriptors, evaluate_descriptors, score_table
 from helpers.segmentation import score_methods, score_segmentation, segment
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT, guesses, superalloy_descriptors
 from helpers.superalloys import SEED, SOURCES, synthetic_superalloy
@@ -66,7 +66,7 @@ display(Markdown(f"{study.notice} {about}"))
 # The hardness of each alloy, by the source that its micrograph comes from:
 
 # %% mystnb={"figure": {"caption": "Hardness of every sample, in a column for each source; the lines are the means of the sources, the dotted one that of all samples.", "name": "fig-case2-data"}, "image": {"alt": "Nineteen columns of points, one for each source of one to eighteen samples. Most columns cover a part of the whole range only, and their means differ widely."}} tags=["hide-input"]
-plots_validation.plot_by_source(study.hardness, study.groups, "Vickers hardness [kgf/mm²]")
+plots.plot_by_source(study.hardness, study.groups, "Vickers hardness [kgf/mm²]")
 
 # %% [markdown]
 # Samples of one source resemble each other: the same alloy after other heat treatments, often, on
@@ -135,7 +135,7 @@ plots_images.plot_steps(
 # %% mystnb={"figure": {"caption": "Cross-correlation of foreground and background of the same three samples: for each lag, the probability that a pixel lies in the foreground and the pixel one lag away in the background. 159 lags a side, 25 281 values a sample.", "name": "fig-case2-maps"}, "image": {"alt": "Three maps of probabilities that are zero at the centre, where the lag is zero, and rise within the size of a precipitate; in regular arrangements maxima repeat."}} tags=["hide-input"]
 two_point = superalloy_descriptors(study)[TWO_POINT]
 maps = [two_point[i].reshape(159, 159, order="F") for i in samples]
-plots.plot_maps(maps, [study.names[i] for i in samples])
+plots_images.plot_maps(maps, [study.names[i] for i in samples])
 
 # %% [markdown]
 # ## How good is the segmentation?
@@ -314,7 +314,7 @@ blind.rename(columns={"mape_mean": "mean", "mape_std": "standard deviation"}).re
 # With these two numbers in mind, the bars:
 
 # %% mystnb={"figure": {"caption": "Error of nested cross-validation on the published data, mean and standard deviation over the ten outer folds (the form of the paper's Fig. 8a, with all variants).", "name": "fig-case2-bars"}, "image": {"alt": "Horizontal bars of the MAPE of two-point statistics and nine encoders, each with linear, polynomial and support vector regression. Means lie between about 13 and 20 per cent; the error bars, about 5 points, overlap."}} tags=["hide-input"]
-plots_validation.plot_cv_bars(scores, titles)
+plots.plot_cv_bars(scores, titles)
 
 # %% tags=["hide-input"]
 ours = scores.set_index(["descriptor", "model"])["mape_mean"]
@@ -361,7 +361,7 @@ first = scores[scores["descriptor"].isin(repeated["descriptor"]) & (scores["mode
 repeated = pd.concat([repeated, first])
 
 # %% mystnb={"figure": {"caption": "Mean error of SVR for 20 shuffles of the outer folds, on the published data.", "name": "fig-case2-shuffles"}, "image": {"alt": "Rows of points for three encoders and two-point statistics. The points of a row spread over a point or so of MAPE; those of two-point statistics lie to the right of the others."}} tags=["hide-input"]
-plots_validation.plot_shuffles(repeated, PAPER_SEED, titles)
+plots.plot_shuffles(repeated, PAPER_SEED, titles)
 
 # %% tags=["hide-input"]
 over = repeated[repeated["seed"] != PAPER_SEED].pivot(
@@ -401,7 +401,7 @@ panels = {
     f"one split, {n_components} components": split,
     "nested cross-validation": {"out of fold": (y, result.y_pred)},
 }
-plots_validation.plot_predictions(panels, "hardness", "kgf/mm²")
+plots.plot_predictions(panels, "hardness", "kgf/mm²")
 
 # %% tags=["hide-input"]
 display(

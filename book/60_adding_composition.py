@@ -25,13 +25,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from helpers import plots_validation
+from helpers import plots
 from helpers.datasets import DATA, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.io.tables import odd_sums
 from helpers.regression import mape
-from helpers.scoring import PAPER_SEED, evaluate_descriptors, score_table
+from helpers.scores import PAPER_SEED, evaluate_descriptors, score_table
 from helpers.superalloy_scores import TWO_POINT, outlier_table, superalloy_descriptors
 
 # %% tags=["parameters"]
@@ -142,7 +142,7 @@ table.style.format("{:.1f}").format("{:+.1f}", subset=[c for c in table if c[1] 
 # scaling and composition together, as in the paper.
 
 # %% mystnb={"figure": {"caption": "Error of nested cross-validation with the composition appended, on the published data: mean and standard deviation over the ten outer folds (the form of the paper's Fig. 9a, with all variants).", "name": "fig-composition-bars"}, "image": {"alt": "Horizontal bars of the MAPE of two-point statistics and nine encoders with composition, for three models. Most resemble those without composition; SAM has by far the longest error bars with linear and support vector regression."}} tags=["hide-input"]
-plots_validation.plot_cv_bars(scores[scores["composition"] == "yes"], titles)
+plots.plot_cv_bars(scores[scores["composition"] == "yes"], titles)
 
 # %% [markdown]
 # ## One fold that is not like the others
@@ -190,7 +190,7 @@ sam = scores.query("descriptor == 'sam-h' and model == 'svr'").set_index("compos
     "fold_mape"
 ]
 sam = {key: np.array(text.split(), float) for key, text in sam.items()}
-plots_validation.plot_folds({"without composition": sam["no"], "with composition": sam["yes"]})
+plots.plot_folds({"without composition": sam["no"], "with composition": sam["yes"]})
 
 # %% tags=["hide-input"]
 paper = (
@@ -305,7 +305,7 @@ for title, scaling in (("not standardised", []), ("standardised", [StandardScale
 panels["nested cross-validation"] = {"out of fold": (y, twice.y_pred)}
 
 # %% mystnb={"figure": {"caption": "Predicted against measured hardness, best descriptor of this page's data with composition and SVR. Left: one split, not standardised, as the paper's Fig. 9b is drawn. Middle: standardised. Right: nested cross-validation.", "name": "fig-composition-parity"}, "image": {"alt": "Three parity plots: two of one split, one of out-of-fold predictions. Points scatter about the diagonal; an alloy unlike the others can lie far off it."}} tags=["hide-input"]
-plots_validation.plot_predictions(panels, "hardness", "kgf/mm²")
+plots.plot_predictions(panels, "hardness", "kgf/mm²")
 
 # %% tags=["hide-input"]
 shown = "; ".join(f"{title}: {error:.1f} %" for title, error in errors.items())

@@ -33,7 +33,7 @@ from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.paper_findings import BEST, ORDERS, PARITY, alloy_findings
 from helpers.preprocessing import input_rule
-from helpers.scoring import N_FOLDS, PAPER_SEED
+from helpers.scores import N_FOLDS, PAPER_SEED
 from helpers.superalloy_audit import (
     MAIN,
     MICROVIT,

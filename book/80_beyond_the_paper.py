@@ -27,16 +27,15 @@ from IPython.display import Markdown, display
 
 from helpers import plots_beyond, plots_microvit
 from helpers.beyond import FOLDS, PAPERS, STUDY, paper_and_best
-from helpers.comparisons import ratio_interval
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.image_statistics import mean_chord
+from helpers.intervals import ratio_interval
 from helpers.leaderboard import best_row, holdout_row
 from helpers.learners import LEARNERS
 from helpers.occlusion import occlusion_maps
-from helpers.reduction import aggregate_sections, fit_pca
-from helpers.regression import holdout_rows, holdout_scores
+from helpers.regression import aggregate_sections, fit_pca, holdout_rows, holdout_scores
 from helpers.section_count import CUTS, WHOLE
 from helpers.volume_descriptors import Describer, descriptor_matrix
 

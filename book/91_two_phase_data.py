@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from IPython.display import Markdown, display
 
-from helpers import plots
+from helpers import plots, plots_images
 from helpers.datasets import PHASE_MODULI, load_two_phase
 from helpers.elastic_fields import solve_load_case
 from helpers.elasticity import (
@@ -64,7 +64,7 @@ titles = [
     f"number {i}\nwidths {', '.join(f'{w:.0f}' for w in s.filter_widths)} voxels"
     for i, s in zip(shown, samples, strict=True)
 ]
-plots.plot_volumes([s.volume for s in samples], titles)
+plots_images.plot_volumes([s.volume for s in samples], titles)
 
 # %% [markdown]
 # The stored sections are those of the volumes made just now:
@@ -109,7 +109,7 @@ print(
 
 # %% mystnb={"figure": {"caption": "Phases, strain and stress along x in the section normal to z at index 0. The load is along x (horizontal), the mean strain of the volume 0.1 %. Colours leave out the lowest and highest half per cent.", "name": "fig-data-fields"}, "image": {"alt": "Three panels of one section: the phases, the strain along x and the stress along x. The strain is high in compliant gaps between stiff regions and low inside the stiff ones; the stress is uneven along the phase boundaries."}}
 strain, stress = (f[0, 0, :, :, 0].cpu().numpy() * 1e-3 for f in (case.strain, case.stress))
-plots.plot_fields(
+plots_images.plot_fields(
     sample.volume[:, :, 0],
     {"strain along x [%]": 100 * strain, "stress along x [MPa]": 1e3 * stress},
 )

@@ -281,7 +281,7 @@ wide("case study 1", ["variance of the first component"], digits=0)
 # %% tags=["hide-input"]
 wide("case study 2", ["MAPE"], across=("data",), digits=1)
 
-# %% mystnb={"figure": {"caption": "MicroViT minus the others: mean over shuffles and folds, with a corrected 95 % interval (helpers.comparisons.paired_interval). Left of the line MicroViT errs less.", "name": "fig-microvit-differences"}, "image": {"alt": "Points with horizontal intervals, one for each comparison of MicroViT with another descriptor or with a predictor that sees no image, on two data sets, beside a dotted line at zero."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "MicroViT minus the others: mean over shuffles and folds, with a corrected 95 % interval (helpers.intervals.paired_interval). Left of the line MicroViT errs less.", "name": "fig-microvit-differences"}, "image": {"alt": "Points with horizontal intervals, one for each comparison of MicroViT with another descriptor or with a predictor that sees no image, on two data sets, beside a dotted line at zero."}} tags=["hide-input"]
 some = table[(table["part"] == "case study 2") & (table["protocol"] == "SVR")]
 some = some[some["quantity"].str.startswith("MAPE minus that of ")]
 other = some["quantity"].str.removeprefix("MAPE minus that of ")

@@ -9,15 +9,15 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
 from helpers._audit_tables import BY_SOURCE, ONE_OUT, SHUFFLED, Run
-from helpers._least_squares import check_descriptors, check_target
-from helpers.conformal import half_width
 from helpers.cross_validation import (
     MOST_COMPONENTS,
     NESTED_MODELS,
     ThinnedFolds,
     nested_folds,
 )
-from helpers.scoring import PAPER_SEED, evaluate_descriptors
+from helpers.intervals import half_width
+from helpers.regression import check_descriptors, check_target
+from helpers.scores import PAPER_SEED, evaluate_descriptors
 
 KINDS = (SHUFFLED, BY_SOURCE, ONE_OUT)
 INNER = 5

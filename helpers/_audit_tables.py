@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from helpers.comparisons import paired_interval
-from helpers.conformal import nested_coverage
 from helpers.cross_validation import NestedCV
-from helpers.metrics import mape
+from helpers.intervals import nested_coverage, paired_interval
 from helpers.optimism import clustered_interval, lost_gain
+from helpers.regression import mape
 
 SHUFFLED, BY_SOURCE, ONE_OUT = "shuffled", "by source", "leave one source out"
 RULES = ("mean", "median", "mean of the source")

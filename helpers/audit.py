@@ -16,7 +16,7 @@ from helpers._audit_tables import Run
 from helpers.controls import blind_predictions, forest_predictions, grey_level_statistics
 from helpers.io.progress import progress_bar
 from helpers.optimism import SourceAccuracy, source_accuracy
-from helpers.scoring import N_FOLDS, PAPER_SEED
+from helpers.scores import N_FOLDS, PAPER_SEED
 
 SEEDS = (PAPER_SEED, 0, 1, 2, 3)
 SHARES = (0.4, 0.6, 0.8)
@@ -124,7 +124,7 @@ def audit(
     level : float
         Of the prediction intervals, 0 to 1.
     store : path-like, None or False
-        Where each run is kept as soon as it is done, see `helpers.scoring.evaluate_descriptors`.
+        Where each run is kept as soon as it is done, see `helpers.scores.evaluate_descriptors`.
     progress : bool
         Show the runs done and the time left.
 
@@ -147,7 +147,7 @@ def audit(
 
     Folds by source keep the samples of a source together in both loops. Leaving one source out
     scores folds of one sample and of many: read ``mape_pooled`` there. Intervals of differences
-    are those of the corrected resampled t-test (`helpers.comparisons.paired_interval`); where one
+    are those of the corrected resampled t-test (`helpers.intervals.paired_interval`); where one
     source is left out, they take sources as units (`helpers.optimism.clustered_interval`). Of
     twenty that are compared one excludes zero by luck.
 
@@ -155,7 +155,7 @@ def audit(
     differ between them, and are easier to predict for an unseen source than the measured ones.
 
     What is called a leak: `helpers.optimism.lost_gain`. The intervals:
-    `helpers.conformal.nested_coverage`.
+    `helpers.intervals.nested_coverage`.
 
     A descriptor takes two runs a kind and shuffle, a control one, and the learning curve one a
     share and shuffle of the first two kinds. Components are capped at what the smallest training

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from helpers.conformal import nested_coverage
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
+from helpers.intervals import nested_coverage
 from helpers.io.atomic import atomic_write
 from helpers.leaderboard import (
     KEYS,

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from helpers.comparisons import ratio_interval
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
-from helpers.reduction import aggregate_sections
-from helpers.regression import holdout, holdout_scores
+from helpers.intervals import ratio_interval
+from helpers.regression import aggregate_sections, holdout, holdout_scores
 from helpers.superalloy_scores import TWO_POINT
 from helpers.two_point import two_point_statistics
 
@@ -92,7 +91,7 @@ def volume_descriptors(data, rows=slice(None), how="concat"):
     rows : slice or ndarray of int
         Volumes.
     how : str
-        See `helpers.reduction.aggregate_sections`.
+        See `helpers.regression.aggregate_sections`.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def volume_findings(data, concatenated, averaged):
     -------
     pandas.DataFrame
         MAPE of the test part [%], and ratios of two, with the bootstrap intervals of
-        `helpers.comparisons.ratio_interval`; and the rows of `component_rows`.
+        `helpers.intervals.ratio_interval`; and the rows of `component_rows`.
     """
     rows, errors = [], {}
     for how, descriptors in (("concat", concatenated), ("mean", averaged)):

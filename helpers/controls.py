@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
-from helpers._least_squares import check_descriptors
-from helpers.scoring import source_mean
+from helpers.regression import check_descriptors
+from helpers.scores import source_mean
 
 PERCENTILES = (5, 25, 50, 75, 95)
 

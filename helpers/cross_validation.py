@@ -17,14 +17,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
-from helpers._least_squares import (
+from helpers.regression import (
     MODELS,
     check_descriptors,
     check_target,
     design_matrix,
     fit_nested,
+    mape,
 )
-from helpers.metrics import mape
 
 NESTED_MODELS = {**MODELS, "svr": "support vector regression"}
 MOST_COMPONENTS = {"lr": 50, "pr": 12, "svr": 50}

@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.model_selection import KFold
 
 from helpers.claims import ALLOYS, row
-from helpers.comparisons import centred_cosine, paired_interval
 from helpers.cross_validation import nested_cv
 from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import extract_features
-from helpers.scoring import N_FOLDS, PAPER_SEED
+from helpers.features import centred_cosine, extract_features
+from helpers.intervals import paired_interval
+from helpers.scores import N_FOLDS, PAPER_SEED
 from helpers.vit.weights import weights_at_hand
 
 NETWORKS = 3
@@ -99,7 +99,7 @@ def normalisation_rows(data, names=NORMALISED, seeds=(PAPER_SEED, 0, 1, 2, 3)):
     list of dict
         Mean cosine between the features of a micrograph, normalised or not (the mean of all
         subtracted); points of MAPE normalised minus not, linear regression, with the interval of
-        `helpers.comparisons.paired_interval`.
+        `helpers.intervals.paired_interval`.
     """
     y, rows = data.hardness, []
     for name in names:

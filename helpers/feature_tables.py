@@ -23,7 +23,7 @@ from helpers.io.atomic import atomic_write
 from helpers.io.table_checks import first_few
 from helpers.io.table_files import TableError
 from helpers.network_scale import check_alike, check_field, field_of, network_scales
-from helpers.reduction import aggregate_sections
+from helpers.regression import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata
 PARTS = "parts.json"  # names of all parts of a folder
@@ -370,7 +370,7 @@ def sample_matrix(found, aggregate="mean"):
     ----------
     found : FeatureTable
     aggregate : str
-        ``"mean"`` or ``"concat"``; see `helpers.reduction.aggregate_sections`.
+        ``"mean"`` or ``"concat"``; see `helpers.regression.aggregate_sections`.
 
     Returns
     -------

@@ -18,14 +18,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers._image_sets import as_list, check_images, digest_or_error, report_bad_images
-from helpers._steps import ImageStep
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.images.read import MAX_PIXELS, ImageError
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest, versions
-from helpers.preprocessing import check_options, prepare_batch
-from helpers.reduction import aggregate_sections
+from helpers.preprocessing import (
+    as_list,
+    check_images,
+    check_options,
+    digest_or_error,
+    prepare_batch,
+    report_bad_images,
+)
+from helpers.regression import aggregate_sections
+from helpers.two_point import ImageStep
 from helpers.vit.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.vit.store import StoredFeatures, store_folder
 from helpers.vit.weights import weights_at_hand
@@ -291,6 +297,31 @@ class ViTFeatures(ImageStep):
         flat = [image for sample in samples for image in sample]
         features = extract_features(flat, encoder, progress=False, **options)
         return aggregate_sections(features.reshape(len(samples), *counts, -1), self.aggregate)
+
+
+def centred_cosine(features, changed):
+    """Cosine between the features of each image before and after a change.
+
+    Parameters
+    ----------
+    features, changed : array_like of float, shape (n, d)
+        Of the images as they are, and changed.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The mean of `features` is subtracted from both: what all images share, which for a random
+        network is nearly everything, counts as no similarity.
+
+    Examples
+    --------
+    >>> centred_cosine([[1.0, 5.0], [-1.0, 5.0]], [[2.0, 5.0], [1.0, 5.0]]).tolist()
+    [1.0, -1.0]
+    """
+    features, changed = np.asarray(features, float), np.asarray(changed, float)
+    a, b = features - features.mean(0), changed - features.mean(0)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.sum(a * b, axis=1) / np.maximum(lengths, 1e-30)
 
 
 @functools.lru_cache(maxsize=1)

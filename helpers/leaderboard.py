@@ -15,8 +15,7 @@ from helpers.features import LIBRARIES
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
 from helpers.learner_scores import score_learner
-from helpers.reduction import fit_pls
-from helpers.regression import holdout_scores
+from helpers.regression import fit_pls, holdout_scores
 
 KEYS = ["study", "descriptor", "reduction", "learner"]
 REDUCTIONS = ("PCA", "PLS")

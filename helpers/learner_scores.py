@@ -10,12 +10,10 @@ import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.model_selection import ParameterGrid
 
-from helpers._least_squares import check_target
-from helpers.conformal import half_width
 from helpers.cross_validation import NestedCV, Split
+from helpers.intervals import half_width
 from helpers.learners import LEARNERS
-from helpers.metrics import mape
-from helpers.regression import MODELS, holdout
+from helpers.regression import MODELS, check_target, holdout, mape
 
 
 class Score(NamedTuple):

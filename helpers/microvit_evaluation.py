@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.comparisons import paired_interval, ratio_interval
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import LIBRARIES, extract_features
 from helpers.image_statistics import image_statistics
+from helpers.intervals import paired_interval, ratio_interval
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
 from helpers.microvit_measures import (
@@ -35,9 +35,8 @@ from helpers.microvit_measures import (
     speed,
     twins,
 )
-from helpers.reduction import aggregate_sections
-from helpers.regression import holdout, holdout_scores
-from helpers.scoring import evaluate_descriptors, guess_without_image
+from helpers.regression import aggregate_sections, holdout, holdout_scores
+from helpers.scores import evaluate_descriptors, guess_without_image
 from helpers.segmentation import segment
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT
 from helpers.two_point import micrograph_descriptor, two_point_statistics
@@ -64,7 +63,7 @@ def case_study_1(sections, modulus, features, data="embedded"):
     Returns
     -------
     list of dict
-        MAPE of the test part. Ratios with the interval of `helpers.comparisons.ratio_interval`.
+        MAPE of the test part. Ratios with the interval of `helpers.intervals.ratio_interval`.
     """
     part, flat, rows, results = "case study 1", sections.reshape(-1, *sections.shape[2:]), [], {}
     maps = two_point_statistics(flat).reshape(len(flat), -1)
@@ -101,14 +100,14 @@ def case_study_2(alloys, features, data, *, shuffles=SHUFFLES, store=None):
     shuffles : int
         Seeds 0, 1, ... of the outer folds.
     store : path-like, None or False
-        See `helpers.scoring.evaluate_descriptors`.
+        See `helpers.scores.evaluate_descriptors`.
 
     Returns
     -------
     list of dict
         MAPE: mean over the shuffles, with percentiles 2.5 and 97.5 of the shuffles' means.
         Differences of MicroViT to the others: paired fold by fold, with the corrected interval
-        of `helpers.comparisons.paired_interval`; rows ``"over shuffles"`` hold percentiles.
+        of `helpers.intervals.paired_interval`; rows ``"over shuffles"`` hold percentiles.
     """
     y = alloys.hardness
     maps = np.stack([micrograph_descriptor(image) for image in alloys.binary_images])

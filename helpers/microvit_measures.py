@@ -6,12 +6,12 @@ Every measure gives rows of the table of `helpers.microvit_evaluation`.
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 
-from helpers.comparisons import centred_cosine, changes, images_per_second
 from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import extract_features
+from helpers.features import centred_cosine, extract_features
 from helpers.image_statistics import mean_chord
 from helpers.probes import linear_r2
 from helpers.superalloy_scores import TWO_POINT
@@ -78,7 +78,7 @@ def row(*cells, unit="", target=""):
 
 
 def invariance(images, describe, data, *, skip=(), seed=SEED):
-    """Cosine between mean-centred features before and after each of `helpers.comparisons.changes`.
+    """Cosine between mean-centred features before and after each of `helpers.intervals.changes`.
 
     Parameters
     ----------
@@ -165,3 +165,67 @@ def speed(ours, sections, micrographs):
             for k, r in rates.items()
         ]
     return rows
+
+
+def changes(images, rng, noise=0.1):
+    """Images after what should leave features alone, and after a turn, which should not.
+
+    Parameters
+    ----------
+    images : ndarray of float, shape (n, h, h)
+        0 to 1. Translation takes them for periodic.
+    rng : numpy.random.Generator
+    noise : float
+        Standard deviation of the noise, which is normal and clipped to 0 to 1.
+
+    Yields
+    ------
+    name : str
+        ``"mirror up-down"``, ``"mirror left-right"``, ``"translation"``, ``"noise"``,
+        ``"polarity"`` (bright becomes dark), ``"90-degree turn"``.
+    changed : ndarray of float, shape (n, h, h)
+
+    Examples
+    --------
+    >>> dict(changes(np.eye(2)[None], np.random.default_rng(0)))["polarity"].tolist()
+    [[[0.0, 1.0], [1.0, 0.0]]]
+    """
+    shifts = rng.integers(1, images.shape[1], (len(images), 2))
+    moved = [np.roll(image, shift, (0, 1)) for image, shift in zip(images, shifts, strict=True)]
+    grain = noise * rng.standard_normal(images.shape)
+    yield "mirror up-down", images[:, ::-1]
+    yield "mirror left-right", images[:, :, ::-1]
+    yield "translation", np.stack(moved)
+    yield "noise", np.clip(images + grain, 0, 1).astype(images.dtype)
+    yield "polarity", 1 - images
+    yield "90-degree turn", np.rot90(images, axes=(1, 2))
+
+
+def images_per_second(encoders, images, pipeline="section", repeats=3):
+    """Throughput of encoders on the same images, preprocessing included.
+
+    Parameters
+    ----------
+    encoders : mapping of str to Encoder
+    images : sequence of ndarray
+        All different: equal ones are computed once.
+    pipeline : str
+        See `helpers.features.extract`.
+    repeats : int
+        The encoders take turns this many times; the median counts.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (3,)
+        Median, lowest and highest [images/s].
+    """
+    rates = {name: [] for name in encoders}
+    options = {"pipeline": pipeline, "store": False, "progress": False}
+    for turn in range(repeats + 1):
+        for name, encoder in encoders.items():
+            some = images if turn else images[:8]  # the first turn warms up
+            start = time.perf_counter()
+            extract_features(some, encoder, **options)
+            if turn:
+                rates[name].append(len(images) / (time.perf_counter() - start))
+    return {name: np.array([np.median(r), min(r), max(r)]) for name, r in rates.items()}

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers._least_squares import check_descriptors
+from helpers.regression import check_descriptors
 
 LEAK_SHARE = 0.5
 SOURCE_FOLDS = 5

@@ -18,11 +18,11 @@ from sklearn.svm import SVR
 from helpers._audit_tables import BY_SOURCE, SHUFFLED
 from helpers._names import likely_pairs
 from helpers.audit import Audit, audit
-from helpers.conformal import half_width
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.feature_tables import sample_matrix
+from helpers.intervals import half_width
 from helpers.io.table_checks import first_few
-from helpers.scoring import N_FOLDS, PAPER_SEED
+from helpers.scores import N_FOLDS, PAPER_SEED
 
 LEVEL = 0.9  # of the prediction intervals
 FLAGGED = 0.05  # share of samples like those of the training set that are flagged as unlike it

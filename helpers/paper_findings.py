@@ -16,12 +16,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from helpers.claims import ALLOYS, component_rows, row
-from helpers.comparisons import paired_interval
 from helpers.cross_validation import nested_cv, nested_folds
+from helpers.intervals import paired_interval
 from helpers.io.tables import odd_sums
-from helpers.metrics import mape
 from helpers.optimism import clustered_interval
-from helpers.scoring import N_FOLDS, PAPER_SEED, evaluate_descriptors
+from helpers.regression import mape
+from helpers.scores import N_FOLDS, PAPER_SEED, evaluate_descriptors
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 
 SEEDS = (PAPER_SEED, 0, 1, 2, 3)
@@ -44,7 +44,7 @@ def outside_rows(data, seeds=SEEDS):
     -------
     list of dict
         Points of MAPE, linear regression, with the interval of
-        `helpers.comparisons.paired_interval`. Negative: fitted outside, the error looks smaller.
+        `helpers.intervals.paired_interval`. Negative: fitted outside, the error looks smaller.
     """
     descriptors, y, rows = superalloy_descriptors(data), data.hardness, []
     for name in (TWO_POINT, *COMPOSED):
@@ -113,13 +113,13 @@ def composition_rows(data, seeds=SEEDS, svr_seeds=SEEDS[:2], store=None):
     seeds, svr_seeds : sequence of int
         Of the outer folds, for linear and for support vector regression.
     store : path-like, None or False
-        See `helpers.scoring.evaluate_descriptors`.
+        See `helpers.scores.evaluate_descriptors`.
 
     Returns
     -------
     list of dict
         Points of MAPE with composition minus without, and with niobium once minus twice, with
-        the interval of `helpers.comparisons.paired_interval`. For the odd compositions: points of
+        the interval of `helpers.intervals.paired_interval`. For the odd compositions: points of
         MAPE of the other rows with the odd ones in the table minus without them, linear
         regression on the composition alone; interval with sources as units.
     """
@@ -200,7 +200,7 @@ def alloy_findings(data, store=None):
     data : helpers.datasets.SuperalloyData
         The published set.
     store : path-like, None or False
-        See `helpers.scoring.evaluate_descriptors`.
+        See `helpers.scores.evaluate_descriptors`.
 
     Returns
     -------

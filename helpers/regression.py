@@ -1,24 +1,226 @@
-"""From descriptors to a property: light regression models and honest validation."""
+"""From descriptors to a property: a few components, light regression, the split of the paper."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import scipy.linalg
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_absolute_percentage_error
 from sklearn.model_selection import train_test_split
 
-from helpers._least_squares import (
-    MODELS,
-    check_descriptors,
-    check_target,
-    design_matrix,
-    fit_nested,
-)
-from helpers.cross_validation import nested_cv as nested_cv
-from helpers.metrics import mape
-from helpers.reduction import fit_pca, fit_pls
 
-__all__ = ["MODELS", "Holdout", "HoldoutScores", "holdout", "holdout_rows", "holdout_scores"]
+def mape(y_true, y_pred):
+    """Mean absolute percentage error [%].
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like of float, shape (n,)
+        Measured and predicted values; no measured value is zero.
+
+    Raises
+    ------
+    ValueError
+        A measured zero, for which the error is infinite.
+
+    Examples
+    --------
+    >>> mape([100.0, 200.0], [110.0, 180.0])
+    10.0
+    """
+    zeros = np.flatnonzero(np.asarray(y_true) == 0)
+    if len(zeros):
+        raise ValueError(
+            f"y_true is 0 at position {zeros[0]} ({len(zeros)} in all): a percentage error needs "
+            "targets other than zero; drop those rows or choose another error"
+        )
+    return 100 * float(mean_absolute_percentage_error(y_true, y_pred))
+
+
+def aggregate_sections(features, how="concat"):
+    """One descriptor a volume from the features of its sections.
+
+    Parameters
+    ----------
+    features : array_like of float, shape (n, n_sections, ...)
+        Features of every section; what follows the second axis is flattened.
+    how : str
+        ``"concat"``: side by side. ``"mean"``: element by element.
+
+    Returns
+    -------
+    ndarray, shape (n, n_sections * n_features) or (n, n_features)
+
+    Raises
+    ------
+    ValueError
+        Another `how`, or fewer than three axes.
+
+    Notes
+    -----
+    Section 2 of the paper (doi:10.1016/j.actamat.2025.121217).
+
+    Examples
+    --------
+    >>> sections = np.arange(12.0).reshape(2, 3, 2)
+    >>> aggregate_sections(sections, "concat").shape, aggregate_sections(sections, "mean")[0]
+    ((2, 6), array([2., 3.]))
+    """
+    features = np.asarray(features)
+    if features.ndim < 3:
+        raise ValueError(f"features have shape {features.shape}: expected (n, n_sections, ...)")
+    features = features.reshape(*features.shape[:2], -1)
+    if how == "concat":
+        return features.reshape(len(features), -1)
+    if how == "mean":
+        return features.mean(axis=1)
+    raise ValueError(f"how is {how!r}: expected 'concat' or 'mean'")
+
+
+def fit_pca(X, n_components):
+    """PCA of a descriptor matrix, exact and the same every time.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n, n_features)
+        Training part only.
+    n_components : int
+        From 1 to min(n, n_features).
+
+    Returns
+    -------
+    sklearn.decomposition.PCA
+        Fitted. Large matrices go through ARPACK, which finds the leading components to
+        machine precision without the rest; scikit-learn's default would be a randomised and
+        approximate one.
+
+    Raises
+    ------
+    ValueError
+        More components than samples or features.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 5))
+    >>> fit_pca(X, 2).transform(X).shape
+    (20, 2)
+    """
+    X = np.asarray(X)
+    limit = min(X.shape)
+    if not 1 <= n_components <= limit:
+        raise ValueError(
+            f"n_components is {n_components}: expected 1 to {limit}, the smaller of "
+            f"{X.shape[0]} training samples and {X.shape[1]} features"
+        )
+    solver = "arpack" if limit > max(500, 5 * n_components) else "full"
+    return PCA(n_components, svd_solver=solver, random_state=0).fit(X)
+
+
+def fit_pls(X, target, n_components):
+    """Partial least squares of a descriptor matrix: components that vary with a target.
+
+    Parameters
+    ----------
+    X : ndarray of float, shape (n, n_features)
+        Training part only.
+    target : ndarray of float, shape (n,)
+        Of the same samples.
+    n_components : int
+        From 1 to min(n, n_features).
+
+    Returns
+    -------
+    sklearn.cross_decomposition.PLSRegression
+        Fitted, columns not scaled. The first components do not depend on how many follow.
+
+    Notes
+    -----
+    Wold, Sjöström and Eriksson 2001, doi:10.1016/S0169-7439(01)00155-1. Each component is the
+    direction of largest covariance with what the others left of the target, so that this
+    reduction, unlike PCA, must never see the target of a test part.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(50, 5))
+    >>> scores = fit_pls(X, X[:, 4], 2).transform(X)
+    >>> bool(np.corrcoef(scores[:, 0], X[:, 4])[0, 1] > 0.9)
+    True
+    """
+    return PLSRegression(n_components, scale=False).fit(X, target)
+
+
+MODELS = {"lr": "linear regression", "pr": "second-order polynomial regression"}
+
+
+def check_target(y, n):
+    """Return `y` as float64 of shape (n,), or say which value is no target for a MAPE.
+
+    Raises
+    ------
+    ValueError
+        Another length, NaN or infinity, zeros.
+    """
+    y = np.asarray(y, dtype=float)
+    if y.shape != (n,):
+        raise ValueError(f"y has shape {y.shape}: expected {n} values, one for each row of X")
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        raise ValueError(f"y holds {y[bad[0]]} in row {bad[0]} ({len(bad)} in all): drop the rows")
+    mape(y, y)  # zeros anywhere are refused before the long part
+    return y
+
+
+def check_descriptors(X, name="X"):
+    """Return `X` as an array of shape (n, n_features), or say what is wrong with it.
+
+    Raises
+    ------
+    ValueError
+        Another number of axes; NaN or infinity, with row and column.
+    """
+    X = np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(f"{name} has shape {X.shape}: expected (n_samples, n_features)")
+    bad = np.argwhere(~np.isfinite(X))
+    if len(bad):
+        row, column = (int(i) for i in bad[0])
+        raise ValueError(
+            f"{name} holds {X[row, column]} in row {row}, column {column}: drop or mend it"
+        )
+    return X
+
+
+def design_matrix(scores, model):
+    """Columns of the regression, ordered so that the first belong to the fewest components."""
+    columns = [np.ones((len(scores), 1))]
+    for j in range(scores.shape[1]):
+        columns.append(scores[:, j : j + 1])
+        if model == "pr":
+            columns.append(scores[:, j : j + 1] * scores[:, : j + 1])
+    return np.hstack(columns)
+
+
+def fit_nested(design, y, model):
+    """Least-squares coefficients for 1, 2, ... components from one QR decomposition."""
+    n_components = np.arange(1, design.shape[1])
+    sizes = n_components + 1 if model == "lr" else (n_components + 1) * (n_components + 2) // 2
+    sizes = sizes[sizes <= design.shape[1]]
+    scale = np.linalg.norm(design, axis=0)
+    scale[scale == 0] = 1
+    q, r = scipy.linalg.qr(design / scale, mode="economic")
+    target, diagonal = q.T @ y, np.abs(np.diag(r))
+    coefficients = []
+    for size in sizes:
+        if size <= len(diagonal) and diagonal[:size].min() > 1e-10:
+            c = scipy.linalg.solve_triangular(r[:size, :size], target[:size])
+        else:  # more columns than samples, or dependent ones: what scikit-learn takes
+            exact = LinearRegression().fit(design[:, 1:size], y)
+            c = np.append(exact.intercept_, exact.coef_) * scale[:size]
+        coefficients.append(c / scale[:size])
+    return coefficients
 
 
 @dataclasses.dataclass(frozen=True)

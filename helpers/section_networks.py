@@ -20,13 +20,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.beyond import STUDY
-from helpers.conformal import half_width
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
+from helpers.intervals import half_width
 from helpers.io.atomic import atomic_write
 from helpers.leaderboard import Leaderboard
-from helpers.metrics import mape
-from helpers.regression import holdout_rows
+from helpers.regression import holdout_rows, mape
 from helpers.section_models import FineTuned, SectionNetwork, SmallCNN, equivalent
 
 

@@ -31,7 +31,7 @@ from helpers.features import extract_features
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
 from helpers.paper_findings import alloy_findings
-from helpers.scoring import LIBRARIES, PAPER_SEED
+from helpers.scores import LIBRARIES, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 
 RESULTS = DATA / "results_audit.csv"

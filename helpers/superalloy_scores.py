@@ -18,7 +18,7 @@ from helpers.datasets import load_superalloys
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
 from helpers.io.tables import odd_sums
-from helpers.scoring import (
+from helpers.scores import (
     LIBRARIES,
     PAPER_SEED,
     best_descriptors,
@@ -64,8 +64,8 @@ def score_superalloys(data, store=None, shuffles=SHUFFLES):
     Returns
     -------
     pandas.DataFrame
-        As `helpers.scoring.score_table` gives it. The last two rows, of model ``"none"``, are the
-        predictors of `helpers.scoring.guess_without_image`.
+        As `helpers.scores.score_table` gives it. The last two rows, of model ``"none"``, are the
+        predictors of `helpers.scores.guess_without_image`.
     """
     descriptors, y = superalloy_descriptors(data), data.hardness
     parts = []
@@ -90,7 +90,7 @@ def guesses(data):
     -------
     pandas.DataFrame
         Two rows, ``"mean of all"`` and ``"mean of the source"``, with the columns of
-        `helpers.scoring.score_table`; the model is ``"none"``, errors are in percent.
+        `helpers.scores.score_table`; the model is ``"none"``, errors are in percent.
     """
     return pd.DataFrame(
         [
@@ -121,7 +121,7 @@ def outlier_table(X, data):
     Returns
     -------
     pandas.DataFrame
-        The fields of `helpers.scoring.WorstFold`: ``element``, ``content``, ``largest_fitted``,
+        The fields of `helpers.scores.WorstFold`: ``element``, ``content``, ``largest_fitted``,
         ``deviations``, ``largest_other``, ``whose``; then those of the fold, the same in every
         row, with the name of the ``sample`` and the ``curve`` as text.
     """

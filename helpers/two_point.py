@@ -6,6 +6,8 @@ by the number of pairs. ``micrograph_descriptor`` is what case study 2 takes of 
 micrograph; ``TwoPointStatistics`` is the first for a scikit-learn ``Pipeline``.
 """
 
+from __future__ import annotations
+
 import math
 import operator
 import os
@@ -14,8 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-
-from helpers._steps import ImageStep
+from sklearn.base import BaseEstimator, TransformerMixin
 
 # Pixels in one batch: enough to hide the cost of a call, few enough that the arrays of a
 # batch stay near the cache. It bounds the working memory, about 6 MB a thread.
@@ -182,6 +183,21 @@ def micrograph_descriptor(binary_image, size=159):
     foreground = image.astype(bool)
     lags = two_point_statistics(foreground, ~foreground, periodic=False, cutoff=size // 2)
     return lags[:size, :size].ravel(order="F")  # an even size has one lag more on one side
+
+
+class ImageStep(TransformerMixin, BaseEstimator):
+    """A step that takes images, (n, h, w), and fits nothing."""
+
+    def fit(self, X, y=None):
+        """Do nothing but return self, as a ``Pipeline`` expects."""
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
 
 
 class TwoPointStatistics(ImageStep):

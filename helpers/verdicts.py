@@ -9,7 +9,6 @@ import pandas as pd
 
 from helpers.audit import FOREST, LINEAR, Audit
 from helpers.claims import ALLOYS, VOLUMES
-from helpers.comparisons import paired_interval
 from helpers.effects import (
     CANNOT,
     FAILS,
@@ -27,7 +26,8 @@ from helpers.effects import (
     weakest,
 )
 from helpers.encoders import ENCODERS
-from helpers.scoring import PAPER_SEED
+from helpers.intervals import paired_interval
+from helpers.scores import PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT
 
 TRANSFORMERS = tuple(n for n, e in ENCODERS.items() if e.in_paper and e.family != "resnet")

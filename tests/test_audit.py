@@ -14,20 +14,18 @@ from benchmarks.bench_leak_rule import SIZES, made
 from helpers import (
     _audit_runs,
     audit,
-    comparisons,
-    conformal,
     controls,
+    intervals,
     optimism,
     plots_audit,
-    scoring,
+    scores,
 )
-from helpers.comparisons import paired_interval
-from helpers.conformal import half_width, nested_coverage
 from helpers.controls import blind_predictions, forest_predictions, grey_level_statistics
 from helpers.cross_validation import nested_cv
 from helpers.datasets import DATA, load_superalloys
-from helpers.metrics import mape
+from helpers.intervals import half_width, nested_coverage, paired_interval
 from helpers.optimism import clustered_interval, lost_gain, source_accuracy
+from helpers.regression import mape
 
 SHUFFLED, BY_SOURCE, ONE_OUT = audit.runs.KINDS
 QUICK = {"seeds": [0, 1], "shares": [], "store": False, "progress": False}
@@ -45,9 +43,7 @@ def leaking():
     return audit.audit(X, y, groups, **QUICK)
 
 
-@pytest.mark.parametrize(
-    "module", [audit, comparisons, conformal, controls, optimism, plots_audit]
-)
+@pytest.mark.parametrize("module", [audit, controls, intervals, optimism, plots_audit])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -411,7 +407,7 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch):
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "nested_cv", counted)
+        patch.setattr(scores, "nested_cv", counted)
         with pytest.raises(KeyboardInterrupt):
             audit.audit(X, y, groups, **options)
         ran[:] = [0] * 6
@@ -427,7 +423,7 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch):
 
 def test_runs_of_case_study_2_are_shared(tmp_path, monkeypatch):
     X, y, groups = made("clean", 11, n_features=60)
-    scoring.evaluate_descriptors({"a": X}, y, ["lr"], seeds=[0, 1], store=tmp_path)
+    scores.evaluate_descriptors({"a": X}, y, ["lr"], seeds=[0, 1], store=tmp_path)
     before = set(tmp_path.iterdir())
     options = {**QUICK, "store": tmp_path, "kinds": [SHUFFLED]}
     audit.audit(X, y, groups, **options)

@@ -9,10 +9,10 @@ from sklearn.cross_decomposition import PLSRegression
 
 from helpers import beyond, leaderboard, plots_beyond, section_count
 from helpers.beyond import FOLDS, STUDY, alloy_learners, nested_row
-from helpers.conformal import nested_coverage
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
+from helpers.intervals import nested_coverage
 from helpers.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_reduced
 from helpers.learners import LEARNERS
 from helpers.regression import holdout_rows, holdout_scores

@@ -23,10 +23,11 @@ from helpers.cross_validation import (
     MOST_COMPONENTS,
     NESTED_MODELS,
     ThinnedFolds,
+    nested_cv,
     nested_folds,
 )
 from helpers.datasets import load_superalloys
-from helpers.regression import mape, nested_cv
+from helpers.regression import mape
 from helpers.two_point import micrograph_descriptor
 
 STEPS = {

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from helpers import learner_scores, learners
-from helpers.conformal import nested_coverage
 from helpers.cross_validation import nested_cv, nested_folds
+from helpers.intervals import nested_coverage
 from helpers.learner_scores import nested_learner, score_learner
 from helpers.learners import LEARNERS, Learner
-from helpers.metrics import mape
-from helpers.regression import holdout, holdout_scores
+from helpers.regression import holdout, holdout_scores, mape
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,19 @@ import torch
 from scipy import stats
 from transformers import AutoModel
 
-from helpers import attention, comparisons, microvit_evaluation, microvit_measures, plots_microvit
+from helpers import attention, microvit_evaluation, microvit_measures, plots_microvit
 from helpers.attention import class_token_attention
-from helpers.comparisons import centred_cosine, changes, paired_interval, ratio_interval
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
+from helpers.features import centred_cosine
 from helpers.image_statistics import mean_chord
+from helpers.intervals import paired_interval, ratio_interval
 from helpers.microvit_evaluation import case_study_1, case_study_2, main, training_log
 from helpers.microvit_measures import (
     LEAST_R2,
     OURS,
     RANDOM,
+    changes,
     describers,
     invariance,
     meets,
@@ -29,7 +31,7 @@ from helpers.microvit_measures import (
     twins,
 )
 from helpers.preprocessing import input_rule
-from helpers.scoring import evaluate_descriptors, guess_without_image
+from helpers.scores import evaluate_descriptors, guess_without_image
 from helpers.superalloy_scores import TWO_POINT
 from helpers.vit.networks import quiet_transformers
 
@@ -47,7 +49,7 @@ def microvit():
     return load_encoder("microvit", device="cpu")
 
 
-@pytest.mark.parametrize("module", [comparisons, microvit_measures, attention, plots_microvit])
+@pytest.mark.parametrize("module", [microvit_measures, attention, plots_microvit])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -8,10 +8,16 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from helpers import metrics, plots, plots_results, reduction, regression
-from helpers._least_squares import design_matrix, fit_nested
-from helpers.reduction import aggregate_sections, fit_pca
-from helpers.regression import holdout, holdout_scores, mape
+from helpers import plots, regression
+from helpers.regression import (
+    aggregate_sections,
+    design_matrix,
+    fit_nested,
+    fit_pca,
+    holdout,
+    holdout_scores,
+    mape,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,7 @@ def problem():
     return X, y
 
 
-@pytest.mark.parametrize("module", [metrics, reduction, regression, plots, plots_results])
+@pytest.mark.parametrize("module", [regression, plots])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
-from helpers._least_squares import check_descriptors, check_target
 from helpers.cross_validation import (
     NESTED_MODELS,
     NestedCV,
@@ -25,10 +24,10 @@ from helpers.io.atomic import atomic_write
 from helpers.io.downloads import cache_folder
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest, versions
-from helpers.metrics import mape
+from helpers.regression import check_descriptors, check_target, mape
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
-CODE = ("helpers._least_squares", "helpers.cross_validation", "helpers.metrics")
+CODE = ("helpers.regression", "helpers.cross_validation")
 N_FOLDS = 10
 PAPER_SEED = 42
 

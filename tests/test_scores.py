@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, LeaveOneGroupOut
 
-from helpers import plots_validation, scoring
+from helpers import plots, scores
+from helpers.cross_validation import nested_cv
 from helpers.datasets import DATA, paper_results
-from helpers.regression import mape, nested_cv
-from helpers.scoring import (
+from helpers.regression import mape
+from helpers.scores import (
     best_descriptors,
     evaluate_descriptors,
     guess_without_image,
@@ -38,11 +39,11 @@ def runs(monkeypatch):
         done.append(model)
         return nested_cv(folds, y, model)
 
-    monkeypatch.setattr(scoring, "nested_cv", counted)
+    monkeypatch.setattr(scores, "nested_cv", counted)
     return done
 
 
-@pytest.mark.parametrize("module", [scoring, plots_validation])
+@pytest.mark.parametrize("module", [scores, plots])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -112,7 +113,7 @@ def test_what_was_interrupted_goes_on(problem, runs, tmp_path, monkeypatch):
     descriptors, y = problem
     undisturbed = evaluate_descriptors(descriptors, y, ["lr", "pr"], store=False)
     runs.clear()
-    counted = scoring.nested_cv
+    counted = scores.nested_cv
 
     def stop(folds, y, model):
         if len(runs) == 3:
@@ -120,7 +121,7 @@ def test_what_was_interrupted_goes_on(problem, runs, tmp_path, monkeypatch):
         return counted(folds, y, model)
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "nested_cv", stop)
+        patch.setattr(scores, "nested_cv", stop)
         with pytest.raises(KeyboardInterrupt):
             evaluate_descriptors(descriptors, y, ["lr", "pr"], store=tmp_path)
     assert len(runs) == 3
@@ -152,7 +153,7 @@ def test_whatever_changes_a_number_is_another_run(problem, runs, tmp_path, monke
     assert count(one, y, ["lr"], outer=KFold(8)) == 10
     assert count(one, y, ["lr"], standardize=True) == 11
     assert count(one, y, ["lr"], outer=10) == 11
-    monkeypatch.setattr(scoring, "code_digest", lambda modules: "new")
+    monkeypatch.setattr(scores, "code_digest", lambda modules: "new")
     assert count(one, y, ["lr"]) == 12
 
 
@@ -169,15 +170,15 @@ def test_a_damaged_result_is_computed_again(problem, runs, tmp_path, content):
 def test_what_another_process_has_done_is_not_done_again(problem, runs, tmp_path, monkeypatch):
     descriptors, y = problem
     two = {"a": descriptors["a"], "b": descriptors["b"]}
-    counted = scoring.nested_cv
+    counted = scores.nested_cv
 
     def meanwhile(folds, y, model):
         with monkeypatch.context() as patch:
-            patch.setattr(scoring, "nested_cv", counted)
+            patch.setattr(scores, "nested_cv", counted)
             evaluate_descriptors({"b": descriptors["b"]}, y, ["lr"], store=tmp_path)
         return counted(folds, y, model)
 
-    monkeypatch.setattr(scoring, "nested_cv", meanwhile)
+    monkeypatch.setattr(scores, "nested_cv", meanwhile)
     evaluate_descriptors(two, y, ["lr"], store=tmp_path)
     assert len(runs) == 2
 
