@@ -24,8 +24,8 @@ help:  ## list the targets
 setup: $(READY)  ## create .venv with the pinned packages
 
 data: $(READY)  ## make the embedded data of data/ again (under an hour on 2 cores)
-	$(RUN) -m helpers.synthesis
-	$(RUN) -m helpers.superalloys
+	$(RUN) -m helpers.synthetic.volumes
+	$(RUN) -m helpers.synthetic.alloys
 
 book: $(READY)  ## execute the chapters and build the site
 	@$(RUN) -m bookbuild --profile $(PROFILE) --jobs $(JOBS)

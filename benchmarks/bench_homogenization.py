@@ -21,10 +21,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import resident_peak
-from helpers.elastic_fields import solve_load_case
-from helpers.homogenization import youngs_modulus
 from helpers.io.optional import PackageError, optional
-from helpers.synthesis import two_phase_volume
+from helpers.synthetic.elastic_fields import solve_load_case
+from helpers.synthetic.homogenization import youngs_modulus
+from helpers.synthetic.volumes import two_phase_volume
 
 TARGET_RATIO = 3
 TOLERANCE = 1e-4

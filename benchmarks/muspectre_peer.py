@@ -6,7 +6,7 @@ from muFFT import Stencils3D
 from muSpectre import Verbosity, cell, material, solvers
 
 from helpers.datasets import PHASE_MODULI
-from helpers.elasticity import POISSON
+from helpers.synthetic.elasticity import POISSON
 
 
 def youngs_modulus(volume, tolerance):
@@ -14,7 +14,7 @@ def youngs_modulus(volume, tolerance):
 
     `volume` (X, Y, Z) holds phases 0 and 1; `tolerance` is that of muSpectre's conjugate
     gradients, relative to the norm of the residual. The gradient is the rotated scheme, as in
-    `helpers.elastic_fields`, so that both discretise the same problem.
+    `helpers.synthetic.elastic_fields`, so that both discretise the same problem.
     """
     data = cell.CellData.make(list(volume.shape), [float(n) for n in volume.shape])
     data.nb_quad_pts = 1

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from helpers.datasets import load_two_phase, paper_results
 from helpers.plots import plot_lag_profiles
 from helpers.plots_images import plot_maps, plot_sections_and_maps
-from helpers.synthesis import two_phase_volume
+from helpers.synthetic.volumes import two_phase_volume
 from helpers.two_point import TwoPointStatistics, two_point_statistics
 
 # %% tags=["parameters"]

@@ -29,9 +29,9 @@ from helpers.datasets import load_two_phase
 from helpers.encoders import ENCODERS
 from helpers.images.read import read_image
 from helpers.io.downloads import fetch, registry
-from helpers.micrographs import gamma_prime_micrograph
 from helpers.plots_images import Step, plot_images, plot_pixel_values, plot_steps
 from helpers.preprocessing import input_rule, preprocess_micrograph, preprocess_section
+from helpers.synthetic.micrographs import gamma_prime_micrograph
 
 # %% tags=["parameters"]
 data = "embedded"
@@ -44,7 +44,7 @@ section = sections[np.minimum(down, across).argmax()]  # one with much interface
 if data == "embedded":
     micrograph = read_image(gamma_prime_micrograph(0).image)
     kind = "synthetic"
-    origin = "drawn by `helpers.micrographs`; no microscope took it"
+    origin = "drawn by `helpers.synthetic.micrographs`; no microscope took it"
 else:
     file = "micrographs/spot3_0d_3.tif"
     micrograph = read_image(fetch(file))

@@ -30,10 +30,10 @@ from IPython.display import Markdown, display
 
 from helpers import plots, plots_images
 from helpers.datasets import load_two_phase, paper_results
-from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.regression import MODELS, aggregate_sections, fit_pca, holdout, holdout_scores
+from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiffness
 from helpers.two_point import TwoPointStatistics
 from helpers.vit.weights import how_to_get, weights_at_hand
 

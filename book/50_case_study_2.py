@@ -40,7 +40,7 @@ from helpers.regression import mape
 from helpers.scores import PAPER_SEED, best_descriptors, evaluate_descriptors, score_table
 from helpers.segmentation import score_methods, score_segmentation, segment
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT, guesses, superalloy_descriptors
-from helpers.superalloys import SEED, SOURCES, synthetic_superalloy
+from helpers.synthetic.alloys import SEED, SOURCES, synthetic_superalloy
 
 # %% tags=["parameters"]
 data = "embedded"
@@ -420,7 +420,7 @@ about = "This page shows the published set. Its own scores once more, with the r
 if embedded:
     about = (
         "**The same steps on the embedded set, MAPE [%].** Its micrographs are synthetic and its hardness "
-        "comes from a formula with scatter (`helpers.strengthening`), so nothing can be learned about "
+        "comes from a formula with scatter (`helpers.synthetic.hardness`), so nothing can be learned about "
         "alloys from it. But everything above runs on it, without a download. MicroViT sees the grey "
         "micrographs; two-point statistics and bright pixels are those of the segmented ones."
     )

@@ -324,7 +324,7 @@ if embedded:
     display(
         Markdown(
             "**The same steps on the embedded set.** Here composition matters by construction: hardness follows "
-            "composition, fraction and size of the precipitates through a formula (`helpers.strengthening`). "
+            "composition, fraction and size of the precipitates through a formula (`helpers.synthetic.hardness`). "
             f"The MAPE of two-point statistics (at most 12 components) changes by at most {shift:.1f} points all the "
             "same, for 22 columns drown in 25 281. That composition hardly helps can be a matter of the method and need not be one of metals. "
             "MicroViT has fewer features than two-point statistics have values, so composition weighs more beside them."

@@ -26,17 +26,17 @@ from IPython.display import Markdown, display
 
 from helpers import plots, plots_images
 from helpers.datasets import PHASE_MODULI, load_two_phase
-from helpers.elastic_fields import solve_load_case
-from helpers.elasticity import (
+from helpers.synthetic.elastic_fields import solve_load_case
+from helpers.synthetic.elasticity import (
     isotropic_stiffness,
     voigt_reuss_stiffness,
     young_from_stiffness,
 )
-from helpers.homogenization import (
+from helpers.synthetic.homogenization import (
     effective_stiffness,
     youngs_modulus,
 )
-from helpers.synthesis import FILTER_WIDTHS, sections_of, two_phase_volume
+from helpers.synthetic.volumes import FILTER_WIDTHS, sections_of, two_phase_volume
 
 # %% tags=["parameters"]
 shown = [3, 21, 34]

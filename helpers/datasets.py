@@ -112,8 +112,8 @@ def load_two_phase(source="embedded"):
     Parameters
     ----------
     source : str
-        ``"embedded"``: made by `helpers.synthesis`, ships with the book. ``"published"``: the
-        5900 volumes of Cecen et al. (2018), from ``MICROPROP_DATA`` or downloaded once.
+        ``"embedded"``: made by `helpers.synthetic.volumes`, ships with the book. ``"published"``:
+        the 5900 volumes of Cecen et al. (2018), from ``MICROPROP_DATA`` or downloaded once.
 
     Returns
     -------
@@ -161,8 +161,9 @@ def load_superalloys(source="embedded"):
     Parameters
     ----------
     source : str
-        ``"embedded"``: made by `helpers.superalloys`, ships with the book. ``"published"``: the
-        149 alloys of the paper, from ``MICROPROP_DATA`` or downloaded once, every file verified.
+        ``"embedded"``: made by `helpers.synthetic.alloys`, ships with the book. ``"published"``:
+        the 149 alloys of the paper, from ``MICROPROP_DATA`` or downloaded once, every file
+        verified.
 
     Returns
     -------
@@ -357,11 +358,11 @@ def _read_embedded(folder):
     """The embedded set of a folder that holds ``table.csv`` and an image for each of its rows."""
     path = folder / "table.csv"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run `python -m helpers.superalloys`")
+        raise FileNotFoundError(f"{path} is missing: run `python -m helpers.synthetic.alloys`")
     table = read_alloy_table(path)
     lacking = [column for column in TRUTH if column not in table.extra_columns]
     if lacking:
-        raise ValueError(f"{path} lacks {lacking}: run `python -m helpers.superalloys`")
+        raise ValueError(f"{path} lacks {lacking}: run `python -m helpers.synthetic.alloys`")
     truth = pd.read_csv(path)[TRUTH].set_index(table.composition.index)
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(_read_grey, match_images(table.names, list_images(folder))))

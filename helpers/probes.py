@@ -14,12 +14,12 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from helpers.homogenization import youngs_modulus
 from helpers.image_statistics import mean_chord
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.regression import mape
-from helpers.synthesis import sections_of, two_phase_volume
+from helpers.synthetic.homogenization import youngs_modulus
+from helpers.synthetic.volumes import sections_of, two_phase_volume
 from helpers.training_images import sample_batch
 
 SEED = 50521

@@ -17,7 +17,7 @@ from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.leaderboard import Leaderboard, compute
-from helpers.synthesis import two_phase_volume
+from helpers.synthetic.volumes import two_phase_volume
 from helpers.two_point import two_point_statistics
 
 ALL = list(range(51))

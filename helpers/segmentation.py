@@ -87,7 +87,7 @@ def segment(image, method="paper", *, precipitates="bright", value_range=None):
 
     Examples
     --------
-    >>> from helpers.micrographs import gamma_prime_micrograph
+    >>> from helpers.synthetic.micrographs import gamma_prime_micrograph
     >>> sample = gamma_prime_micrograph(0, shape=(200, 220), volume_fraction=0.5, polarity="dark")
     >>> phases = segment(sample.image, "edges", precipitates="dark")
     >>> phases.shape, phases.dtype.name, round(float(phases.mean()), 1)

@@ -17,7 +17,7 @@ from helpers.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_
 from helpers.learners import LEARNERS
 from helpers.regression import holdout_rows, holdout_scores
 from helpers.section_count import CUTS, averaged
-from helpers.synthesis import sections_of, two_phase_volume
+from helpers.synthetic.volumes import sections_of, two_phase_volume
 from helpers.volume_descriptors import DESCRIPTORS, Describer, descriptor_matrix
 
 BOARD = DATA / "results_beyond.csv"

@@ -21,7 +21,7 @@ from helpers.datasets import (
 from helpers.io import atomic, downloads
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import DownloadError, fetch, registry, verify
-from helpers.synthesis import two_phase_volume
+from helpers.synthetic.volumes import two_phase_volume
 
 
 def git_blob(content):

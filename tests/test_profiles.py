@@ -17,9 +17,9 @@ from bookbuild.__main__ import build
 from bookbuild.chapters import ROOT, BuildError
 from helpers.datasets import DATA, PUBLISHED_TWO_PHASE, load_superalloys
 from helpers.io.tables import odd_sums
-from helpers.micrographs import gamma_prime_micrograph
 from helpers.superalloy_scores import outlier_table, score_superalloys
-from helpers.synthesis import two_phase_volume
+from helpers.synthetic.micrographs import gamma_prime_micrograph
+from helpers.synthetic.volumes import two_phase_volume
 
 # The chapters whose cell `parameters` takes the published data or weights.
 CHAPTERS = [

@@ -9,7 +9,7 @@ from helpers import section_networks
 from helpers.encoders import load_encoder
 from helpers.section_models import FineTuned, SectionNetwork, SmallCNN, equivalent
 from helpers.section_networks import predict, train_on_sections
-from helpers.synthesis import sections_of, two_phase_volume
+from helpers.synthetic.volumes import sections_of, two_phase_volume
 
 
 class Mean(nn.Module):

@@ -16,7 +16,6 @@ from bookbuild.chapters import ROOT
 from helpers import segmentation
 from helpers.images.read import ImageError
 from helpers.io.downloads import LOCAL_COPY, registry
-from helpers.micrographs import gamma_prime_micrograph
 from helpers.segmentation import (
     MASKED,
     METHODS,
@@ -25,6 +24,7 @@ from helpers.segmentation import (
     score_segmentation,
     segment,
 )
+from helpers.synthetic.micrographs import gamma_prime_micrograph
 from helpers.two_point import two_point_statistics
 
 TABLE = ROOT / "data" / "results_segmentation.csv"

@@ -6,10 +6,11 @@ The seeds differ, so the generators cannot give the same numbers; this looks at 
 import numpy as np
 import pytest
 
-from helpers import probes, superalloys, trainer
+from helpers import probes, trainer
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.segmentation import segment
-from helpers.synthesis import sections_of, two_phase_volume
+from helpers.synthetic import alloys as superalloys
+from helpers.synthetic.volumes import sections_of, two_phase_volume
 
 SIDE = 49  # of the smallest training images: what coincides would show in such a window
 FEW, ALL = 1 / 12, 1.0  # of the volumes, of the steps

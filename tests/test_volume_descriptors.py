@@ -8,7 +8,7 @@ import torch
 
 from helpers import volume_descriptors
 from helpers.encoders import load_encoder
-from helpers.synthesis import sections_of, two_phase_volume
+from helpers.synthetic.volumes import sections_of, two_phase_volume
 from helpers.volume_descriptors import (
     DESCRIPTORS,
     Describer,

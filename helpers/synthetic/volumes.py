@@ -1,7 +1,7 @@
 """Synthetic two-phase volumes, and the embedded data set of case study 1 made from them.
 
-``python -m helpers.synthesis`` (or ``make data``) writes ``data/two_phase.npz``. It goes on
-where it was interrupted: finished shards wait in ``_build/two_phase``.
+``python -m helpers.synthetic.volumes`` (or ``make data``) writes ``data/two_phase.npz``. It goes
+on where it was interrupted: finished shards wait in ``_build/two_phase``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ import torch
 from tqdm import tqdm
 
 from helpers.datasets import save_two_phase
-from helpers.homogenization import confined_modulus, youngs_modulus
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.provenance import code_digest
+from helpers.synthetic.homogenization import confined_modulus, youngs_modulus
 
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
 SHARD = 20
 CODE = (
-    "helpers.synthesis",
-    "helpers.homogenization",
-    "helpers.elastic_fields",
-    "helpers.elasticity",
+    "helpers.synthetic.volumes",
+    "helpers.synthetic.homogenization",
+    "helpers.synthetic.elastic_fields",
+    "helpers.synthetic.elasticity",
 )
 # Wide filters make the first component of the autocorrelations carry about as much of the
 # variance as in the paper (Fig. 5b: 75 %); with 0.6 to 4.8 voxels it would carry 98 %.
@@ -234,7 +234,9 @@ def _make_shard(indices, seed, path):
 
 def main(arguments=None):
     """Make the embedded data set of case study 1; interrupt it and run it again at will."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.synthesis", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.synthetic.volumes", description=main.__doc__
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "two_phase.npz")
     parser.add_argument("--n-samples", type=int, default=N_SAMPLES)
     parser.add_argument("--jobs", type=int, help="processes; default: one for every core")

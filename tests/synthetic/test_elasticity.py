@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from helpers.elasticity import hashin_shtrikman, voigt_reuss_stiffness, young_from_stiffness
+from helpers.synthetic.elasticity import (
+    hashin_shtrikman,
+    voigt_reuss_stiffness,
+    young_from_stiffness,
+)
 
 
 def test_hashin_shtrikman_lies_between_voigt_and_reuss():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import find_objects, label
 
-from helpers import micrographs
-from helpers.micrographs import gamma_prime_micrograph
+from helpers.synthetic import micrographs
+from helpers.synthetic.micrographs import gamma_prime_micrograph
 
 SHAPE = (200, 230)
 

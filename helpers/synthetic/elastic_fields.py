@@ -21,7 +21,7 @@ import scipy.fft
 import torch
 
 from helpers.datasets import PHASE_MODULI, check_volumes
-from helpers.elasticity import POISSON, check_phases, isotropic_stiffness
+from helpers.synthetic.elasticity import POISSON, check_phases, isotropic_stiffness
 
 # u_x, u_y, u_z by d_x, d_y, d_z: which strain component each displacement derivative feeds
 _STRAIN_OF = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])

@@ -7,15 +7,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers import strengthening, superalloys
-from helpers.strengthening import ELEMENTS, KGF_PER_MPA, hardness_model
-from helpers.superalloys import (
+from helpers.synthetic import alloys
+from helpers.synthetic import hardness as strengthening
+from helpers.synthetic.alloys import (
     FOLDER,
     N_SAMPLES,
     SEED,
     make_superalloys,
     synthetic_superalloy,
 )
+from helpers.synthetic.hardness import ELEMENTS, KGF_PER_MPA, hardness_model
 
 COMPOSITION = [f"{element} (at.%)" for element in ELEMENTS]
 ALLOY = {"Ni": 67, "Cr": 16, "Al": 10, "Ti": 4, "Mo": 3}
@@ -48,7 +49,7 @@ def explained(x, y):
     return 1 - residual @ residual / ((y - y.mean()) @ (y - y.mean()))
 
 
-@pytest.mark.parametrize("module", [strengthening, superalloys])
+@pytest.mark.parametrize("module", [strengthening, alloys])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -265,11 +266,11 @@ def test_bad_samples_are_named(seed, i):
 
 @pytest.fixture
 def three_samples(monkeypatch):
-    monkeypatch.setattr(superalloys, "N_SAMPLES", 3)
+    monkeypatch.setattr(alloys, "N_SAMPLES", 3)
 
 
 def test_making_writes_images_and_table(tmp_path, three_samples, table, capsys):
-    superalloys.main(["--folder", str(tmp_path / "new")])
+    alloys.main(["--folder", str(tmp_path / "new")])
     names = table["Image_Name"][:3].tolist()
     made, shipped = (
         (f / "table.csv").read_text().splitlines() for f in (tmp_path / "new", FOLDER)

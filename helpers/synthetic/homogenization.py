@@ -1,7 +1,7 @@
 """Effective elastic moduli of periodic two-phase volumes, and the bounds they must keep.
 
-Every modulus comes from the energy of a solved load case (`helpers.elastic_fields`) and is
-held against the Voigt and Reuss bounds of its volume before it is returned.
+Every modulus comes from the energy of a solved load case (`helpers.synthetic.elastic_fields`) and
+is held against the Voigt and Reuss bounds of its volume before it is returned.
 
 Components stand in the order xx, yy, zz, yz, xz, xy with engineering shear strains.
 """
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from helpers.datasets import check_volumes
-from helpers.elastic_fields import default_device, solve_load_case
-from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
+from helpers.synthetic.elastic_fields import default_device, solve_load_case
+from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiffness
 
 # On a CPU one volume at a time is fastest; a GPU wants many.
 VOXELS_AT_ONCE = {"cpu": 51**3, "gpu": 256 * 51**3}

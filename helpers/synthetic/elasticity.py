@@ -59,7 +59,7 @@ def voigt_reuss_stiffness(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON)
     volume_fraction : array_like of float, shape (n,)
         Share of phase 1, 0 to 1.
     moduli, poisson
-        As in `helpers.elastic_fields.solve_load_case` [GPa].
+        As in `helpers.synthetic.elastic_fields.solve_load_case` [GPa].
 
     Returns
     -------

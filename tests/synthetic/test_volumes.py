@@ -11,10 +11,10 @@ import numpy as np
 import psutil
 import pytest
 
-from helpers import synthesis
 from helpers.datasets import EMBEDDED_TWO_PHASE, load_two_phase
-from helpers.homogenization import confined_modulus, youngs_modulus
-from helpers.synthesis import (
+from helpers.synthetic import volumes
+from helpers.synthetic.homogenization import confined_modulus, youngs_modulus
+from helpers.synthetic.volumes import (
     FILTER_WIDTHS,
     SEED,
     VOLUME_FRACTIONS,
@@ -30,7 +30,7 @@ def embedded():
 
 
 def test_examples_in_docstrings():
-    result = doctest.testmod(synthesis)
+    result = doctest.testmod(volumes)
     assert result.attempted > 0
     assert result.failed == 0
 
@@ -96,7 +96,7 @@ def test_embedded_data_has_the_agreed_form(embedded):
 
 
 def test_embedded_moduli_lie_inside_their_bounds(embedded):
-    from helpers.elasticity import voigt_reuss_stiffness, young_from_stiffness
+    from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiffness
 
     voigt, reuss = voigt_reuss_stiffness(embedded.volume_fraction)
     # the room is that of the solver's tolerance, 1e-4
@@ -132,17 +132,15 @@ def test_first_component_carries_as_much_as_in_the_paper(embedded):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Data sets of small volumes in shards of two, made by threads that see the patches."""
-    monkeypatch.setattr(synthesis, "SHARD", 2)
+    monkeypatch.setattr(volumes, "SHARD", 2)
     monkeypatch.setattr(
-        synthesis, "simulate", lambda rows, seed: SMALL(rows, seed, size=6, filter_widths=(1, 3))
+        volumes, "simulate", lambda rows, seed: SMALL(rows, seed, size=6, filter_widths=(1, 3))
     )
-    monkeypatch.setattr(
-        synthesis, "ProcessPoolExecutor", lambda jobs, **_: ThreadPoolExecutor(jobs)
-    )
+    monkeypatch.setattr(volumes, "ProcessPoolExecutor", lambda jobs, **_: ThreadPoolExecutor(jobs))
 
 
-SMALL = synthesis.simulate
-COMMAND = [sys.executable, "-m", "helpers.synthesis", "--n-samples", "44", "--jobs", "2"]
+SMALL = volumes.simulate
+COMMAND = [sys.executable, "-m", "helpers.synthetic.volumes", "--n-samples", "44", "--jobs", "2"]
 
 
 def equal(one, two):
@@ -180,7 +178,7 @@ def test_killed_making_ends_at_once_and_leaves_no_process(tmp_path, sign):
 
 def test_interrupted_making_goes_on_where_it_stopped(tmp_path, monkeypatch, small_shards):
     make_two_phase(tmp_path / "whole.npz", 7, shards=tmp_path / "a", jobs=1)
-    done, original = [], synthesis._make_shard
+    done, original = [], volumes._make_shard
 
     def interrupted(rows, *rest):
         if len(done) == 2:
@@ -188,7 +186,7 @@ def test_interrupted_making_goes_on_where_it_stopped(tmp_path, monkeypatch, smal
         original(rows, *rest)
         done.append(list(rows))
 
-    monkeypatch.setattr(synthesis, "_make_shard", interrupted)
+    monkeypatch.setattr(volumes, "_make_shard", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_two_phase(tmp_path / "parts.npz", 7, shards=tmp_path / "b", jobs=1)
     assert not (tmp_path / "parts.npz").exists()
@@ -197,7 +195,7 @@ def test_interrupted_making_goes_on_where_it_stopped(tmp_path, monkeypatch, smal
         original(rows, *rest)
         done.append(list(rows))
 
-    monkeypatch.setattr(synthesis, "_make_shard", counted)
+    monkeypatch.setattr(volumes, "_make_shard", counted)
     make_two_phase(tmp_path / "parts.npz", 7, shards=tmp_path / "b", jobs=1)
     assert sorted(done) == [[0, 1], [2, 3], [4, 5], [6]]  # each shard once
     assert equal(tmp_path / "whole.npz", tmp_path / "parts.npz")
@@ -219,7 +217,7 @@ def test_nothing_to_do_is_an_error(tmp_path, numbers):
 
 def test_a_folder_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(synthesis, "simulate", lambda *_: pytest.fail("long work began"))
+    monkeypatch.setattr(volumes, "simulate", lambda *_: pytest.fail("long work began"))
     with pytest.raises(OSError, match=r"could not write .*can-be-written"):
         make_two_phase(tmp_path / "file" / "x.npz", 2, shards=tmp_path / "s", jobs=1)
 

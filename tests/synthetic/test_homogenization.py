@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import elastic_fields, elasticity, homogenization
-from helpers.elastic_fields import solve_load_case
-from helpers.elasticity import (
+from helpers.synthetic import elastic_fields, elasticity, homogenization
+from helpers.synthetic.elastic_fields import solve_load_case
+from helpers.synthetic.elasticity import (
     isotropic_stiffness,
     voigt_reuss_stiffness,
     young_from_stiffness,
 )
-from helpers.homogenization import (
+from helpers.synthetic.homogenization import (
     confined_modulus,
     effective_stiffness,
     youngs_modulus,
 )
-from helpers.synthesis import two_phase_volume
+from helpers.synthetic.volumes import two_phase_volume
 
 EXACT = {"tolerance": 1e-13, "dtype": torch.float64}
 

@@ -1,7 +1,7 @@
 """Synthetic superalloys: the embedded stand-in for the data of case study 2, made from a seed.
 
-``python -m helpers.superalloys`` writes ``data/superalloys``: 149 micrographs from 19 invented
-sources and a table with the columns of the published one. Nothing in it was measured.
+``python -m helpers.synthetic.alloys`` writes ``data/superalloys``: 149 micrographs from 19
+invented sources and a table with the columns of the published one. Nothing in it was measured.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tqdm import tqdm
 
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
-from helpers.micrographs import gamma_prime_micrograph
-from helpers.strengthening import (
+from helpers.synthetic.hardness import (
     ELEMENTS,
     KGF_PER_MPA,
     Hardness,
     hardness_model,
     solvent_and_formers,
 )
+from helpers.synthetic.micrographs import gamma_prime_micrograph
 
 FOLDER = ROOT / "data" / "superalloys"
 SEED = 121217  # the article number of the paper
@@ -246,7 +246,9 @@ def _row(sample):
 
 def main(arguments=None):
     """Make the embedded, synthetic data set of case study 2."""
-    parser = argparse.ArgumentParser("python -m helpers.superalloys", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m helpers.synthetic.alloys", description=main.__doc__
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args(arguments)
     make_superalloys(options.folder)

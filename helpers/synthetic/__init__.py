@@ -1,0 +1,1 @@
+"""Making the embedded data: volumes and their elasticity, micrographs of alloys, hardness."""
