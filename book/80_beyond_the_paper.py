@@ -25,15 +25,16 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import plots_beyond, plots_microvit
+from helpers import plots_beyond
 from helpers.beyond import FOLDS, PAPERS, STUDY, paper_and_best
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
-from helpers.image_statistics import mean_chord
 from helpers.intervals import ratio_interval
 from helpers.leaderboard import best_row, holdout_row
 from helpers.learners import LEARNERS
+from helpers.microvit import plots
+from helpers.microvit.statistics import mean_chord
 from helpers.occlusion import occlusion_maps
 from helpers.regression import aggregate_sections, fit_pca, holdout_rows, holdout_scores
 from helpers.section_count import CUTS, WHOLE
@@ -344,7 +345,7 @@ for i, values in enumerate(first.T):
 above = {"component 1": [f"{p} % of volumes" for p in percents]}
 
 # %% mystnb={"figure": {"caption": "Sections normal to y of volumes along the first four components of MicroViT's features. Above: share of the volumes with a lower score. White: stiff.", "name": "fig-beyond-along"}, "image": {"alt": "Four rows of seven two-phase sections, one row a principal component, ordered from low to high scores."}} tags=["hide-input"]
-plots_microvit.plot_sheet(sheet, titles=above)
+plots.plot_sheet(sheet, titles=above)
 
 # %% [markdown]
 # Correlations with quantities that we know. Chord lengths are means over the sections that hold the direction, of the

@@ -25,18 +25,18 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import plots_microvit
-from helpers.attention import class_token_attention
 from helpers.datasets import DATA, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
-from helpers.microstructures import FAMILIES
-from helpers.microvit_evaluation import COUNTED
-from helpers.microvit_measures import OURS, RANDOM, describers, invariance, meets, sensitivity
+from helpers.microvit import plots
+from helpers.microvit.attention import class_token_attention
+from helpers.microvit.evaluation import COUNTED
+from helpers.microvit.measures import OURS, RANDOM, describers, invariance, meets, sensitivity
+from helpers.microvit.microstructures import FAMILIES
+from helpers.microvit.trainer import Trainer
+from helpers.microvit.training_images import render
 from helpers.preprocessing import prepare
 from helpers.superalloy_scores import TWO_POINT
-from helpers.trainer import Trainer
-from helpers.training_images import render
 
 # %% tags=["parameters"]
 seed = 7
@@ -63,9 +63,9 @@ display(
 # ## What it was trained on
 #
 # There is no large collection of micrographs with known properties. So every training image is *made*:
-# a random two-phase microstructure of one of five families (`helpers.microstructures`), of random
+# a random two-phase microstructure of one of five families (`helpers.microvit.microstructures`), of random
 # scale, direction and volume fraction, and then a random image of it: binary, or grey as from an
-# electron microscope, with contrast, noise, blur and uneven brightness (`helpers.training_images`).
+# electron microscope, with contrast, noise, blur and uneven brightness (`helpers.microvit.training_images`).
 # No image is shown twice, and none comes from the data that this book evaluates on; a test compares
 # the images of the first steps with the embedded data and finds no part in common.
 #
@@ -79,7 +79,7 @@ rng, sheet = np.random.default_rng(seed), {}
 for family, (make, *_) in FAMILIES.items():
     phases = make(rng, 8, (49, 49))
     sheet[family] = render(rng, phases, np.arange(8) >= 4)
-plots_microvit.plot_sheet(sheet)
+plots.plot_sheet(sheet)
 
 # %% [markdown]
 # What may change between two images of one microstructure is physics, too. Mirroring and shifting
@@ -94,7 +94,7 @@ plots_microvit.plot_sheet(sheet)
 #
 # - **Statistics.** The network sees the image and predicts numbers that can be counted in the phases
 #   below it: volume fraction, two-point and lineal-path functions, chord lengths and their ratio, clusters,
-#   and an estimate of the conductivity along each axis (`helpers.image_statistics`).
+#   and an estimate of the conductivity along each axis (`helpers.microvit.statistics`).
 # - **Self-distillation** {cite}`oquab2023`. The network sees two parts of one microstructure, imaged
 #   differently, and must describe them alike, without being told how.
 #
@@ -150,12 +150,12 @@ display(
 # %% [markdown]
 # ## The real run
 #
-# `python -m helpers.pretraining` trains on a CPU or a GPU, and goes on where it was interrupted.
+# `python -m helpers.microvit.pretraining` trains on a CPU or a GPU, and goes on where it was interrupted.
 # Its log:
 
 # %% mystnb={"figure": {"caption": "The run that made the shipped weights. Left: loss. Middle: R² of the linear probes. Right: error of the modulus on probe volumes. Minute 0 is the random network.", "name": "fig-microvit-curves"}, "image": {"alt": "Three panels over the minutes of training: the loss, five curves of R² and the error of the modulus."}} tags=["hide-input"]
 log = pd.read_csv(DATA / "microvit_log.csv")
-plots_microvit.plot_training(log)
+plots.plot_training(log)
 
 # %% [markdown]
 # It was the second run. In the first, chord lengths counted no more than other statistics and their ratio
@@ -189,7 +189,7 @@ seen = [prepare(sections[mixed[3]], microvit, "section"), prepare(alloys.images[
 maps = [class_token_attention(microvit, pixels) for pixels in seen]
 
 # %% mystnb={"figure": {"caption": "Attention of the class token to the patches in the last layer, relative to the average, on an embedded section and on a synthetic grey micrograph, as the network gets them.", "name": "fig-microvit-attention"}, "image": {"alt": "Two rows, a two-phase section and a grey micrograph of precipitates, each followed by maps of the three heads and of their mean, with one coloured square for each patch of seven pixels."}} tags=["hide-input"]
-plots_microvit.plot_attention([p[0] for p in seen], maps, ["section", "micrograph"])
+plots.plot_attention([p[0] for p in seen], maps, ["section", "micrograph"])
 
 # %% [markdown]
 # Attention shows which patches are read, not what is concluded from them.
@@ -210,12 +210,12 @@ nearest = {q: np.argsort(-centred @ centred[q], kind="stable")[:8] for q in quer
 # %% mystnb={"figure": {"caption": "Nearest neighbours among 600 embedded sections: the first column is the query. Above each image: its stiff fraction.", "name": "fig-microvit-neighbours"}, "image": {"alt": "Four rows of eight two-phase sections. The first of a row is the query, the others are its nearest neighbours, each with its stiff fraction above."}} tags=["hide-input"]
 rows = {f"section {q}": pool[near] for q, near in nearest.items()}
 above = {f"section {q}": [f"{100 * fractions[i]:.0f} %" for i in n] for q, n in nearest.items()}
-plots_microvit.plot_sheet(rows, titles=above)
+plots.plot_sheet(rows, titles=above)
 
 # %% [markdown]
 # ## The evaluation
 #
-# Everything below was computed once, from the shipped weights, by `helpers.microvit_evaluation`. The
+# Everything below was computed once, from the shipped weights, by `helpers.microvit.evaluation`. The
 # goals were set before the training. A goal is a condition on a column: `value <= 0.55` wants an error of at
 # most 0.55 of the other's, `high < 0` the whole 95 % interval of a difference below zero. `low` and
 # `high` are empty where there is no interval.
@@ -285,7 +285,7 @@ wide("case study 2", ["MAPE"], across=("data",), digits=1)
 some = table[(table["part"] == "case study 2") & (table["protocol"] == "SVR")]
 some = some[some["quantity"].str.startswith("MAPE minus that of ")]
 other = some["quantity"].str.removeprefix("MAPE minus that of ")
-plots_microvit.plot_table_differences(some.assign(label=other + "\n(" + some["data"] + ")"))
+plots.plot_table_differences(some.assign(label=other + "\n(" + some["data"] + ")"))
 
 # %% [markdown]
 # The interval is wider than the scatter between shuffles. Shuffles deal the *same* 149 samples again,
@@ -413,7 +413,7 @@ display(
 # ```{admonition} Try it
 # :class: tip
 # 1. Give `microvit` in {doc}`30_features` your own micrographs. Do neighbours look alike to you?
-# 2. Add a family to `helpers.microstructures` that looks like your material, train with
-#    `python -m helpers.pretraining --steps 500 --out _build/mine`, and compare with
-#    `python -m helpers.microvit_evaluation --model _build/mine/model`.
+# 2. Add a family to `helpers.microvit.microstructures` that looks like your material, train with
+#    `python -m helpers.microvit.pretraining --steps 500 --out _build/mine`, and compare with
+#    `python -m helpers.microvit.evaluation --model _build/mine/model`.
 # ```

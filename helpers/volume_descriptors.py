@@ -9,7 +9,7 @@ import torch
 
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
-from helpers.image_statistics import image_statistics
+from helpers.microvit.statistics import image_statistics
 from helpers.synthetic.elasticity import hashin_shtrikman
 from helpers.two_point import two_point_statistics
 from helpers.vit.networks import quiet_transformers

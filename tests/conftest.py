@@ -26,9 +26,9 @@ TOGETHER = {
     "tests/test_profiles.py::test_committed_scores": "scores",
     "tests/test_profiles.py::test_case_study_2": "scores",
     "tests/test_report.py": "walk",
-    "tests/test_training_data.py": "hashes",
-    "tests/test_pretraining.py::test_a_quarter_turn": "learner",
-    "tests/test_pretraining.py::test_statistics": "learner",
+    "tests/microvit/test_training_data.py": "hashes",
+    "tests/microvit/test_pretraining.py::test_a_quarter_turn": "learner",
+    "tests/microvit/test_pretraining.py::test_statistics": "learner",
 }
 WANTING = []  # tests
 WATCHDOG = pytest.StashKey[subprocess.Popen]()

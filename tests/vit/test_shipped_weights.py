@@ -9,9 +9,9 @@ import torch
 from test_encoders import change_weights, save, tiny_dinov2
 
 from bookbuild.chapters import ROOT
-from helpers import pretraining
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.io.downloads import DownloadError
+from helpers.microvit import pretraining
 from helpers.vit import networks, weights
 
 

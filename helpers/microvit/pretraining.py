@@ -1,9 +1,9 @@
 """Pre-training of MicroViT, a small vision transformer, on procedural microstructures.
 
-``python -m helpers.pretraining --objective both --minutes 60 --out _build/microvit`` trains it,
-and goes on where an earlier run of the same command was interrupted. No label, no measured
-image and no embedded data set enters. ``--ship _build/microvit/model`` puts a newly trained one in
-the place of the one that ships with the book.
+``python -m helpers.microvit.pretraining --objective both --minutes 60 --out _build/microvit``
+trains it, and goes on where an earlier run of the same command was interrupted. No label, no
+measured image and no embedded data set enters. ``--ship _build/microvit/model`` puts a newly
+trained one in the place of the one that ships with the book.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch
 
 from helpers.encoders import ENCODERS, check_architecture
 from helpers.io.atomic import atomic_write
-from helpers.probes import probe_volumes, run_probes
-from helpers.trainer import OBJECTIVES, Trainer
+from helpers.microvit.probes import probe_volumes, run_probes
+from helpers.microvit.trainer import OBJECTIVES, Trainer
 from helpers.two_point import two_point_statistics
 from helpers.vit import weights
 from helpers.vit.networks import read_model
@@ -94,7 +94,7 @@ def train(
     log_steps : int
         Steps averaged in a row of ``losses.csv``.
     volumes : tuple or None
-        See `helpers.probes.probe_volumes`; without them moduli are not probed.
+        See `helpers.microvit.probes.probe_volumes`; without them moduli are not probed.
     clock : callable
         Seconds. ``time.process_time`` compares objectives fairly on a busy machine.
     **options
@@ -213,7 +213,7 @@ def ship(model, entry):
         with atomic_write(weights.SHIPPED / entry.shipped / name) as file:
             file.write(content)
     weights.write_manifest(
-        weights.SHIPPED / entry.shipped, source="helpers.pretraining", files=files
+        weights.SHIPPED / entry.shipped, source="helpers.microvit.pretraining", files=files
     )
 
 
@@ -223,7 +223,7 @@ def main(arguments=None):
     On a CPU that others use as well, set OMP_WAIT_POLICY=PASSIVE: threads that wait then sleep.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m helpers.pretraining", description=main.__doc__
+        prog="python -m helpers.microvit.pretraining", description=main.__doc__
     )
     parser.add_argument("--objective", choices=OBJECTIVES, default="statistics")
     parser.add_argument("--compare", type=Path, help="compare all objectives, into this CSV")

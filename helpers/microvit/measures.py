@@ -1,6 +1,6 @@
 """What features keep and what they tell: invariance, sensitivity and speed of MicroViT.
 
-Every measure gives rows of the table of `helpers.microvit_evaluation`.
+Every measure gives rows of the table of `helpers.microvit.evaluation`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import centred_cosine, extract_features
-from helpers.image_statistics import mean_chord
-from helpers.probes import linear_r2
+from helpers.microvit.probes import linear_r2
+from helpers.microvit.statistics import mean_chord
+from helpers.microvit.training_images import sample_batch
 from helpers.superalloy_scores import TWO_POINT
-from helpers.training_images import sample_batch
 from helpers.two_point import two_point_statistics
 
 OURS, RANDOM = "MicroViT", "random network"

@@ -14,13 +14,13 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-from helpers.image_statistics import mean_chord
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
+from helpers.microvit.statistics import mean_chord
+from helpers.microvit.training_images import sample_batch
 from helpers.regression import mape
 from helpers.synthetic.homogenization import youngs_modulus
 from helpers.synthetic.volumes import sections_of, two_phase_volume
-from helpers.training_images import sample_batch
 
 SEED = 50521
 PROBE_FILE = ROOT / "_build" / "microvit_probe.npz"
@@ -55,7 +55,7 @@ def probe_images(n=900, shape=(49, 49)):
         ``fraction``; ``chord_y``, ``chord_x``: logarithm of the mean chord length, averaged over
         the phases; ``anisotropy``: logarithm of the ratio of the two.
     known : ndarray of bool, shape (n,)
-        See `helpers.training_images.Batch`.
+        See `helpers.microvit.training_images.Batch`.
     """
     batch = sample_batch(np.random.default_rng([SEED, 1]), n, shape)
     chords = [

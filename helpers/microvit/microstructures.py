@@ -3,8 +3,8 @@
 Fields, precipitates and dual-scale mixtures are periodic on the frame they are made in. Lamellae
 and colonies are not: where a translated part of the frame runs over its edge, it shows a seam, as
 at a fault.
-Each function of `FAMILIES` makes `n` of them from one `rng`; `helpers.training_images` makes
-images of them.
+Each function of `FAMILIES` makes `n` of them from one `rng`; `helpers.microvit.training_images`
+makes images of them.
 """
 
 from __future__ import annotations

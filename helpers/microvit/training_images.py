@@ -1,7 +1,8 @@
 """What a microscope makes of random microstructures: the images of pre-training.
 
-`sample_batch` draws batches from all families of `helpers.microstructures`. Training sees parts
-of their frames, translated and mirrored but never turned: along and across stay what they are.
+`sample_batch` draws batches from all families of `helpers.microvit.microstructures`. Training sees
+parts of their frames, translated and mirrored but never turned: along and across stay what they
+are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
-from helpers import microstructures
+from helpers.microvit import microstructures
 
 
 class Batch(NamedTuple):

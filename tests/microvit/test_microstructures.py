@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from helpers import image_statistics as stats
-from helpers import microstructures, training_images
-from helpers.image_statistics import LAGS, image_statistics, statistic_names
-from helpers.microstructures import FAMILIES
-from helpers.training_images import crop, render, sample_batch
+from helpers.microvit import microstructures, statistics, training_images
+from helpers.microvit.microstructures import FAMILIES
+from helpers.microvit.statistics import LAGS, image_statistics, statistic_names
+from helpers.microvit.training_images import crop, render, sample_batch
 from helpers.two_point import two_point_statistics
 
 
@@ -19,7 +18,7 @@ def batch():
     return sample_batch(np.random.default_rng(5), 96, (49, 56))
 
 
-@pytest.mark.parametrize("module", [training_images, stats])
+@pytest.mark.parametrize("module", [training_images, statistics])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -67,7 +66,7 @@ def test_frames_are_periodic(name):
 def test_fields_cover_length_scales_and_directions():
     phases = microstructures.random_fields(np.random.default_rng(0), 500, (51, 51))
     mixed = phases[(phases.mean((1, 2)) > 0.3) & (phases.mean((1, 2)) < 0.7)]
-    y, x = stats.mean_chord(mixed, 1), stats.mean_chord(mixed, 2)
+    y, x = statistics.mean_chord(mixed, 1), statistics.mean_chord(mixed, 2)
     assert np.quantile(y, 0.05) < 4
     assert np.quantile(y, 0.9) > 15
     ratio = np.log(y / x)
@@ -168,9 +167,9 @@ def test_chords_and_lineal_paths_by_counting(batch, axis):
     for phase in batch.phases[:12]:
         lines = phase.T if axis == 1 else phase
         lengths = np.array([n for line in lines for n in runs(line)])
-        chord = stats.mean_chord(phase[None], axis)[0]
+        chord = statistics.mean_chord(phase[None], axis)[0]
         assert chord == pytest.approx(lengths.mean() if len(lengths) else 1)
-        for lag, found in zip(LAGS, stats.lineal_path(phase[None], axis)[0], strict=True):
+        for lag, found in zip(LAGS, statistics.lineal_path(phase[None], axis)[0], strict=True):
             places = lines.shape[0] * (lines.shape[1] - lag + 1)
             assert found == pytest.approx(np.maximum(0, lengths - lag + 1).sum() / places)
 
@@ -179,26 +178,26 @@ def test_clusters_of_a_known_image():
     phase = np.zeros((30, 40), np.uint8)
     phase[:, 5:8] = 1  # spans y
     phase[10:12, 20:26] = 1
-    spans_y, spans_x, largest, density = stats._clusters(phase)
+    spans_y, spans_x, largest, density = statistics._clusters(phase)
     assert (spans_y, spans_x, largest) == (90 / 1200, 0, 90 / 1200)
     assert density == pytest.approx(np.log1p(1e4 * label(phase)[1] / 1200))
-    assert stats._clusters(phase.T)[:2] == (0, 90 / 1200)
+    assert statistics._clusters(phase.T)[:2] == (0, 90 / 1200)
 
 
 def test_conductivity_of_layers_is_exact():
     layers = np.zeros((1, 64, 64), np.uint8)
     layers[:, :, ::4] = 1
-    mean = [(3 + c) / 4 for c in stats.CONTRASTS]
-    harmonic = [4 / (3 + 1 / c) for c in stats.CONTRASTS]
+    mean = [(3 + c) / 4 for c in statistics.CONTRASTS]
+    harmonic = [4 / (3 + 1 / c) for c in statistics.CONTRASTS]
     for axis, expected in ((1, mean), (2, harmonic)):
-        expected = np.log(expected) / np.log(stats.CONTRASTS)
-        found = stats.conductivity_bounds(layers, axis)[0]
+        expected = np.log(expected) / np.log(statistics.CONTRASTS)
+        found = statistics.conductivity_bounds(layers, axis)[0]
         np.testing.assert_allclose(found, [*expected, *expected], rtol=1e-5)
 
 
 def test_conductivity_estimates_are_ordered(batch):
     for axis in (1, 2):
-        found = stats.conductivity_bounds(batch.phases, axis)
+        found = statistics.conductivity_bounds(batch.phases, axis)
         assert (found[:, :2] <= found[:, 2:] + 1e-6).all()
         assert found[:, 2:].max() <= 1 + 1e-6
         assert found[:, :2].min() >= -1e-6

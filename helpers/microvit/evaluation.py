@@ -1,9 +1,9 @@
 """MicroViT against its random twin and two-point statistics: the evaluation table of the book.
 
-``python -m helpers.microvit_evaluation --write data/results_microvit.csv`` computes it from the
+``python -m helpers.microvit.evaluation --write data/results_microvit.csv`` computes it from the
 shipped weights; interrupted, it goes on where it was. Columns: ``part``, ``quantity``, ``data``,
 ``descriptor``, ``protocol``, ``value``, ``low`` and ``high`` (each part says of what), ``unit``,
-``target`` (a condition such as ``"value <= 0.55"``, see `helpers.microvit_measures.meets`).
+``target`` (a condition such as ``"value <= 0.55"``, see `helpers.microvit.measures.meets`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ import pandas as pd
 from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import LIBRARIES, extract_features
-from helpers.image_statistics import image_statistics
 from helpers.intervals import paired_interval, ratio_interval
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
-from helpers.microvit_measures import (
+from helpers.microvit.measures import (
     OURS,
     RANDOM,
     SEED,
@@ -35,6 +34,7 @@ from helpers.microvit_measures import (
     speed,
     twins,
 )
+from helpers.microvit.statistics import image_statistics
 from helpers.regression import aggregate_sections, holdout, holdout_scores
 from helpers.scores import evaluate_descriptors, guess_without_image
 from helpers.segmentation import segment
@@ -192,7 +192,7 @@ def _segmented(images):
 
 
 def training_log(folder, points=100):
-    """Loss and probes of a run of `helpers.pretraining` as one table, the loss thinned.
+    """Loss and probes of a run of `helpers.microvit.pretraining` as one table, the loss thinned.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def training_log(folder, points=100):
 def main(arguments=None):
     """Compute the table and write it with its provenance."""
     parser = argparse.ArgumentParser(
-        prog="python -m helpers.microvit_evaluation", description=__doc__
+        prog="python -m helpers.microvit.evaluation", description=__doc__
     )
     parser.add_argument("--write", type=Path, metavar="CSV", help="where the table goes")
     parser.add_argument("--model", default="microvit", help="or a folder, such as your own")
@@ -231,14 +231,14 @@ def main(arguments=None):
         if options.write is None:
             parser.error("--log needs --write, the CSV to write")
         weights = load_encoder(options.log / "model", pooling="cls").fingerprint[:16]
-        command = f"python -m helpers.pretraining (log of {options.log.as_posix()})"
+        command = f"python -m helpers.microvit.pretraining (log of {options.log.as_posix()})"
         facts = run_facts(command, ("torch", "transformers", "numpy"))
         return _write(training_log(options.log).assign(weights=weights, **facts), options.write)
     table = evaluate(options.model)
     met = [{True: "met", False: "missed"}.get(meets(r), "") for r in table.to_dict("records")]
     print(table.assign(met=met).drop(columns="weights").round(3).to_string(index=False, na_rep=""))
     if options.write:
-        command = "python -m helpers.microvit_evaluation"
+        command = "python -m helpers.microvit.evaluation"
         command += f" --model {options.model}" * (options.model != "microvit")
         command += f" --write {options.write.as_posix()}"
         _write(table.assign(**run_facts(command, LIBRARIES)), options.write)

@@ -11,15 +11,14 @@ import torch
 from scipy import stats
 from transformers import AutoModel
 
-from helpers import attention, microvit_evaluation, microvit_measures, plots_microvit
-from helpers.attention import class_token_attention
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import centred_cosine
-from helpers.image_statistics import mean_chord
 from helpers.intervals import paired_interval, ratio_interval
-from helpers.microvit_evaluation import case_study_1, case_study_2, main, training_log
-from helpers.microvit_measures import (
+from helpers.microvit import attention, evaluation, measures, plots
+from helpers.microvit.attention import class_token_attention
+from helpers.microvit.evaluation import case_study_1, case_study_2, main, training_log
+from helpers.microvit.measures import (
     LEAST_R2,
     OURS,
     RANDOM,
@@ -30,6 +29,7 @@ from helpers.microvit_measures import (
     sensitivity,
     twins,
 )
+from helpers.microvit.statistics import mean_chord
 from helpers.preprocessing import input_rule
 from helpers.scores import evaluate_descriptors, guess_without_image
 from helpers.superalloy_scores import TWO_POINT
@@ -49,7 +49,7 @@ def microvit():
     return load_encoder("microvit", device="cpu")
 
 
-@pytest.mark.parametrize("module", [microvit_measures, attention, plots_microvit])
+@pytest.mark.parametrize("module", [measures, attention, plots])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -152,7 +152,7 @@ def test_case_study_1_compares_polynomials_of_concatenated_features():
 
 
 def test_case_study_2_pairs_the_folds(monkeypatch):
-    monkeypatch.setattr(microvit_evaluation, "micrograph_descriptor", lambda image: image.ravel())
+    monkeypatch.setattr(evaluation, "micrograph_descriptor", lambda image: image.ravel())
     rng = np.random.default_rng(0)
     good, groups = rng.normal(size=(150, 2)), np.arange(150) % 15
     alloys = SimpleNamespace(
@@ -244,7 +244,7 @@ def test_committed_table_is_whole(table, microvit):
     }
     assert table[["value"]].notna().all(axis=None)
     assert (table["low"].isna() | (table["low"] <= table["value"])).all()
-    assert table["command"].str.startswith("python -m helpers.microvit_evaluation").all()
+    assert table["command"].str.startswith("python -m helpers.microvit.evaluation").all()
 
 
 def computed_again(rows, table):

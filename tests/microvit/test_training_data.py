@@ -6,8 +6,8 @@ The seeds differ, so the generators cannot give the same numbers; this looks at 
 import numpy as np
 import pytest
 
-from helpers import probes, trainer
 from helpers.datasets import load_superalloys, load_two_phase
+from helpers.microvit import probes, trainer
 from helpers.segmentation import segment
 from helpers.synthetic import alloys as superalloys
 from helpers.synthetic.volumes import sections_of, two_phase_volume

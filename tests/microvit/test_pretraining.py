@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import microstructures, objectives, pretraining, probes
-from helpers import trainer as training
 from helpers.encoders import load_encoder
-from helpers.image_statistics import image_statistics
-from helpers.pretraining import Log, train
-from helpers.trainer import OBJECTIVES, Trainer
-from helpers.training_images import sample_batch
+from helpers.microvit import microstructures, pretraining, probes
+from helpers.microvit import trainer as training
+from helpers.microvit.pretraining import Log, train
+from helpers.microvit.statistics import image_statistics
+from helpers.microvit.trainer import OBJECTIVES, Trainer
+from helpers.microvit.training_images import sample_batch
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -129,7 +129,7 @@ def test_the_teacher_is_an_average_of_the_student():
 
 
 def test_images_of_unknown_polarity_are_asked_for_what_phases_share_alone():
-    head = objectives.Statistics(8)
+    head = training.Statistics(8)
     data = sample_batch(np.random.default_rng(0), 16, (49, 49), grey=0.0)
     token = torch.zeros(16, 8)
     for known, same in ((np.zeros(16, bool), True), (np.ones(16, bool), False)):
@@ -138,7 +138,7 @@ def test_images_of_unknown_polarity_are_asked_for_what_phases_share_alone():
 
 
 def test_targets_are_standardised_and_conductivities_and_chords_count_more():
-    head = objectives.Statistics(8, emphasis=3.0)
+    head = training.Statistics(8, emphasis=3.0)
     data = sample_batch(np.random.default_rng(9), 400, (49, 49))
     values = torch.from_numpy(image_statistics(data.phases))
     spread = ((values - head.mean) / head.scale).std(0)
@@ -150,13 +150,13 @@ def test_targets_are_standardised_and_conductivities_and_chords_count_more():
 def test_prototypes_are_used_alike():
     scores = torch.randn(64, 16, generator=torch.Generator().manual_seed(0)) / 4
     scores[:, 0] += 0.5  # a favourite, to which all would collapse
-    q = objectives.sinkhorn(scores, rounds=20)
+    q = training.sinkhorn(scores, rounds=20)
     torch.testing.assert_close(q.sum(1), torch.ones(64))
     assert q.sum(0).max() < 2 * 64 / 16
     assert torch.softmax(scores / 0.05, 1).sum(0)[0] > 20
     entropy = -(q * q.log()).sum(1).mean()
-    torch.testing.assert_close(objectives.cross_entropy(0.1 * q.log(), q), entropy)
-    assert objectives.cross_entropy(scores, q) > entropy
+    torch.testing.assert_close(training.cross_entropy(0.1 * q.log(), q), entropy)
+    assert training.cross_entropy(scores, q) > entropy
 
 
 def test_an_unknown_objective_and_no_budget_are_told(tmp_path):

@@ -1,0 +1,1 @@
+"""MicroViT: procedural microstructures, training on them, and what the network is worth."""
