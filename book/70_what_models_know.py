@@ -17,32 +17,33 @@
 #
 # This page does four things: it holds all descriptors against predictors that know little; it keeps a record
 # of what a check of data and protocol turned up; it gives a verdict on each conclusion of the paper; and
-# it says what that means for a study of your own. Its tool, `helpers.audit.audit`, takes any matrix of descriptors.
+# it says what that means for a study of your own. Its tool, `audit` of `helpers.audit.audit`, takes any matrix of descriptors.
 
 # %%
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import plots_audit
-from helpers.audit import FOREST, GREY, LINEAR, audit
-from helpers.claims import ALLOYS, FRACTIONS, VOLUMES
+from helpers.audit import plots
+from helpers.audit.audit import FOREST, GREY, LINEAR, audit
+from helpers.audit.findings import ALLOYS, BEST, FRACTIONS, ORDERS, PARITY, VOLUMES, alloy_findings
+from helpers.audit.studies import MAIN, MICROVIT, N_VOLUMES, TWIN, audit_superalloys, read_audit
+from helpers.audit.tables import (
+    BY_SOURCE,
+    ONE_OUT,
+    SHUFFLED,
+    difference,
+    enough,
+    needed_sources,
+    points,
+    sure,
+)
+from helpers.audit.verdicts import Evidence, finding, verdict_table
 from helpers.datasets import DATA, load_superalloys, load_two_phase, paper_results
-from helpers.effects import ALONE, MIXED, UNSEEN, difference, enough, needed_sources, points, sure
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
-from helpers.paper_findings import BEST, ORDERS, PARITY, alloy_findings
 from helpers.preprocessing import input_rule
 from helpers.scores import N_FOLDS, PAPER_SEED
-from helpers.superalloy_audit import (
-    MAIN,
-    MICROVIT,
-    N_VOLUMES,
-    TWIN,
-    audit_superalloys,
-    read_audit,
-)
-from helpers.verdicts import Evidence, finding, verdict_table
 
 # %% tags=["parameters"]
 data = "embedded"
@@ -120,13 +121,13 @@ def without_mixed(table):
 
 
 # %% mystnb={"figure": {"caption": "Error of all descriptors (above the dotted line) and controls on three kinds of folds; published superalloys, linear regression.", "name": "fig-audit-alloys"}, "image": {"alt": "Rows of points for all descriptors and controls. On shuffled folds CLIP and DINOv2 lie left of the mean, the mean of the source and the forest on the composition further left; on the other folds nearly all points lie at the mean or right of it."}} tags=["hide-input"]
-plots_audit.plot_audit(without_mixed(lr.table), titles)
+plots.plot_audit(without_mixed(lr.table), titles)
 
 # %% tags=["hide-input"]
 names = lr.table.query("role == 'descriptor'")["predictor"].unique()
 
 
-def error(found, name, folds=MIXED):
+def error(found, name, folds=SHUFFLED):
     """Pooled MAPE [%] of a predictor."""
     rows = found.table.query("folds == @folds and predictor == @name")
     return float(rows["mape_pooled"].iloc[0])
@@ -141,17 +142,20 @@ def count(other, folds, found=lr):
 
 
 # %% tags=["hide-input"]
-lowest = {folds: min(names, key=lambda n: error(lr, n, folds)) for folds in (MIXED, UNSEEN, ALONE)}
+lowest = {
+    folds: min(names, key=lambda n: error(lr, n, folds))
+    for folds in (SHUFFLED, BY_SOURCE, ONE_OUT)
+}
 best_of = {f: f"{titles.get(n, n)} {error(lr, n, f):.1f} %" for f, n in lowest.items()}
 blind = [error(lr, f"{name}, shuffled targets") for name in names]
 display(
     Markdown(f"""
-- **Shuffled folds.** The mean errs by {error(lr, "mean"):.1f} %, the best descriptor is {best_of[MIXED]}. Descriptors against the mean: {count("mean", MIXED)}.
-  But the mean of the source, which sees no image, errs by {error(lr, "mean of the source"):.1f} %; against it {count("mean of the source", MIXED)}.
-- **Folds by source.** The mean errs by {error(lr, "mean", UNSEEN):.1f} %, the best descriptor is {best_of[UNSEEN]}. Against the mean {count("mean", UNSEEN)}.
-  With one source left out the mean errs by {error(lr, "mean", ALONE):.1f} % and the best descriptor is {best_of[ALONE]}.
-- **Composition alone**, with a forest, errs by {error(lr, FOREST):.1f} % on shuffled folds and by {error(lr, FOREST, UNSEEN):.1f} % on unseen
-  sources; with linear regression by {error(lr, LINEAR):.1f} and {error(lr, LINEAR, UNSEEN):.1f} %. A composition, too, tells where an alloy comes from.
+- **Shuffled folds.** The mean errs by {error(lr, "mean"):.1f} %, the best descriptor is {best_of[SHUFFLED]}. Descriptors against the mean: {count("mean", SHUFFLED)}.
+  But the mean of the source, which sees no image, errs by {error(lr, "mean of the source"):.1f} %; against it {count("mean of the source", SHUFFLED)}.
+- **Folds by source.** The mean errs by {error(lr, "mean", BY_SOURCE):.1f} %, the best descriptor is {best_of[BY_SOURCE]}. Against the mean {count("mean", BY_SOURCE)}.
+  With one source left out the mean errs by {error(lr, "mean", ONE_OUT):.1f} % and the best descriptor is {best_of[ONE_OUT]}.
+- **Composition alone**, with a forest, errs by {error(lr, FOREST):.1f} % on shuffled folds and by {error(lr, FOREST, BY_SOURCE):.1f} % on unseen
+  sources; with linear regression by {error(lr, LINEAR):.1f} and {error(lr, LINEAR, BY_SOURCE):.1f} %. A composition, too, tells where an alloy comes from.
 - **Shuffled targets** bring all descriptors to {min(blind):.1f} to {max(blind):.1f} %, and would err less than the mean if the protocol let something through.
 """)
 )
@@ -161,7 +165,7 @@ display(
 #
 # *Gain*: points of MAPE below the mean on shuffled folds. *Lost*: how many of them are gone on folds by
 # source, where the mean has its own, larger error. A *leak* is called where the loss is beyond chance and, as measured,
-# more than half of the gain (`helpers.optimism.lost_gain`). More can be lost than was gained: then the model
+# more than half of the gain (`helpers.audit.optimism.lost_gain`). More can be lost than was gained: then the model
 # errs more than the mean does. The rule does not say whether a model recognises the source or fails to carry over to others. The last
 # column helps: how many samples of a source, on average over sources, a linear classifier assigns to the right one.
 
@@ -174,14 +178,14 @@ shown["lost, 95 % interval"] = [
 ]
 shown["leak"] = shown["leak"].map({True: "leak", False: ""})
 shown["source recognised [%]"] = 100 * known["balanced_accuracy"]
-shown = shown.rename(columns={"mape_seen": "shuffled", "mape_unseen": UNSEEN}, index=titles)
+shown = shown.rename(columns={"mape_seen": "shuffled", "mape_unseen": BY_SOURCE}, index=titles)
 display(
     Markdown(
         f"**MAPE [%] and points of it, linear regression, published superalloys: {made}.** Sources of five samples or more, "
         f"of which there are {known['n_sources'].max()}, are recognised by chance in {100 * known['chance'].max():.0f} % of the cases."
     )
 )
-order = [MIXED, UNSEEN, "gain", "lost, 95 % interval", "leak", "source recognised [%]"]
+order = [SHUFFLED, BY_SOURCE, "gain", "lost, 95 % interval", "leak", "source recognised [%]"]
 shown[order].rename_axis(index=None).style.format(precision=1, na_rep="")
 
 # %% mystnb={"figure": {"caption": "DINOv2 L14, the descriptor of the paper's best model, minus each of the others; linear regression.", "name": "fig-audit-differences"}, "image": {"alt": "Points with horizontal intervals, for each descriptor and control and three kinds of folds, around a line at zero. On shuffled folds most intervals lie left of zero or touch it; on the other folds nearly all include it."}} tags=["hide-input"]
@@ -190,7 +194,7 @@ reversed_rows = others[others["other"] == BEST].assign(
     predictor=BEST, other=others["predictor"], difference=-others["difference"],
     low=-others["high"], high=-others["low"],
 )  # fmt: skip
-plots_audit.plot_differences(pd.concat([reversed_rows, others]), BEST, titles)
+plots.plot_differences(pd.concat([reversed_rows, others]), BEST, titles)
 
 # %% [markdown]
 # ### Support vector regression, the paper's best model
@@ -217,7 +221,7 @@ for model, found in {"LR": lr, "SVR": svr}.items():
     )
     told.append(
         f"- **{model}, leaks:** {listed}. DINOv2 L14 minus the mean: {points(*difference(found, BEST, 'mean'))} on "
-        f"shuffled folds, {points(*difference(found, BEST, 'mean', UNSEEN))} by source."
+        f"shuffled folds, {points(*difference(found, BEST, 'mean', BY_SOURCE))} by source."
     )
 display(Markdown("\n".join(told)))
 
@@ -231,21 +235,21 @@ display(Markdown("\n".join(told)))
 # reported, not judged.
 
 # %% mystnb={"figure": {"caption": "90 % prediction intervals: samples that they held (left, lines from the lowest to the highest shuffle) and their mean width (right); published superalloys, linear regression.", "name": "fig-audit-intervals"}, "image": {"alt": "Two panels with a row for each descriptor. Left, coverage scatters around 90 per cent; right, the widths are several hundred kgf/mm², wider on folds by source than on shuffled ones."}} tags=["hide-input"]
-plots_audit.plot_intervals(lr.intervals, "kgf/mm²", titles)
+plots.plot_intervals(lr.intervals, "kgf/mm²", titles)
 
 # %% tags=["hide-input"]
 of_best = lr.intervals.query("predictor == @BEST").set_index("folds")
 display(
     Markdown(
-        f"DINOv2 L14: {of_best.loc[MIXED, 'coverage']:.0f} % of the samples lie inside intervals "
-        f"{of_best.loc[MIXED, 'width']:.0f} kgf/mm² wide on shuffled folds, {of_best.loc[UNSEEN, 'coverage']:.0f} % inside "
-        f"{of_best.loc[UNSEEN, 'width']:.0f} kgf/mm² on folds by source."
+        f"DINOv2 L14: {of_best.loc[SHUFFLED, 'coverage']:.0f} % of the samples lie inside intervals "
+        f"{of_best.loc[SHUFFLED, 'width']:.0f} kgf/mm² wide on shuffled folds, {of_best.loc[BY_SOURCE, 'coverage']:.0f} % inside "
+        f"{of_best.loc[BY_SOURCE, 'width']:.0f} kgf/mm² on folds by source."
     )
 )
 
 # %% mystnb={"figure": {"caption": "Error against the number of training samples; on folds by source whole sources are left out of the training parts. Bands: lowest to highest shuffle. Published superalloys, linear regression.", "name": "fig-audit-curves"}, "image": {"alt": "Six panels, one for each of the main descriptors, with a curve on shuffled folds, which falls for CLIP and DINOv2, and a higher and noisier one on folds by source, which stays near or above 19 per cent."}} tags=["hide-input"]
 some = lr.learning_curve[lr.learning_curve["predictor"].isin(MAIN)]
-plots_audit.plot_learning_curve(some, titles)
+plots.plot_learning_curve(some, titles)
 
 # %% [markdown]
 # ## The two-phase volumes
@@ -256,7 +260,7 @@ plots_audit.plot_learning_curve(some, titles)
 # ({doc}`the page on MicroViT <92_microvit>`): what sets the two apart needs more samples than these.
 
 # %% mystnb={"figure": {"caption": "Case study 1, a part of the embedded volumes, polynomial regression on concatenated sections: descriptors above the dotted line, controls below.", "name": "fig-audit-volumes"}, "image": {"alt": "Rows of points for the descriptors and controls. The mean and the median err by far more than all that look at the sections."}} tags=["hide-input"]
-plots_audit.plot_audit(without_mixed(volumes.table))
+plots.plot_audit(without_mixed(volumes.table))
 
 # %% tags=["hide-input"]
 lines, described = [], volumes.table.query("role == 'descriptor'")["predictor"].tolist()
@@ -295,7 +299,7 @@ else:
     live = lr
 
 # %% mystnb={"figure": {"caption": "The audit of this page's own data: descriptors above the dotted line, controls below; linear regression.", "name": "fig-audit-live"}, "image": {"alt": "A row of points for each descriptor, above, and control, below, on three kinds of folds."}} tags=["hide-input"]
-plots_audit.plot_audit(without_mixed(live.table), {**titles, GREY: GREY})
+plots.plot_audit(without_mixed(live.table), {**titles, GREY: GREY})
 
 # %% tags=["hide-input"]
 if embedded:
@@ -491,7 +495,7 @@ display(
 # ## Verdicts
 #
 # The eight conclusions of the paper's section 5, numbered as there (case study, conclusion), and four claims of its
-# section 4. Verdicts are given by rule (`helpers.verdicts`), not by taste:
+# section 4. Verdicts are given by rule (`helpers.audit.verdicts`), not by taste:
 #
 # - *Holds*: the 95 % interval excludes the opposite, and every one of them does where the claim is about several cases.
 # - *Fails*: at least one interval excludes what is claimed.
@@ -565,11 +569,11 @@ smallest = lr.learning_curve.groupby("folds")["n_train"].min()
 rows = []
 for name in names:
     row = {"descriptor": titles.get(name, name)}
-    for folds in (MIXED, UNSEEN):
+    for folds in (SHUFFLED, BY_SOURCE):
         from_ = enough(lr, name, folds)
         mark = "≤ " if from_ is not None and from_ < smallest[folds] + 1 else ""
         row[f"samples, {folds}"] = f"{mark}{from_:.0f}" if from_ else "more than here"
-    row["minus the mean, one source left out"] = points(*difference(lr, name, "mean", ALONE))
+    row["minus the mean, one source left out"] = points(*difference(lr, name, "mean", ONE_OUT))
     row["sources for 2 points, about"] = f"{needed_sources(lr, name, 2):.0f}"
     rows.append(row)
 display(
@@ -593,7 +597,7 @@ columns |= {"0.5 µm misread [%]": share / 2, "1 µm misread [%]": share}
 pd.DataFrame(columns).style.hide(axis="index").format(precision=1)
 
 # %% tags=["hide-input"]
-worst, of_model = share.max(), error(lr, lowest[MIXED])
+worst, of_model = share.max(), error(lr, lowest[SHUFFLED])
 display(
     Markdown(f"""
 The table of the paper gives no loads and no repeated indents, so its measurement error is unknown. As a rough guide: standard deviations of
@@ -604,8 +608,8 @@ above, {worst:.1f} %, a standard deviation, its mean absolute error would be {wo
 **Which folds?** By source, if anyone is to use the model on micrographs of their own. Report the shuffled ones beside them; the gap is
 a result.
 
-**Which descriptor first?** Fit the mean, the mean of the source and the composition first: they take seconds. For known sources {best_of[MIXED]} is
-lowest here. For new ones, against the mean {count("mean", UNSEEN)}; {best_of[UNSEEN]} is lowest by source, {best_of[ALONE]} with one left out. Of
+**Which descriptor first?** Fit the mean, the mean of the source and the composition first: they take seconds. For known sources {best_of[SHUFFLED]} is
+lowest here. For new ones, against the mean {count("mean", BY_SOURCE)}; {best_of[BY_SOURCE]} is lowest by source, {best_of[ONE_OUT]} with one left out. Of
 descriptors that their intervals do not tell apart take the cheapest.
 
 **Which claims?** A difference with an interval over paired folds, not two means with their standard deviations; a count of descriptors with
@@ -618,17 +622,17 @@ intervals that hold together; and more sources rather than more images of the sa
 
 # %% tags=["hide-input"]
 optimism = lr.optimism.set_index("predictor")["optimism"][list(names)]
-value, low, high = difference(lr, BEST, "mean", UNSEEN)
+value, low, high = difference(lr, BEST, "mean", BY_SOURCE)
 on_best = known.loc[BEST]
-twins = f"{points(*difference(lr, MICROVIT, TWIN))} on shuffled folds, {points(*difference(lr, MICROVIT, TWIN, UNSEEN))} by source"
+twins = f"{points(*difference(lr, MICROVIT, TWIN))} on shuffled folds, {points(*difference(lr, MICROVIT, TWIN, BY_SOURCE))} by source"
 
 # %% tags=["hide-input"]
 display(
     Markdown(f"""
-- **Shuffled folds, published superalloys:** against the mean {count("mean", MIXED)} descriptors; against the mean of the source, which sees no image and
-  errs by {error(lr, "mean of the source"):.1f} %, {count("mean of the source", MIXED)}; against a forest on the composition alone, {error(lr, FOREST):.1f} %, {count(FOREST, MIXED)}.
+- **Shuffled folds, published superalloys:** against the mean {count("mean", SHUFFLED)} descriptors; against the mean of the source, which sees no image and
+  errs by {error(lr, "mean of the source"):.1f} %, {count("mean of the source", SHUFFLED)}; against a forest on the composition alone, {error(lr, FOREST):.1f} %, {count(FOREST, SHUFFLED)}.
   DINOv2 L14 errs by {error(lr, BEST):.1f} % (LR; SVR on the paper's folds: {scores[BEST, "svr"]:.1f} %).
-- **Unseen sources:** against the mean {count("mean", UNSEEN)} (LR). Errors are {optimism.min():.1f} to {optimism.max():.1f} points higher than on shuffled folds, and
+- **Unseen sources:** against the mean {count("mean", BY_SOURCE)} (LR). Errors are {optimism.min():.1f} to {optimism.max():.1f} points higher than on shuffled folds, and
   {len(leaks["LR"])} of {len(names)} descriptors are flagged as leaks. A linear classifier recognises the source from DINOv2 L14 in {100 * on_best["balanced_accuracy"]:.0f} % of the cases (chance {100 * on_best["chance"]:.0f} %).
 - **What training brings**, like with like: MicroViT minus its untrained twin, both on the segmented micrographs, {twins}.
 - **This does not show that micrographs tell nothing about hardness.** With 19 sources, unknown scale bars and many heat treatments an effect

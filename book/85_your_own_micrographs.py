@@ -21,7 +21,8 @@ import pandas as pd
 from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 
-from helpers import plots_audit, plots_own
+from helpers import plots_own
+from helpers.audit import plots
 from helpers.citations import references
 from helpers.datasets import DATA, load_superalloys
 from helpers.feature_tables import extract_table, read_feature_table, sample_matrix
@@ -133,7 +134,7 @@ def numbered(name):
 for name, one in own.properties.items():
     shown = one.audit.table
     shown = shown[~shown["predictor"].str.endswith("shuffled targets")]
-    figure = plots_audit.plot_audit(shown)
+    figure = plots.plot_audit(shown)
     figure.axes[0].set_title(name, parse_math=False)
     display(keep(figure, f"{numbered(name)}_audit"))
 

@@ -17,7 +17,7 @@ import psutil
 import skops.io
 from safetensors.numpy import load, save
 
-from helpers.audit import Audit
+from helpers.audit.audit import Audit
 from helpers.cross_validation import NESTED_MODELS
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions

@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
-from helpers._audit_tables import BY_SOURCE, SHUFFLED
 from helpers._names import likely_pairs
-from helpers.audit import Audit, audit
+from helpers.audit.audit import Audit, audit
+from helpers.audit.tables import BY_SOURCE, SHUFFLED
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.feature_tables import sample_matrix
 from helpers.intervals import half_width

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from helpers import model_files
-from helpers.audit import LINEAR
+from helpers.audit.audit import LINEAR
 from helpers.encoders import load_encoder
 from helpers.feature_tables import (
     MUST_AGREE,

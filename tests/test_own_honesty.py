@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.audit import audit
+from helpers.audit.audit import audit
 from helpers.own_models import fit_property, predict_property
 from helpers.own_study import summary
 from helpers.property_tables import PropertyTable

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
-from helpers._audit_tables import BY_SOURCE, ONE_OUT, SHUFFLED, Run
+from helpers.audit.tables import BY_SOURCE, ONE_OUT, SHUFFLED, Run
 from helpers.cross_validation import (
     MOST_COMPONENTS,
     NESTED_MODELS,

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.audit import FOREST, LINEAR, Audit
-from helpers.claims import ALLOYS, VOLUMES
-from helpers.effects import (
+from helpers.audit.audit import FOREST, LINEAR, Audit
+from helpers.audit.findings import ALLOYS, VOLUMES
+from helpers.audit.tables import (
+    BY_SOURCE,
     CANNOT,
     FAILS,
     HOLDS,
-    MIXED,
     OPEN,
-    UNSEEN,
+    SHUFFLED,
     difference,
     enough,
     judge,
@@ -81,7 +81,7 @@ def verdict_table(evidence):
 
     Notes
     -----
-    `helpers.effects.judge_all` is the rule: an interval that includes "no difference" decides
+    `helpers.audit.tables.judge_all` is the rule: an interval that includes "no difference" decides
     nothing. "About the same" is an interval within 2 points. The volumes of case study 1 and the
     features of its networks are not at hand. Two-point statistics and MicroViT on the embedded
     volumes stand in for them, and judge only what is claimed of descriptors at large; what is
@@ -168,7 +168,7 @@ def _hardness_rows(evidence):
     text = f"lower error in {sum(lower)} of {len(lower)} cases ({sum(alone)} of {len(alone)} "
     text += f"without composition), beyond chance in {sure(gaps.values())[0]}; higher: "
     text += ", ".join(missed) or "none"
-    new = [difference(lr, n, TWO_POINT, UNSEEN) for n in TRANSFORMERS]
+    new = [difference(lr, n, TWO_POINT, BY_SOURCE) for n in TRANSFORMERS]
     claim = "2.1 Transformers beat two-point statistics in all scenarios"
     yield claim, judge_all(gaps.values()), text, judge_all(new), f"LR: {_words(new)}"
 
@@ -177,7 +177,7 @@ def _hardness_rows(evidence):
     text += f"segmentation shifts the statistics by {error:.0f} %. MicroViT on the same "
     text += "segmented images minus two-point statistics: "
     text += points(*difference(lr, SEGMENTED, TWO_POINT))
-    new = points(*difference(lr, SEGMENTED, TWO_POINT, UNSEEN))
+    new = points(*difference(lr, SEGMENTED, TWO_POINT, BY_SOURCE))
     yield "2.2 Needing no segmentation is what helps", CANNOT, text, CANNOT, new
 
     top = (BEST, "svr", "no")
@@ -188,14 +188,14 @@ def _hardness_rows(evidence):
     value = np.mean(_folds(evidence, top, [PAPER_SEED]))
     text = f"{value:.1f} %; minus {_words(gaps)}"
     rest = [n for n in svr.table.query("role == 'descriptor'")["predictor"].unique() if n != BEST]
-    new = [difference(svr, BEST, n, UNSEEN) for n in rest]
+    new = [difference(svr, BEST, n, BY_SOURCE) for n in rest]
     claim = f"2.3a Of {len(others)} pairs of descriptor and model DINOv2 L14 with SVR errs least"
     yield claim, judge_all(gaps), text, judge_all(new), f"SVR: {_words(new)}"
 
     gap, cnn = (_gap(evidence, top, (n, "svr", "no"), range(20)) for n in (TWO_POINT, RESNET))
     text = f"minus two-point statistics: {points(*gap)}; minus the ResNet-50 that stands "
     text += f"for one: {points(*cnn)}"
-    new = difference(svr, BEST, TWO_POINT, UNSEEN)
+    new = difference(svr, BEST, TWO_POINT, BY_SOURCE)
     claim = "2.3b It errs less than two-point statistics and a domain-specific network"
     yield claim, judge_all([gap, cnn]), text, judge(*new[1:]), f"two-point: {points(*new)}"
 
@@ -239,7 +239,7 @@ def _composition_rows(evidence):
             )
             for n, m in pairs
         }
-        for kind in (MIXED, UNSEEN)
+        for kind in (SHUFFLED, BY_SOURCE)
     }
     verdicts = [
         weakest(judge_alike(*gap[1:], ALIKE) for gap in found[kind].values()) for kind in found
@@ -263,24 +263,24 @@ def _discussion_rows(evidence):
     )
 
     lr = evidence.lr
-    against = {f: difference(lr, BEST, LINEAR, f) for f in (MIXED, UNSEEN)}
-    forest = {f: points(*difference(lr, BEST, FOREST, f)) for f in (MIXED, UNSEEN)}
+    against = {f: difference(lr, BEST, LINEAR, f) for f in (SHUFFLED, BY_SOURCE)}
+    forest = {f: points(*difference(lr, BEST, FOREST, f)) for f in (SHUFFLED, BY_SOURCE)}
     words = {f: f"{points(*gap)}; a forest on it: {forest[f]}" for f, gap in against.items()}
     claim = "4.b The micrograph alone may be enough, without the composition"
-    text = f"DINOv2 L14, LR, minus LR on the composition alone: {words[MIXED]}"
-    verdicts = [judge(*against[f][1:]) for f in (MIXED, UNSEEN)]
-    yield claim, verdicts[0], text, verdicts[1], words[UNSEEN]
+    text = f"DINOv2 L14, LR, minus LR on the composition alone: {words[SHUFFLED]}"
+    verdicts = [judge(*against[f][1:]) for f in (SHUFFLED, BY_SOURCE)]
+    yield claim, verdicts[0], text, verdicts[1], words[BY_SOURCE]
 
     words, verdicts = {}, {}
-    for kind in (MIXED, UNSEEN):
+    for kind in (SHUFFLED, BY_SOURCE):
         gap = difference(lr, BEST, "mean", kind)
         verdicts[kind] = judge(*gap[1:])
         told = enough(lr, BEST, kind)
         words[kind] = f"{points(*gap)} with all samples"
         words[kind] += f"; below the mean from {told:.0f} on" if told else "; never surely below"
     claim = "4.c Small training sets suffice (here: to be told from the mean)"
-    text = f"DINOv2 L14, LR, minus the mean: {words[MIXED]}"
-    yield claim, verdicts[MIXED], text, verdicts[UNSEEN], words[UNSEEN]
+    text = f"DINOv2 L14, LR, minus the mean: {words[SHUFFLED]}"
+    yield claim, verdicts[SHUFFLED], text, verdicts[BY_SOURCE], words[BY_SOURCE]
 
     rates = evidence.rates.drop_duplicates("encoder").set_index("encoder")["images_per_s"]
     hours = SECTIONS / rates[list(TRANSFORMERS)] / 3600

@@ -5,37 +5,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import (
-    claims,
-    effects,
-    feature_findings,
-    paper_findings,
-    superalloy_audit,
-    verdicts,
-)
-from helpers.audit import audit
-from helpers.claims import ALLOYS, VOLUMES, component_rows
-from helpers.datasets import DATA, load_superalloys, paper_results
-from helpers.effects import (
-    CANNOT,
-    FAILS,
-    HOLDS,
-    OPEN,
-    UNSEEN,
-    difference,
-    enough,
-    needed_sources,
-)
-from helpers.feature_findings import feature_statistics
-from helpers.superalloy_audit import (
+from helpers.audit import feature_findings, findings, studies, tables, verdicts
+from helpers.audit.audit import audit
+from helpers.audit.feature_findings import feature_statistics
+from helpers.audit.findings import ALLOYS, VOLUMES, component_rows
+from helpers.audit.studies import (
     FEW_SEEDS,
     RESULTS,
     TABLES,
     audit_superalloys,
     read_audit,
 )
+from helpers.audit.tables import (
+    BY_SOURCE,
+    CANNOT,
+    FAILS,
+    HOLDS,
+    OPEN,
+    difference,
+    enough,
+    needed_sources,
+)
+from helpers.audit.verdicts import BEST, Evidence, verdict_table
+from helpers.datasets import DATA, load_superalloys, paper_results
 from helpers.superalloy_scores import TWO_POINT
-from helpers.verdicts import BEST, Evidence, verdict_table
 
 PROVENANCE = ["hardware", "processor", "versions", "date", "commit", "command", "microvit"]
 AUDITS = [(ALLOYS, "lr"), (ALLOYS, "svr"), (VOLUMES, "pr")]
@@ -70,9 +63,7 @@ def small():
     return audit(descriptors, y, groups, seeds=[0], shares=[0.5], store=False, progress=False)
 
 
-@pytest.mark.parametrize(
-    "module", [claims, effects, feature_findings, paper_findings, superalloy_audit, verdicts]
-)
+@pytest.mark.parametrize("module", [feature_findings, findings, studies, tables, verdicts])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -82,7 +73,7 @@ def test_examples_in_docstrings(module):
 
 def test_what_is_written_is_read_again(small, tmp_path):
     path = tmp_path / "results.csv"
-    superalloy_audit.write_audits({("a", "lr"): small, ("b", "lr"): small}, path, {"date": "x"})
+    studies.write_audits({("a", "lr"): small, ("b", "lr"): small}, path, {"date": "x"})
     again = read_audit("b", "lr", path)
     for name in TABLES:
         expected = getattr(small, name)
@@ -96,9 +87,9 @@ def test_what_is_written_is_read_again(small, tmp_path):
 
 @pytest.mark.parametrize("name", [*TABLES, "findings"])
 def test_committed_files_say_where_they_come_from(name):
-    table = pd.read_csv(superalloy_audit._path(RESULTS, name))
+    table = pd.read_csv(studies._path(RESULTS, name))
     assert table[PROVENANCE].notna().all(axis=None)
-    assert table["command"].str.startswith("python -m helpers.superalloy_audit --write").all()
+    assert table["command"].str.startswith("python -m helpers.audit.studies --write").all()
     assert not table.drop(columns=["low", "high", "unit"], errors="ignore").empty
 
 
@@ -116,7 +107,7 @@ def test_committed_audits_hold_what_the_chapter_shows():
     described = lr.table.query("role == 'descriptor'")["predictor"].unique()
     assert len(described) == 11
     controls = {"mean of the source", "composition, linear", "composition, forest"}
-    controls |= {"size and grey levels", superalloy_audit.TWIN, superalloy_audit.RESNET}
+    controls |= {"size and grey levels", studies.TWIN, studies.RESNET}
     assert controls <= set(lr.table.query("role == 'control'")["predictor"])
     assert len(lr.learning_curve) == 11 * (4 + 4 + 1)
 
@@ -136,7 +127,7 @@ def test_committed_scores_are_what_the_code_gives(published):
         assert len(both) == len(getattr(again, name))
         for column in columns:
             np.testing.assert_allclose(both[column], both[f"{column} file"], atol=0.02)
-    got, said = (difference(found, "sam-h", "mean", UNSEEN) for found in (again, theirs))
+    got, said = (difference(found, "sam-h", "mean", BY_SOURCE) for found in (again, theirs))
     np.testing.assert_allclose(got, said, atol=0.02)
 
 
@@ -153,8 +144,8 @@ def test_committed_scores_of_svr_are_what_the_code_gives(published):
 
 def test_committed_findings_are_what_the_code_gives(published):
     table = pd.read_csv(FINDINGS).set_index(["finding", "quantity", "of"])["value"]
-    rows = paper_findings._odd_rows(published) + paper_findings.parity_rows(published)
-    rows += paper_findings._niobium_rows(published.composition)
+    rows = findings._odd_rows(published) + findings.parity_rows(published)
+    rows += findings._niobium_rows(published.composition)
     share = np.array([image.mean() for image in published.binary_images])
     some = {name: published.features[name] for name in (BEST, "sam-h")}
     rows += component_rows(some, share, ALLOYS, published.groups)
@@ -194,20 +185,20 @@ def test_a_fraction_is_recognised_in_a_first_component():
 
 
 def test_differences_can_be_read_either_way(small):
-    value, low, high = difference(small, "clear", "noise", UNSEEN)
+    value, low, high = difference(small, "clear", "noise", BY_SOURCE)
     assert low <= value <= high < 0
-    assert difference(small, "noise", "clear", UNSEEN) == (-value, -high, -low)
+    assert difference(small, "noise", "clear", BY_SOURCE) == (-value, -high, -low)
     with pytest.raises(ValueError, match="no difference of 'clear' and 'x' on folds 'shuffled'"):
         difference(small, "clear", "x")
 
 
 def test_how_much_is_enough(small):
     n = small.learning_curve.query("folds == 'by source'")["n_train"].min()
-    assert enough(small, "clear", UNSEEN) == n
-    assert enough(small, "noise", UNSEEN) is None
+    assert enough(small, "clear", BY_SOURCE) == n
+    assert enough(small, "noise", BY_SOURCE) is None
     # The half width of an interval over sources shrinks with the root of their number.
     assert needed_sources(small, "clear", 1.0) == 4 * needed_sources(small, "clear", 2.0)
-    _, low, high = difference(small, "clear", "mean", effects.ALONE)
+    _, low, high = difference(small, "clear", "mean", tables.ONE_OUT)
     assert needed_sources(small, "clear", (high - low) / 2) == pytest.approx(12)
 
 

@@ -1,6 +1,6 @@
 """The audits that the book shows: of the published superalloys and of the embedded volumes.
 
-``python -m helpers.superalloy_audit --write data/results_audit.csv`` computes them; interrupted,
+``python -m helpers.audit.studies --write data/results_audit.csv`` computes them; interrupted,
 it goes on where it was. `read_audit` reads them again.
 """
 
@@ -14,23 +14,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers._audit_tables import BY_SOURCE, SHUFFLED, flag_sentences
-from helpers.audit import Audit, audit
-from helpers.claims import (
+from helpers.audit.audit import Audit, audit
+from helpers.audit.feature_findings import normalisation_rows, untrained_rows
+from helpers.audit.findings import (
     ALLOYS,
     FRACTIONS,
     VOLUMES,
+    alloy_findings,
     volume_descriptors,
     volume_findings,
 )
+from helpers.audit.tables import BY_SOURCE, SHUFFLED, flag_sentences
 from helpers.datasets import DATA, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
-from helpers.feature_findings import normalisation_rows, untrained_rows
 from helpers.features import LIBRARIES as FEATURE_LIBRARIES
 from helpers.features import extract_features
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
-from helpers.paper_findings import alloy_findings
 from helpers.scores import LIBRARIES, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 
@@ -74,15 +74,15 @@ def audit_superalloys(data, model="lr", names=None, **options):
     ----------
     data : helpers.datasets.SuperalloyData
     model : str
-        See `helpers.audit.audit`.
+        See `helpers.audit.audit.audit`.
     names : sequence of str, optional
         Descriptors. None: all of `helpers.superalloy_scores.superalloy_descriptors`, and MicroViT.
     **options
-        Of `helpers.audit.audit`.
+        Of `helpers.audit.audit.audit`.
 
     Returns
     -------
-    helpers.audit.Audit
+    helpers.audit.audit.Audit
         Networks that run here, and the control of size and grey levels, see the segmented
         micrographs; the published features are of the grey ones.
     """
@@ -104,11 +104,11 @@ def audit_volumes(data, n=N_VOLUMES, **options):
     n : int
         Volumes.
     **options
-        Of `helpers.audit.audit`.
+        Of `helpers.audit.audit.audit`.
 
     Returns
     -------
-    helpers.audit.Audit
+    helpers.audit.audit.Audit
         Second-order polynomial regression, sections concatenated.
     """
     rows = np.sort(np.random.default_rng(0).choice(len(data.modulus), n, replace=False))
@@ -128,12 +128,12 @@ def all_audits(alloys, volumes, store=None):
     volumes : helpers.datasets.TwoPhaseData
         The embedded set.
     store : path-like, None or False
-        See `helpers.audit.audit`.
+        See `helpers.audit.audit.audit`.
 
     Yields
     ------
     (study, model) : tuple of str
-    audit : helpers.audit.Audit
+    audit : helpers.audit.audit.Audit
         Linear regression with all descriptors; support vector regression, which takes up to a
         minute a run, with `BY_SVR`, fewer shuffles, two kinds of folds and no learning curve.
     """
@@ -150,7 +150,7 @@ def read_audit(study, model, path=RESULTS):
     Parameters
     ----------
     study : str
-        `helpers.claims.ALLOYS` or `helpers.claims.VOLUMES`.
+        `helpers.audit.findings.ALLOYS` or `helpers.audit.findings.VOLUMES`.
     model : str
         ``"lr"`` or ``"svr"`` for the alloys, ``"pr"`` for the volumes.
     path : path-like
@@ -158,7 +158,7 @@ def read_audit(study, model, path=RESULTS):
 
     Returns
     -------
-    helpers.audit.Audit
+    helpers.audit.audit.Audit
         Without the columns of provenance.
 
     Raises
@@ -191,7 +191,7 @@ def write_audits(audits, path, facts):
 
     Parameters
     ----------
-    audits : mapping of (str, str) to helpers.audit.Audit
+    audits : mapping of (str, str) to helpers.audit.audit.Audit
         (study, model) -> audit.
     path : path-like
         Of ``Audit.table``; the others stand beside it, with their names appended.
@@ -219,9 +219,7 @@ def _write(table, path):
 
 def main(arguments=None):
     """Compute audits and findings and write them with their provenance."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.superalloy_audit", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m helpers.audit.studies", description=__doc__)
     parser.add_argument("--write", type=Path, metavar="CSV", help="where the table of scores goes")
     options = parser.parse_args(arguments)
     alloys, volumes = load_superalloys("published"), load_two_phase("embedded")
@@ -237,7 +235,7 @@ def main(arguments=None):
     print(findings.round(3).to_string(index=False, na_rep=""))
     print(f"{time.monotonic() - start:.0f} s in all")
     if options.write:
-        command = f"python -m helpers.superalloy_audit --write {options.write.as_posix()}"
+        command = f"python -m helpers.audit.studies --write {options.write.as_posix()}"
         facts = run_facts(command, dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES]))
         facts["microvit"] = load_encoder("microvit").fingerprint[:16]
         write_audits(audits, options.write, facts)

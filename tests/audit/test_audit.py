@@ -11,20 +11,14 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
 from benchmarks.bench_leak_rule import SIZES, made
-from helpers import (
-    _audit_runs,
-    audit,
-    controls,
-    intervals,
-    optimism,
-    plots_audit,
-    scores,
-)
-from helpers.controls import blind_predictions, forest_predictions, grey_level_statistics
+from helpers import intervals, scores
+from helpers.audit import audit, controls, optimism, plots
+from helpers.audit import runs as _audit_runs
+from helpers.audit.controls import blind_predictions, forest_predictions, grey_level_statistics
+from helpers.audit.optimism import clustered_interval, lost_gain, source_accuracy
 from helpers.cross_validation import nested_cv
 from helpers.datasets import DATA, load_superalloys
 from helpers.intervals import half_width, nested_coverage, paired_interval
-from helpers.optimism import clustered_interval, lost_gain, source_accuracy
 from helpers.regression import mape
 
 SHUFFLED, BY_SOURCE, ONE_OUT = audit.runs.KINDS
@@ -43,7 +37,7 @@ def leaking():
     return audit.audit(X, y, groups, **QUICK)
 
 
-@pytest.mark.parametrize("module", [audit, controls, intervals, optimism, plots_audit])
+@pytest.mark.parametrize("module", [audit, controls, intervals, optimism, plots])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -492,7 +486,7 @@ def test_groups_may_be_names_of_any_kind():
 
 
 def test_figures_show_every_row(leaking):
-    figure = plots_audit.plot_audit(leaking.table, {"descriptor": "My encoder"})
+    figure = plots.plot_audit(leaking.table, {"descriptor": "My encoder"})
     (axis,) = figure.axes
     labels = [label.get_text() for label in axis.get_yticklabels()]
     assert labels[0] == "My encoder"
@@ -501,18 +495,18 @@ def test_figures_show_every_row(leaking):
     np.testing.assert_allclose(np.sort(drawn), np.sort(leaking.table["mape_pooled"]))
     assert len(figure.legends[0].get_texts()) == 3
 
-    (axis,) = plots_audit.plot_differences(leaking.differences, "descriptor").axes
+    (axis,) = plots.plot_differences(leaking.differences, "descriptor").axes
     drawn = np.concatenate([bars[0].get_xdata() for bars in axis.containers]).astype(float)
     np.testing.assert_allclose(np.sort(drawn), np.sort(leaking.differences["difference"]))
     with pytest.raises(ValueError, match="predictor is 'x': expected one of 'descriptor'"):
-        plots_audit.plot_differences(leaking.differences, "x")
+        plots.plot_differences(leaking.differences, "x")
 
-    left, right = plots_audit.plot_intervals(leaking.intervals, "kgf/mm²").axes
+    left, right = plots.plot_intervals(leaking.intervals, "kgf/mm²").axes
     assert "nominal 90" in left.get_xlabel()
     assert "kgf/mm²" in right.get_xlabel()
     assert len(right.containers) == 3
 
-    figure = plots_audit.plot_learning_curve(leaking.learning_curve)
+    figure = plots.plot_learning_curve(leaking.learning_curve)
     assert len(figure.axes[0].lines) == 3
 
 

@@ -16,7 +16,7 @@ def plot_audit(table, titles=None):
     Parameters
     ----------
     table : pandas.DataFrame
-        ``Audit.table`` of `helpers.audit.audit`.
+        ``Audit.table`` of `helpers.audit.audit.audit`.
     titles : mapping of str to str, optional
         Predictor -> what the axis calls it.
 
@@ -52,7 +52,7 @@ def plot_differences(differences, predictor, titles=None):
     Parameters
     ----------
     differences : pandas.DataFrame
-        ``Audit.differences`` of `helpers.audit.audit`.
+        ``Audit.differences`` of `helpers.audit.audit.audit`.
     predictor : str
         The descriptor that is compared.
     titles : mapping of str to str, optional
@@ -95,7 +95,7 @@ def plot_intervals(intervals, unit, titles=None):
     Parameters
     ----------
     intervals : pandas.DataFrame
-        ``Audit.intervals`` of `helpers.audit.audit`.
+        ``Audit.intervals`` of `helpers.audit.audit.audit`.
     unit : str
         Of the property, for the axis of widths.
     titles : mapping of str to str, optional
@@ -134,7 +134,7 @@ def plot_learning_curve(curve, titles=None):
     Parameters
     ----------
     curve : pandas.DataFrame
-        ``Audit.learning_curve`` of `helpers.audit.audit`.
+        ``Audit.learning_curve`` of `helpers.audit.audit.audit`.
     titles : mapping of str to str, optional
         Predictor -> what its panel is called.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.model_selection import KFold
 
-from helpers.claims import ALLOYS, row
+from helpers.audit.findings import ALLOYS, row
 from helpers.cross_validation import nested_cv
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import centred_cosine, extract_features
