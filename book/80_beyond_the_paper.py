@@ -25,20 +25,20 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import plots_beyond
-from helpers.beyond import FOLDS, PAPERS, STUDY, paper_and_best
+from helpers.beyond import plots
+from helpers.beyond.descriptors import Describer, descriptor_matrix
+from helpers.beyond.leaderboard import best_row, holdout_row
+from helpers.beyond.learners import LEARNERS
+from helpers.beyond.occlusion import occlusion_maps
+from helpers.beyond.section_count import CUTS, WHOLE
+from helpers.beyond.studies import FOLDS, PAPERS, STUDY, paper_and_best
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.intervals import ratio_interval
-from helpers.leaderboard import best_row, holdout_row
-from helpers.learners import LEARNERS
-from helpers.microvit import plots
+from helpers.microvit.plots import plot_sheet
 from helpers.microvit.statistics import mean_chord
-from helpers.occlusion import occlusion_maps
 from helpers.regression import aggregate_sections, fit_pca, holdout_rows, holdout_scores
-from helpers.section_count import CUTS, WHOLE
-from helpers.volume_descriptors import Describer, descriptor_matrix
 
 # %% tags=["parameters"]
 n_live = 1000
@@ -124,7 +124,7 @@ shown[list(columns)].rename(columns=columns).style.format(digits, precision=1).h
 points = ours[ours["reduction"] == "PCA"].copy()
 points["learner"] = [LEARNERS[k].title for k in points["learner"]]
 marks = {"paper's best protocol, on MicroViT": paper["mape"], "goal": goal * paper["mape"]}
-plots_beyond.plot_leaderboard(points, marks)
+plots.plot_leaderboard(points, marks)
 
 # %% tags=["hide-input"]
 errors = [abs(pair[role] / pair["modulus"] - 1) for role in ("best", "paper")]
@@ -163,7 +163,7 @@ chain = pd.DataFrame(
 )
 
 # %% mystnb={"figure": {"caption": "What each change brings: errors of the validation part, which chose, and of the test part.", "name": "fig-beyond-steps"}, "image": {"alt": "Pairs of horizontal bars for the paper's best protocol and five changes one after the other; the first bars are the longest."}} tags=["hide-input"]
-plots_beyond.plot_changes(chain)
+plots.plot_changes(chain)
 
 # %% [markdown]
 # The same learner on every descriptor tells what the features are worth:
@@ -218,7 +218,7 @@ whole = {
 limits = {f"{n}, whole volume": row["mape"] for n, row in whole.items()}
 
 # %% mystnb={"figure": {"caption": "Test error against the number of sections of each volume; lines: descriptors of the whole volume. In each case the validation part chose the learner.", "name": "fig-beyond-sections"}, "image": {"alt": "Four curves of the error over one, three, nine and all 153 sections of a volume, for two descriptors with the paper's and with better learners, above or around two horizontal lines for the volume fraction and the three-dimensional two-point statistics."}} tags=["hide-input"]
-plots_beyond.plot_section_counts(curves, list(CUTS), limits)
+plots.plot_section_counts(curves, list(CUTS), limits)
 
 # %% tags=["hide-input"]
 wide = learned[learned["study"] != WHOLE]
@@ -345,7 +345,7 @@ for i, values in enumerate(first.T):
 above = {"component 1": [f"{p} % of volumes" for p in percents]}
 
 # %% mystnb={"figure": {"caption": "Sections normal to y of volumes along the first four components of MicroViT's features. Above: share of the volumes with a lower score. White: stiff.", "name": "fig-beyond-along"}, "image": {"alt": "Four rows of seven two-phase sections, one row a principal component, ordered from low to high scores."}} tags=["hide-input"]
-plots.plot_sheet(sheet, titles=above)
+plot_sheet(sheet, titles=above)
 
 # %% [markdown]
 # Correlations with quantities that we know. Chord lengths are means over the sections that hold the direction, of the
@@ -368,7 +368,7 @@ seen = {
 correlations = pd.DataFrame(seen, index=list(known)).T
 
 # %% mystnb={"figure": {"caption": "Correlation of the first six components of MicroViT's features with known quantities; in brackets the share of the variance. The sign of a component means nothing.", "name": "fig-beyond-correlations"}, "image": {"alt": "Coloured table of correlations: six components against volume fraction, two chord lengths, anisotropy and the logarithm of the modulus."}} tags=["hide-input"]
-plots_beyond.plot_correlations(correlations)
+plots.plot_correlations(correlations)
 
 # %% [markdown]
 # ## Which patches carry the prediction
@@ -409,7 +409,7 @@ titles = [
 ]
 
 # %% mystnb={"figure": {"caption": "Volumes of the test part with volume fractions nearest to one half: their sections (white: stiff), and the change of the prediction where a patch is hidden. Blue: the prediction falls, so what was there made the volume stiff.", "name": "fig-beyond-occlusion"}, "image": {"alt": "Rows of three sections and three coarse maps of seven by seven patches in red and blue; colours differ between the sections of a volume."}} tags=["hide-input"]
-plots_beyond.plot_occlusion(sections[shown], maps, titles)
+plots.plot_occlusion(sections[shown], maps, titles)
 
 # %% [markdown]
 # ## What we saw
@@ -484,7 +484,7 @@ display(
 # %% [markdown]
 # ```{admonition} Try it
 # :class: tip
-# 1. Add a learner to `helpers.learners.LEARNERS`, and `python -m helpers.beyond --write data/results_beyond.csv` adds its
+# 1. Add a learner to `helpers.beyond.learners.LEARNERS`, and `python -m helpers.beyond.studies --write data/results_beyond.csv` adds its
 #    rows, and nothing else.
-# 2. Hide patches of your own micrographs: `helpers.occlusion.occlusion_maps` takes any function that predicts.
+# 2. Hide patches of your own micrographs: `helpers.beyond.occlusion.occlusion_maps` takes any function that predicts.
 # ```

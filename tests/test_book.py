@@ -107,7 +107,7 @@ def test_a_cell_that_plots_has_caption_and_alt_text(source):
 
 def _shows_a_plot(code: str) -> bool:
     body = ast.parse(code).body
-    return bool(body) and ast.unparse(body[-1]).startswith(("plots", "fig", "plt.show"))
+    return bool(body) and ast.unparse(body[-1]).startswith(("plot", "fig", "plt.show"))
 
 
 def test_reference_names_every_public_helper():

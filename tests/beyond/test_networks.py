@@ -5,10 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import section_networks
+from helpers.beyond import networks
+from helpers.beyond.networks import (
+    FineTuned,
+    SectionNetwork,
+    SmallCNN,
+    equivalent,
+    predict,
+    train_on_sections,
+)
 from helpers.encoders import load_encoder
-from helpers.section_models import FineTuned, SectionNetwork, SmallCNN, equivalent
-from helpers.section_networks import predict, train_on_sections
 from helpers.synthetic.volumes import sections_of, two_phase_volume
 
 
@@ -68,7 +74,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     options = {"epochs": 4, "batch": 16, "seed": 1}
     rows = np.arange(60), np.arange(60, 80)
     whole, history, _ = train_on_sections(SmallCNN, sections, y, *rows, **options)
-    write = section_networks.predict
+    write = networks.predict
 
     def killed(net, some, **k):
         if len(some) == 20 and killed.count == 2:
@@ -79,7 +85,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     killed.count = 0
     path = tmp_path / "c.pt"
     with monkeypatch.context() as patch:
-        patch.setattr(section_networks, "predict", killed)
+        patch.setattr(networks, "predict", killed)
         with pytest.raises(KeyboardInterrupt):
             train_on_sections(SmallCNN, sections, y, *rows, checkpoint=path, **options)
     again, later, _ = train_on_sections(SmallCNN, sections, y, *rows, checkpoint=path, **options)

@@ -5,8 +5,8 @@ import doctest
 import numpy as np
 import pytest
 
-from helpers import occlusion
-from helpers.occlusion import occlusion_maps
+from helpers.beyond import occlusion
+from helpers.beyond.occlusion import occlusion_maps
 
 
 def test_examples_in_docstrings():

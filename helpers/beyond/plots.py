@@ -153,7 +153,7 @@ def plot_occlusion(volumes, maps, titles):
     ----------
     volumes : sequence of ndarray, shape (k, h, w)
     maps : sequence of ndarray, shape (k, rows, columns)
-        See `helpers.occlusion.occlusion_maps` [%].
+        See `helpers.beyond.occlusion.occlusion_maps` [%].
     titles : sequence of str
         One a volume.
 

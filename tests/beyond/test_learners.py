@@ -5,11 +5,11 @@ import doctest
 import numpy as np
 import pytest
 
-from helpers import learner_scores, learners
+from helpers.beyond import learner_scores, learners
+from helpers.beyond.learner_scores import nested_learner, score_learner
+from helpers.beyond.learners import LEARNERS, Learner
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.intervals import nested_coverage
-from helpers.learner_scores import nested_learner, score_learner
-from helpers.learners import LEARNERS, Learner
 from helpers.regression import holdout, holdout_scores, mape
 
 

@@ -7,18 +7,18 @@ import pandas as pd
 import pytest
 from sklearn.cross_decomposition import PLSRegression
 
-from helpers import beyond, leaderboard, plots_beyond, section_count
-from helpers.beyond import FOLDS, STUDY, alloy_learners, nested_row
+from helpers.beyond import leaderboard, plots, section_count, studies
+from helpers.beyond.descriptors import DESCRIPTORS, Describer, descriptor_matrix
+from helpers.beyond.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_reduced
+from helpers.beyond.learners import LEARNERS
+from helpers.beyond.section_count import CUTS, averaged
+from helpers.beyond.studies import FOLDS, STUDY, alloy_learners, nested_row
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.intervals import nested_coverage
-from helpers.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_reduced
-from helpers.learners import LEARNERS
 from helpers.regression import holdout_rows, holdout_scores
-from helpers.section_count import CUTS, averaged
 from helpers.synthetic.volumes import sections_of, two_phase_volume
-from helpers.volume_descriptors import DESCRIPTORS, Describer, descriptor_matrix
 
 BOARD = DATA / "results_beyond.csv"
 
@@ -30,7 +30,7 @@ def problem():
     return X, np.exp(3 + X[:, 0] + 0.1 * rng.normal(size=200))
 
 
-@pytest.mark.parametrize("module", [beyond, leaderboard, plots_beyond, section_count])
+@pytest.mark.parametrize("module", [studies, leaderboard, plots, section_count])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 

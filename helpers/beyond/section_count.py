@@ -1,7 +1,7 @@
 """How much three sections can tell: volumes made again from their seeds, cut more often.
 
-``python -m helpers.section_count --write data/results_sections.csv`` computes the table; rows that
-the file holds already are kept.
+``python -m helpers.beyond.section_count --write data/results_sections.csv`` computes the table;
+rows that the file holds already are kept.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers.beyond.leaderboard import Leaderboard, compute
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
-from helpers.leaderboard import Leaderboard, compute
 from helpers.synthetic.volumes import two_phase_volume
 from helpers.two_point import two_point_statistics
 
@@ -91,12 +91,14 @@ def averaged(describe, volumes, cut):
 
 def main(arguments=None):
     """Compute the table, or what the file does not hold yet."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.section_count", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.beyond.section_count", description=__doc__
+    )
     parser.add_argument("--write", type=Path, required=True, metavar="CSV")
     parser.add_argument("--volumes", type=int, default=1000)
     parser.add_argument("--no-long", action="store_true", help="not all sections of MicroViT")
     options = parser.parse_args(arguments)
-    command = f"python -m helpers.section_count --write {options.write.as_posix()}"
+    command = f"python -m helpers.beyond.section_count --write {options.write.as_posix()}"
     board = Leaderboard(options.write, command)
     study, n = load_two_phase("embedded"), options.volumes
     volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(n)])

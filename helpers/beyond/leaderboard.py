@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers.beyond.learner_scores import score_learner
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
-from helpers.learner_scores import score_learner
 from helpers.regression import fit_pls, holdout_scores
 
 KEYS = ["study", "descriptor", "reduction", "learner"]
@@ -58,7 +58,7 @@ class Leaderboard:
 
 
 def holdout_row(scores, y, learner):
-    """Cells of a row on the paper's split; see `helpers.learner_scores.Score`."""
+    """Cells of a row on the paper's split; see `helpers.beyond.learner_scores.Score`."""
     found = score_learner(scores, y, learner)._asdict()
     del found["y_test"], found["y_pred"]
     return found | {"options": str(found["options"])}

@@ -1,4 +1,4 @@
-"""Learners beyond the paper's, on components; `helpers.learner_scores` tunes and scores them."""
+"""Learners beyond the paper's, on components; `learner_scores` tunes and scores them."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.model_selection import ParameterGrid
 
+from helpers.beyond.learners import LEARNERS
 from helpers.cross_validation import NestedCV, Split
 from helpers.intervals import half_width
-from helpers.learners import LEARNERS
 from helpers.regression import MODELS, check_target, holdout, mape
 
 
@@ -60,8 +60,8 @@ def score_learner(scores, y, learner, level=0.9):
         that the grids of kernels mean the same for every descriptor.
     y : array_like of float, shape (n,)
         Property, no zeros; positive where the learner takes its logarithm.
-    learner : helpers.learners.Learner or str
-        Or a name in `helpers.learners.LEARNERS`.
+    learner : helpers.beyond.learners.Learner or str
+        Or a name in `helpers.beyond.learners.LEARNERS`.
     level : float
         Of the prediction interval, 0 to 1.
 
@@ -84,7 +84,7 @@ def score_learner(scores, y, learner, level=0.9):
     Examples
     --------
     >>> from sklearn.linear_model import LinearRegression
-    >>> from helpers.learners import Learner
+    >>> from helpers.beyond.learners import Learner
     >>> from helpers.regression import holdout_scores
     >>> X = np.random.default_rng(0).normal(size=(300, 6))
     >>> y = np.exp(3 + X[:, 0])

@@ -1,12 +1,13 @@
 """Networks trained end to end on the three sections of a volume: what the paper only mentions.
 
-``python -m helpers.section_networks --write data/results_networks.csv`` trains them and goes on
+``python -m helpers.beyond.networks --write data/results_networks.csv`` trains them and goes on
 where it was interrupted, from the last epoch that ended.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 import time
@@ -19,14 +20,96 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.beyond import STUDY
+from helpers.beyond.leaderboard import Leaderboard
+from helpers.beyond.studies import STUDY
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
 from helpers.intervals import half_width
 from helpers.io.atomic import atomic_write
-from helpers.leaderboard import Leaderboard
 from helpers.regression import holdout_rows, mape
-from helpers.section_models import FineTuned, SectionNetwork, SmallCNN, equivalent
+
+
+class SmallCNN(nn.Sequential):
+    """Four convolutional stages and a global mean: sections (n, 1, h, w) to features (n, 128)."""
+
+    n_features = 128
+
+    def __init__(self):
+        layers, channels = [], (1, 16, 32, 64, 128)
+        for before, after in itertools.pairwise(channels):
+            layers += [_conv(before, after, 1), nn.GroupNorm(8, after), nn.GELU()]
+            layers += [_conv(after, after, 2), nn.GroupNorm(8, after), nn.GELU()]
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _conv(before, after, stride):
+    """Sections of periodic volumes go on beyond their edges."""
+    return nn.Conv2d(before, after, 3, stride, 1, padding_mode="circular")
+
+
+class FineTuned(nn.Module):
+    """A vision transformer in Hugging Face format whose weights go on learning.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Such as ``helpers.encoders.load_encoder("microvit").model``.
+    patch : int
+        Sections are cut to its multiples [pixels].
+    """
+
+    def __init__(self, model, patch=7):
+        super().__init__()
+        self.model, self.patch = model.float().train().requires_grad_(True), patch
+        self.n_features = model.config.hidden_size
+
+    def forward(self, sections):
+        h, w = (side - side % self.patch for side in sections.shape[-2:])
+        pixels = sections[..., :h, :w].expand(-1, 3, -1, -1)
+        return self.model(pixel_values=pixels).last_hidden_state[:, 0]
+
+
+class SectionNetwork(nn.Module):
+    """One encoder for all sections, and a small perceptron on their concatenated features."""
+
+    def __init__(self, encoder, n_sections=3):
+        super().__init__()
+        self.encoder = encoder
+        n = n_sections * encoder.n_features
+        self.head = nn.Sequential(nn.Linear(n, 128), nn.GELU(), nn.Linear(128, 1))
+
+    def forward(self, sections):
+        features = self.encoder(sections.flatten(0, 1)[:, None])
+        return self.head(features.reshape(len(sections), -1))[:, 0]
+
+
+def equivalent(sections, rng):
+    """Sections of volumes with the same modulus along x: mirrored, shifted, y and z swapped.
+
+    Parameters
+    ----------
+    sections : ndarray, shape (n, 3, h, h)
+        Normal to x (rows y, columns z), y (x, z) and z (x, y), of periodic volumes.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of the same shape
+        Each volume changed by itself. Every section is mirrored and shifted by itself, which no
+        single volume would give, but which is as likely.
+    """
+    changed = sections.copy()
+    swap = rng.random(len(changed)) < 0.5
+    x, y, z = changed[swap].swapaxes(0, 1)
+    changed[swap] = np.stack([x.swapaxes(1, 2), z, y], axis=1)
+    n, k, h, w = changed.shape
+    rows, columns = (
+        (rng.integers(0, side, (n, k, 1)) + np.arange(side) * rng.choice([-1, 1], (n, k, 1)))
+        % side
+        for side in (h, w)
+    )
+    i, j = np.arange(n)[:, None, None, None], np.arange(k)[None, :, None, None]
+    return changed[i, j, rows[..., :, None], columns[..., None, :]]
 
 
 class Trained(NamedTuple):
@@ -148,7 +231,7 @@ NETWORKS = {
 
 
 def network_row(trained, y, val, test, level=0.9):
-    """Cells of a row of a leaderboard, as `helpers.leaderboard.holdout_row` gives them."""
+    """Cells of a row of a leaderboard, as `helpers.beyond.leaderboard.holdout_row` gives them."""
     low, high = (
         np.exp(trained.raw + sign * half_width((np.log(y) - trained.raw)[val], level))
         for sign in (-1, 1)
@@ -170,13 +253,11 @@ def network_row(trained, y, val, test, level=0.9):
 
 def main(arguments=None):
     """Train the networks that the file does not hold yet."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.section_networks", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m helpers.beyond.networks", description=__doc__)
     parser.add_argument("--write", type=Path, required=True, metavar="CSV")
     parser.add_argument("--checkpoints", type=Path, default=Path("_build/networks"))
     options = parser.parse_args(arguments)
-    command = f"python -m helpers.section_networks --write {options.write.as_posix()}"
+    command = f"python -m helpers.beyond.networks --write {options.write.as_posix()}"
     board, study = Leaderboard(options.write, command), load_two_phase("embedded")
     train, val, test = holdout_rows(len(study.modulus))
     for name, (make, lr, epochs) in NETWORKS.items():

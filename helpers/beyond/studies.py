@@ -1,9 +1,9 @@
 """Beyond the paper: descriptors and learners under its protocols, a row each in a file.
 
-``python -m helpers.beyond --write data/results_beyond.csv`` computes the leaderboard of both case
-studies; rows that the file holds already are kept, so an interrupted run goes on where it was.
-With ``--pair data/results_beyond_test.csv`` it also writes what the paper's best protocol and the
-best row of case study 1 predict for its test part.
+``python -m helpers.beyond.studies --write data/results_beyond.csv`` computes the leaderboard of
+both case studies; rows that the file holds already are kept, so an interrupted run goes on where
+it was. With ``--pair data/results_beyond_test.csv`` it also writes what the paper's best protocol
+and the best row of case study 1 predict for its test part.
 """
 
 from __future__ import annotations
@@ -18,13 +18,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from helpers.cross_validation import nested_cv, nested_folds
-from helpers.datasets import load_superalloys, load_two_phase
-from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import extract_features
-from helpers.intervals import nested_coverage
-from helpers.io.atomic import atomic_write
-from helpers.leaderboard import (
+from helpers.beyond.descriptors import DESCRIPTORS, Describer, descriptor_matrix
+from helpers.beyond.leaderboard import (
     KEYS,
     REDUCTIONS,
     Leaderboard,
@@ -33,12 +28,17 @@ from helpers.leaderboard import (
     nested_reduced,
     reduced,
 )
-from helpers.learner_scores import nested_learner, score_learner
-from helpers.learners import LEARNERS
+from helpers.beyond.learner_scores import nested_learner, score_learner
+from helpers.beyond.learners import LEARNERS
+from helpers.cross_validation import nested_cv, nested_folds
+from helpers.datasets import load_superalloys, load_two_phase
+from helpers.encoders import ENCODERS, load_encoder
+from helpers.features import extract_features
+from helpers.intervals import nested_coverage
+from helpers.io.atomic import atomic_write
 from helpers.regression import holdout_rows
 from helpers.superalloy_scores import TWO_POINT
 from helpers.two_point import micrograph_descriptor
-from helpers.volume_descriptors import DESCRIPTORS, Describer, descriptor_matrix
 
 STUDY = "case study 1"
 PAPERS = ("lr", "pr")
@@ -176,13 +176,13 @@ def nested_row(folds, y, learner):
 
 def main(arguments=None):
     """Compute the leaderboard, or what the file does not hold yet."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.beyond", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m helpers.beyond.studies", description=__doc__)
     parser.add_argument("--write", type=Path, required=True, metavar="CSV")
     parser.add_argument("--study", type=int, choices=(1, 2), help="one case study alone")
     parser.add_argument("--only", choices=list(DESCRIPTORS), help="one descriptor of study 1")
     parser.add_argument("--pair", type=Path, metavar="CSV", help="predictions of two rows as well")
     options = parser.parse_args(arguments)
-    command = f"python -m helpers.beyond --write {options.write.as_posix()}"
+    command = f"python -m helpers.beyond.studies --write {options.write.as_posix()}"
     board = Leaderboard(options.write, command)
     if options.study != 2:
         case_study_1(board, options.only)

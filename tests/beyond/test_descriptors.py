@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import volume_descriptors
-from helpers.encoders import load_encoder
-from helpers.synthetic.volumes import sections_of, two_phase_volume
-from helpers.volume_descriptors import (
+from helpers.beyond import descriptors
+from helpers.beyond.descriptors import (
     DESCRIPTORS,
     Describer,
     all_tokens,
@@ -17,6 +15,8 @@ from helpers.volume_descriptors import (
     descriptor_matrix,
     physics_features,
 )
+from helpers.encoders import load_encoder
+from helpers.synthetic.volumes import sections_of, two_phase_volume
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def describer(sections):
 
 
 def test_examples_in_docstrings():
-    result = doctest.testmod(volume_descriptors)
+    result = doctest.testmod(descriptors)
     assert result.attempted > 0
     assert result.failed == 0
 

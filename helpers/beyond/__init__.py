@@ -1,0 +1,1 @@
+"""Beyond the paper: other learners and descriptors, networks trained from sections, occlusion."""
