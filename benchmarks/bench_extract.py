@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers.encoders import DTYPES, load_encoder
-from helpers.feature_tables import extract_table, read_feature_table, write_feature_table
+from helpers.extract.feature_tables import extract_table, read_feature_table, write_feature_table
 from helpers.images.read import read_image
 from helpers.io.optional import optional
 from helpers.io.provenance import run_facts
@@ -123,7 +123,7 @@ def product_seconds(images):
 
 def with_ray(folder, few, out, workers):
     """Seconds of two images (starting the actors), and of all; the features."""
-    from helpers.ray_extract import extract_parts
+    from helpers.extract.ray_extract import extract_parts
 
     options = {"workers": workers, "progress": False}
     start, _ = timed(extract_parts, few, out / "few", part_images=1, **options)

@@ -18,9 +18,9 @@ import psutil
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from helpers.extract.ray_extract import extract_parts
 from helpers.io.optional import optional
 from helpers.io.provenance import run_facts
-from helpers.ray_extract import extract_parts
 
 SIDE, PART, WORKERS = 224, 64, 2
 COUNTS = (300, 2400)

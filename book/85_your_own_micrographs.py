@@ -25,12 +25,12 @@ from helpers import plots_own
 from helpers.audit import plots
 from helpers.citations import references
 from helpers.datasets import DATA, load_superalloys
-from helpers.feature_tables import extract_table, read_feature_table, sample_matrix
-from helpers.fitted_scale import in_words
+from helpers.extract.feature_tables import extract_table, read_feature_table, sample_matrix
+from helpers.extract.fitted_scale import in_words
+from helpers.extract.scale import differences, span
 from helpers.images.pixel_size import PreparedImage
 from helpers.io.provenance import versions
 from helpers.model_files import LIBRARIES, OwnModel, load_model
-from helpers.network_scale import differences, span
 from helpers.own_models import fit_property, join, predict_property
 from helpers.own_study import summary
 from helpers.property_tables import PropertyTable

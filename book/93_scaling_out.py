@@ -23,10 +23,10 @@ from IPython.display import Markdown, display
 from sklearn.metrics.pairwise import paired_cosine_distances
 
 from helpers.datasets import DATA
-from helpers.feature_tables import extract_table
+from helpers.extract.feature_tables import extract_table
+from helpers.extract.plots import plot_scaling
+from helpers.extract.ray_extract import PART_IMAGES
 from helpers.images.pixel_size import PixelSizeWarning
-from helpers.plots_scaling import plot_scaling
-from helpers.ray_extract import PART_IMAGES
 
 # %% tags=["parameters"]
 n_tiles = 10_000_000
@@ -55,7 +55,7 @@ price_per_core_hour = 0.05
 # - Parts of two runs are never mixed. If the folder holds parts of other images, of another encoder, or with
 #   other options or another size of the parts, the command stops and says so. One image added means a new folder.
 # - A worker holds one part at a time, whatever the number of images. Fewer than 1024 images are one part, and
-#   then only one worker runs. From Python `helpers.ray_extract.extract_parts` takes another `part_images`.
+#   then only one worker runs. From Python `helpers.extract.ray_extract.extract_parts` takes another `part_images`.
 # - The features are those of one process: same code, same batches.
 #
 # The folder of parts is a feature table like any other: `fit`, `predict` and `report` accept it in place of a file.

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from helpers.feature_tables import read_feature_table
+from helpers.extract.feature_tables import read_feature_table
 from helpers.io.downloads import ROOT, registry
 from helpers.model_files import MODEL, load_model
 

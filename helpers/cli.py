@@ -103,7 +103,7 @@ def extract(
     as_json: Json = False,
 ):
     """Features of images by a frozen network, kept in a file."""
-    from helpers.feature_tables import check_target, extract_table, write_feature_table
+    from helpers.extract.feature_tables import check_target, extract_table, write_feature_table
 
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
@@ -112,7 +112,7 @@ def extract(
         "dtype": dtype, "on_error": on_error, "progress": not as_json,
     }  # fmt: skip
     if engine == "ray":
-        from helpers.ray_extract import extract_parts
+        from helpers.extract.ray_extract import extract_parts
 
         _show(extract_parts(images, out, encoder, workers=workers, **options), as_json)
         return

@@ -19,7 +19,7 @@ from helpers._names import likely_pairs
 from helpers.audit.audit import Audit, audit
 from helpers.audit.tables import BY_SOURCE, SHUFFLED
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
-from helpers.feature_tables import sample_matrix
+from helpers.extract.feature_tables import sample_matrix
 from helpers.intervals import half_width
 from helpers.io.table_checks import first_few
 from helpers.scores import N_FOLDS, PAPER_SEED
@@ -61,7 +61,7 @@ def join(features, properties, aggregate="mean"):
 
     Parameters
     ----------
-    features : helpers.feature_tables.FeatureTable
+    features : helpers.extract.feature_tables.FeatureTable
     properties : helpers.property_tables.PropertyTable
     aggregate : str
         ``"mean"`` or ``"concat"`` over the images of a sample.

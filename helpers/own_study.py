@@ -9,18 +9,18 @@ import pandas as pd
 
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import load_encoder
-from helpers.feature_tables import (
+from helpers.extract.feature_tables import (
     check_comparable,
     extract_table,
     read_feature_table,
     sample_matrix,
 )
-from helpers.fitted_scale import check_as_fitted, scale_facts
+from helpers.extract.fitted_scale import check_as_fitted, scale_facts
+from helpers.extract.scale import span
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
 from helpers.io.table_checks import first_few
 from helpers.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
-from helpers.network_scale import span
 from helpers.own_models import fit_property, join, predict_property, tell_left_out
 from helpers.property_tables import read_properties
 
@@ -50,7 +50,7 @@ def fit_models(
     Parameters
     ----------
     features : path-like
-        See `helpers.feature_tables.read_feature_table`.
+        See `helpers.extract.feature_tables.read_feature_table`.
     table : path-like
         See `helpers.property_tables.read_properties`, also for `properties`, `sample_column`,
         `group_column`, `composition_unit` and `sheet`.
@@ -154,13 +154,13 @@ def predict_table(
     model : path-like
         Folder of `fit_models`.
     images : path-like or str
-        Images as for `helpers.feature_tables.extract_table`, which are treated as those of the
-        model; or a feature table (``.parquet`` with features), which must agree with it.
+        Images as for `helpers.extract.feature_tables.extract_table`, which are treated as those of
+        the model; or a feature table (``.parquet`` with features), which must agree with it.
     out : path-like
         CSV file to write: ``sample``, ``property`` and the columns of
         `helpers.own_models.predict_property`.
     image_column, sample_column, on_error, progress
-        As in `helpers.feature_tables.extract_table`.
+        As in `helpers.extract.feature_tables.extract_table`.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def predict_table(
     Warns
     -----
     PixelSizeWarning
-        See `helpers.fitted_scale.check_as_fitted`.
+        See `helpers.extract.fitted_scale.check_as_fitted`.
     SampleWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """

@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers._composition_columns import as_number, find_elements, with_balance
 from helpers._names import spelled_twice
-from helpers.image_lists import column, read_table
+from helpers.extract.image_lists import column, read_table
 from helpers.io.table_checks import first_few
 from helpers.io.table_files import TableError
 

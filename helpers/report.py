@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.feature_tables import digests, read_feature_table, sample_matrix
+from helpers.extract.feature_tables import digests, read_feature_table, sample_matrix
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.optional import optional

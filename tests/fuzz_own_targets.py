@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.feature_tables import ADDED, COLUMNS, read_feature_table
-from helpers.image_lists import list_samples
+from helpers.extract.feature_tables import ADDED, COLUMNS, read_feature_table
+from helpers.extract.image_lists import list_samples
 from helpers.images.read import ImageError
 from helpers.io.tables import TableError
 from helpers.property_tables import read_properties

@@ -22,7 +22,7 @@ from fuzzing import Child
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.feature_tables import COLUMNS, FeatureTable, to_arrow
+from helpers.extract.feature_tables import COLUMNS, FeatureTable, to_arrow
 
 always = {
     "derandomize": True,

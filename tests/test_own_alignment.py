@@ -9,19 +9,19 @@ from PIL import Image
 from helpers import model_files
 from helpers.audit.audit import LINEAR
 from helpers.encoders import load_encoder
-from helpers.feature_tables import (
+from helpers.extract.feature_tables import (
     MUST_AGREE,
     FeatureTable,
     check_comparable,
     extract_table,
     write_feature_table,
 )
+from helpers.extract.ray_extract import _parts
 from helpers.images.pixel_size import PreparedImage, pixel_size_um
 from helpers.model_files import ModelError, OwnModel, load_model, save_model
 from helpers.own_models import fit_property, join
 from helpers.own_study import _extract_alike, fit_models, predict_table
 from helpers.property_tables import PropertyTable, read_properties
-from helpers.ray_extract import _parts
 
 FACTS = dict.fromkeys(MUST_AGREE) | {"encoder": "microvit", "skipped": {}}
 

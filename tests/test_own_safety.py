@@ -17,8 +17,8 @@ from PIL import Image
 
 from helpers import cli, model_files, plots_own
 from helpers import features as features_module
-from helpers.feature_tables import extract_table
-from helpers.image_lists import list_samples
+from helpers.extract.feature_tables import extract_table
+from helpers.extract.image_lists import list_samples
 from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
 from helpers.model_files import ModelError, OwnModel, load_model, save_model

@@ -12,14 +12,16 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 from test_own_study import run
 
-from helpers.feature_tables import (
+from helpers.extract.feature_tables import (
     ADDED,
     check_comparable,
     extract_table,
     read_feature_table,
     write_feature_table,
 )
-from helpers.fitted_scale import check_as_fitted, in_words, scale_facts
+from helpers.extract.fitted_scale import check_as_fitted, in_words, scale_facts
+from helpers.extract.ray_extract import _check_alike
+from helpers.extract.scale import check_alike, check_field, field_of, network_scales
 from helpers.images.pixel_size import (
     PixelSizeWarning,
     PreparedImage,
@@ -28,9 +30,7 @@ from helpers.images.pixel_size import (
 )
 from helpers.images.read import ImageError
 from helpers.model_files import load_model
-from helpers.network_scale import check_alike, check_field, field_of, network_scales
 from helpers.own_study import SampleWarning, _extract_alike, predict_table
-from helpers.ray_extract import _check_alike
 from helpers.report import ReportError, left_out_in_words, write_report
 
 

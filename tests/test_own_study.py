@@ -24,17 +24,14 @@ from helpers import (
     citations,
     cli,
     doctor,
-    feature_tables,
-    fitted_scale,
-    image_lists,
     model_files,
-    network_scale,
     own_models,
     own_study,
     property_tables,
     report,
 )
-from helpers.feature_tables import (
+from helpers.extract import feature_tables, fitted_scale, image_lists, scale
+from helpers.extract.feature_tables import (
     COLUMNS,
     FeatureTable,
     extract_table,
@@ -42,7 +39,8 @@ from helpers.feature_tables import (
     sample_matrix,
     write_feature_table,
 )
-from helpers.image_lists import list_samples
+from helpers.extract.image_lists import list_samples
+from helpers.extract.scale import differences
 from helpers.images import pixel_size
 from helpers.images.pixel_size import (
     PixelSizeWarning,
@@ -53,12 +51,11 @@ from helpers.images.pixel_size import (
 from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
 from helpers.model_files import ModelError, OwnModel, load_model, save_model
-from helpers.network_scale import differences
 from helpers.own_models import choose_folds, fit_property, join, predict_property
 from helpers.property_tables import PropertyTable, read_properties
 
 MODULES = [
-    citations, doctor, feature_tables, fitted_scale, image_lists, model_files, network_scale,
+    citations, doctor, feature_tables, fitted_scale, image_lists, model_files, scale,
     own_models, own_study, pixel_size, property_tables, report,
 ]  # fmt: skip
 

@@ -13,14 +13,14 @@ from PIL import Image
 from test_own_alignment import FACTS, features
 
 from helpers import _names, cli
-from helpers.feature_tables import FeatureTable
-from helpers.image_lists import list_samples
+from helpers.extract.feature_tables import FeatureTable
+from helpers.extract.image_lists import list_samples
+from helpers.extract.remote_images import list_anywhere
 from helpers.io.table_files import TableError, read_rows
 from helpers.io.tables import read_alloy_table
 from helpers.own_models import join
 from helpers.own_study import fit_models
 from helpers.property_tables import PropertyTable, read_properties
-from helpers.remote_images import list_anywhere
 
 NFD, NFC = (unicodedata.normalize(form, "Glühprobe") for form in ("NFD", "NFC"))
 

@@ -15,7 +15,7 @@ from PIL import Image
 from test_site import Watched, browser  # noqa: F401 (a fixture)
 
 from helpers import cli, plots_own
-from helpers.feature_tables import FeatureTable, read_feature_table, write_feature_table
+from helpers.extract.feature_tables import FeatureTable, read_feature_table, write_feature_table
 from helpers.model_files import load_model
 from helpers.report import ReportError, write_report
 

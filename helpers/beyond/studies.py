@@ -104,7 +104,8 @@ def write_pair(board, path):
         )
         table |= {"modulus": found.y_test, role: found.y_pred}
         table[f"{role}_row"] = " | ".join(row[KEYS[1:]])
-    text = pd.DataFrame(table | board.facts).to_csv(
+    command = f"{board.facts['command']} --pair {path.as_posix()}"
+    text = pd.DataFrame(table | board.facts | {"command": command}).to_csv(
         index=False, float_format="%.4f", lineterminator="\n"
     )
     with atomic_write(path) as file:

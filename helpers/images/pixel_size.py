@@ -177,7 +177,7 @@ def prepare_images(files, *, crop_bottom=None, target_um=None, value_range=None,
     value_range : pair of float, optional
         As in `helpers.images.read.read_image`.
     field : int or None
-        As in `PreparedImage`; see `helpers.network_scale.field_of`.
+        As in `PreparedImage`; see `helpers.extract.scale.field_of`.
 
     Returns
     -------

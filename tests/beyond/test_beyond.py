@@ -116,3 +116,8 @@ def test_a_row_of_the_shipped_board_is_what_the_code_computes(learner):
     row = pd.read_csv(BOARD).set_index(KEYS).loc[STUDY, "fractions and bounds", "PCA", learner]
     for name in ("val_mape", "mape", "r2", "mae", "coverage", "width"):
         assert row[name] == pytest.approx(found[name], rel=2e-3), name
+
+
+def test_the_committed_pair_says_the_command_that_writes_it():
+    (command,) = pd.read_csv(DATA / "results_beyond_test.csv")["command"].unique()
+    assert command.endswith("--pair data/results_beyond_test.csv")

@@ -94,7 +94,9 @@ def test_a_broken_package_is_told_as_broken(kind, tmp_path, monkeypatch, capsys)
 @pytest.mark.slow
 def test_tests_of_a_broken_package_fail(tmp_path, monkeypatch):
     broken(tmp_path, monkeypatch, BROKEN["an import error"])
-    done = run_tests(["tests/test_ray_extract.py"], tmp_path, "-m", "slow", "-k", "changed_file")
+    done = run_tests(
+        ["tests/extract/test_ray_extract.py"], tmp_path, "-m", "slow", "-k", "changed_file"
+    )
     assert done.returncode == 1
     assert (
         "ray is installed, but its import fails (ImportError: undefined symbol: x)" in done.stdout

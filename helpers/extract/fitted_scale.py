@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from helpers.extract.scale import SAME_FRAME, span, tell
 from helpers.images.pixel_size import SAME_SIZE
-from helpers.network_scale import SAME_FRAME, span, tell
 
 
 def scale_facts(table, field=None):
@@ -14,7 +14,7 @@ def scale_facts(table, field=None):
     Parameters
     ----------
     table : pandas.DataFrame
-        Of a `helpers.feature_tables.FeatureTable`.
+        Of a `helpers.extract.feature_tables.FeatureTable`.
     field : int or None
         Of its facts.
 
@@ -37,7 +37,7 @@ def check_as_fitted(table, facts, model):
     Parameters
     ----------
     table : pandas.DataFrame
-        Of a `helpers.feature_tables.FeatureTable`.
+        Of a `helpers.extract.feature_tables.FeatureTable`.
     facts : dict
         Of the model, with `scale_facts`.
     model : path-like
@@ -99,7 +99,7 @@ def in_words(found):
 
     Parameters
     ----------
-    found : helpers.feature_tables.FeatureTable
+    found : helpers.extract.feature_tables.FeatureTable
 
     Returns
     -------

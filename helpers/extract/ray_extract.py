@@ -3,7 +3,7 @@
 The images are cut into parts. An actor that holds the network reads a part, computes its features
 and writes them as one parquet file, whole or not at all. What is written is not computed again:
 so a worker that dies costs its part, and a run that was stopped goes on. The folder of parts is a
-feature table (`helpers.feature_tables.read_feature_table`).
+feature table (`helpers.extract.feature_tables.read_feature_table`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import psutil
 import pyarrow.parquet as pq
 
 from helpers.encoders import load_encoder
-from helpers.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
+from helpers.extract.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
+from helpers.extract.remote_images import list_anywhere, local_copies, named_as
+from helpers.extract.scale import check_alike, field_of
 from helpers.images.read import ImageError
 from helpers.io.atomic import atomic_write
 from helpers.io.optional import optional
 from helpers.io.progress import progress_bar
-from helpers.network_scale import check_alike, field_of
 from helpers.preprocessing import check_options
-from helpers.remote_images import list_anywhere, local_copies, named_as
 
 PART_IMAGES = 1024
 SHUTDOWN_SECONDS = 5
@@ -53,7 +53,7 @@ def extract_parts(
     Parameters
     ----------
     source : path-like or str
-        See `helpers.image_lists.list_samples`; or a folder of an object store, such as
+        See `helpers.extract.image_lists.list_samples`; or a folder of an object store, such as
         ``"s3://bucket/scans"``, and tables with such paths: whatever fsspec can open.
     out : path-like
         Folder for the parts; all machines must see it.
@@ -66,13 +66,13 @@ def extract_parts(
     part_images : int
         Images a part: what a worker holds, and what a failure costs.
     image_column, sample_column
-        See `helpers.image_lists.list_samples`.
+        See `helpers.extract.image_lists.list_samples`.
     on_error : str
         ``"raise"``: parts with bad images are not written, the others are; then the bad images
         are named. ``"skip"``: bad images are left out.
     progress : bool
     **options
-        Of `helpers.feature_tables.extract_listed`.
+        Of `helpers.extract.feature_tables.extract_listed`.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def extract_parts(
         Parts of another run in the folder; an option that is unknown; Ray is not installed, or
         broken.
     TableError, FileNotFoundError, DownloadError, OSError
-        As `helpers.feature_tables.extract_table`.
+        As `helpers.extract.feature_tables.extract_table`.
 
     Notes
     -----

@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers.encoders import Encoder, load_encoder
+from helpers.extract.image_lists import list_samples
+from helpers.extract.scale import check_alike, check_field, field_of, network_scales
 from helpers.features import extract
-from helpers.image_lists import list_samples
 from helpers.images.pixel_size import prepare_images
 from helpers.images.read import ImageError, image_digest, image_size, read_image
 from helpers.io.atomic import atomic_write
 from helpers.io.table_checks import first_few
 from helpers.io.table_files import TableError
-from helpers.network_scale import check_alike, check_field, field_of, network_scales
 from helpers.regression import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata
@@ -50,10 +50,10 @@ class FeatureTable(NamedTuple):
 
     `table` (DataFrame): ``image``, ``sample``, ``height`` and ``width`` [pixels, as stored],
     ``pixel_size_um`` [micrometres, NaN where not stated], ``scale`` (see
-    `helpers.network_scale.network_scales`) and ``digest`` (SHA-256 of the file), both NaN in
+    `helpers.extract.scale.network_scales`) and ``digest`` (SHA-256 of the file), both NaN in
     tables that were written before these were kept. `features` (n, d) float32. `facts`:
     provenance of `helpers.features.extract`, with ``crop_bottom``, ``target_um``, ``field`` (see
-    `helpers.network_scale.field_of`) and ``skipped`` (image: reason).
+    `helpers.extract.scale.field_of`) and ``skipped`` (image: reason).
     """
 
     table: pd.DataFrame
@@ -252,7 +252,7 @@ def extract_table(
     Parameters
     ----------
     source, image_column, sample_column
-        See `helpers.image_lists.list_samples`.
+        See `helpers.extract.image_lists.list_samples`.
     encoder, **options
         See `extract_listed`.
 
@@ -290,7 +290,7 @@ def extract_listed(
     Parameters
     ----------
     listed : pandas.DataFrame
-        Of `helpers.image_lists.list_samples`.
+        Of `helpers.extract.image_lists.list_samples`.
     encoder : str or path-like or helpers.encoders.Encoder
         See `helpers.encoders.load_encoder`.
     dtype : str or torch.dtype or None

@@ -13,12 +13,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from helpers import cli, remote_images
-from helpers.feature_tables import extract_table, read_feature_table
+from helpers import cli
+from helpers.extract import remote_images
+from helpers.extract.feature_tables import extract_table, read_feature_table
+from helpers.extract.ray_extract import PartWriter, extract_parts
+from helpers.extract.remote_images import list_anywhere, local_copies
 from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
-from helpers.ray_extract import PartWriter, extract_parts
-from helpers.remote_images import list_anywhere, local_copies
 
 pytestmark = [
     pytest.mark.slow,

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from helpers.image_lists import (
+from helpers.extract.image_lists import (
     TABLES,
     check_listed,
     column,
@@ -26,7 +26,7 @@ STAMPS = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified")
 
 
 def list_anywhere(source, *, image_column="image", sample_column=None):
-    """`helpers.image_lists.list_samples`, also of an object store.
+    """`helpers.extract.image_lists.list_samples`, also of an object store.
 
     Parameters
     ----------
