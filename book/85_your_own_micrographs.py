@@ -21,20 +21,20 @@ import pandas as pd
 from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 
-from helpers import plots_own
-from helpers.audit import plots
-from helpers.citations import references
+from helpers.audit.plots import plot_audit
 from helpers.datasets import DATA, load_superalloys
 from helpers.extract.feature_tables import extract_table, read_feature_table, sample_matrix
 from helpers.extract.fitted_scale import in_words
 from helpers.extract.scale import differences, span
 from helpers.images.pixel_size import PreparedImage
 from helpers.io.provenance import versions
-from helpers.model_files import LIBRARIES, OwnModel, load_model
-from helpers.own_models import fit_property, join, predict_property
-from helpers.own_study import summary
-from helpers.property_tables import PropertyTable
-from helpers.report import left_out_in_words
+from helpers.own import plots
+from helpers.own.citations import references
+from helpers.own.model_files import LIBRARIES, OwnModel, load_model
+from helpers.own.models import fit_property, join, predict_property
+from helpers.own.properties import PropertyTable
+from helpers.own.report import left_out_in_words
+from helpers.own.study import summary
 
 # %% tags=["parameters"]
 model = ""
@@ -79,7 +79,7 @@ pictures = [PreparedImage(Path(images_from) / first[s], **options) for s in samp
 # %% tags=["hide-input"]
 where = "**embedded set**, synthetic micrographs made for this book"
 if model:
-    names = (plots_own.plain(Path(path).name) for path in (model, features))
+    names = (plots.plain(Path(path).name) for path in (model, features))
     where = "model {}, features {}, page of {}".format(*names, date.today())
 ends = found.table["width"].min(), found.table["width"].max()
 display(
@@ -94,7 +94,7 @@ names = [Path(image).name for image in found.table["image"]]
 told = differences(names, found.table["pixel_size_um"], found.table["scale"])
 told += left_out_in_words(own.features)
 if told:
-    display(Markdown("\n\n".join(f"**Note:** {plots_own.plain(text)}." for text in told)))
+    display(Markdown("\n\n".join(f"**Note:** {plots.plain(text)}." for text in told)))
 
 # %% [markdown]
 # ## How good are the predictions?
@@ -108,8 +108,8 @@ if told:
 
 # %% tags=["hide-input"]
 for name, one in own.properties.items():
-    listed = [f"- {plots_own.plain(line)}" for line in summary(one)]
-    display(Markdown("\n".join([f"### {plots_own.plain(name)}", "", *listed])))
+    listed = [f"- {plots.plain(line)}" for line in summary(one)]
+    display(Markdown("\n".join([f"### {plots.plain(name)}", "", *listed])))
 
 
 # %% tags=["hide-input"]
@@ -134,7 +134,7 @@ def numbered(name):
 for name, one in own.properties.items():
     shown = one.audit.table
     shown = shown[~shown["predictor"].str.endswith("shuffled targets")]
-    figure = plots.plot_audit(shown)
+    figure = plot_audit(shown)
     figure.axes[0].set_title(name, parse_math=False)
     display(keep(figure, f"{numbered(name)}_audit"))
 
@@ -150,12 +150,12 @@ rows = {s: i for i, s in enumerate(samples)}
 for name, one in own.properties.items():
     components = PCA(2).fit_transform(one.training)
     table = one.out_of_fold.assign(**{f"component {i + 1}": components[:, i] for i in (0, 1)})
-    table = plots_own.thinned(table)
+    table = plots.thinned(table)
     at = [rows[s] for s in table["sample"]]
     table["source"] = table.get("group", "not given")
-    table["image"] = [plots_own.thumbnail(pictures[i]) for i in at]
+    table["image"] = [plots.thumbnail(pictures[i]) for i in at]
     text = f"Two scatter plots of {name}: components, and predicted against measured values."
-    display(plots_own.framed(plots_own.hover_charts(table, name, one.half_width), text))
+    display(plots.framed(plots.hover_charts(table, name, one.half_width), text))
 
 # %% [markdown]
 # The samples with the largest errors. Is it a banner, another magnification, a different etch, a wrong row in the
@@ -168,7 +168,7 @@ for name, one in own.properties.items():
     titles = [
         f"{r.sample}\n{r.measured:.4g}, predicted {r.predicted:.4g}" for r in worst.itertuples()
     ]
-    figure = plots_own.plot_worst([pictures[rows[s]] for s in worst["sample"]], titles)
+    figure = plots.plot_worst([pictures[rows[s]] for s in worst["sample"]], titles)
     figure.suptitle(name, parse_math=False)
     display(keep(figure, f"{numbered(name)}_worst"))
 
@@ -193,7 +193,7 @@ for name, one in own.properties.items():
         one.out_of_fold["predicted"][0] - shown["predicted"][0]
     )
     shown = shown.style.format(precision=3, escape="html").hide(axis="index")
-    display(Markdown(f"**{plots_own.plain(name)}**"), shown)
+    display(Markdown(f"**{plots.plain(name)}**"), shown)
 
 # %% tags=["hide-input"]
 if exports:
@@ -202,7 +202,7 @@ if exports:
         one.audit.table.to_csv(Path(exports, f"{numbered(name)}_audit.csv"), index=False)
     display(
         Markdown(
-            f"Figures (SVG, PNG) and tables (CSV) of this page: {plots_own.plain(Path(exports).name)}."
+            f"Figures (SVG, PNG) and tables (CSV) of this page: {plots.plain(Path(exports).name)}."
         )
     )
 
@@ -230,7 +230,7 @@ for name, one in own.properties.items():
         "open": "not shown to be less than",
     }
     lines.append(
-        f"- **{plots_own.plain(name)}**: an error of {one.facts['mape']:.1f} % on {kind}, {verdict[row['errs']]} that of "
+        f"- **{plots.plain(name)}**: an error of {one.facts['mape']:.1f} % on {kind}, {verdict[row['errs']]} that of "
         f"always saying the {rule} ({row['difference']:+.1f} points, 95 % interval {row['low']:.1f} to "
         f"{row['high']:.1f}); {len(one.audit.flags)} flags of the audit."
     )

@@ -1,5 +1,5 @@
 """``python -m helpers`` is the command line ``microprop``."""
 
-from helpers.cli import run
+from helpers.own.cli import run
 
 run()

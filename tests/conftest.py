@@ -25,7 +25,7 @@ FULL = [os.strerror(getattr(errno, name)) for name in NO_SPACE if hasattr(errno,
 TOGETHER = {
     "tests/test_profiles.py::test_committed_scores": "scores",
     "tests/test_profiles.py::test_case_study_2": "scores",
-    "tests/test_report.py": "walk",
+    "tests/own/test_report.py": "walk",
     "tests/microvit/test_training_data.py": "hashes",
     "tests/microvit/test_pretraining.py::test_a_quarter_turn": "learner",
     "tests/microvit/test_pretraining.py::test_statistics": "learner",

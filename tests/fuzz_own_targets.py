@@ -10,7 +10,7 @@ from helpers.extract.feature_tables import ADDED, COLUMNS, read_feature_table
 from helpers.extract.image_lists import list_samples
 from helpers.images.read import ImageError
 from helpers.io.tables import TableError
-from helpers.property_tables import read_properties
+from helpers.own.properties import read_properties
 
 
 class FeatureTables:

@@ -106,7 +106,7 @@ def installed(tmp_path_factory):
 SESSION = """
 import helpers
 from helpers import datasets
-from helpers.cli import main
+from helpers.own.cli import main
 
 print(helpers.__file__)
 assert main(["doctor"]) == 0
@@ -158,7 +158,7 @@ def test_the_wheel_works_away_from_a_clone(installed, tmp_path):
 
 @pytest.mark.slow
 def test_the_commands_of_the_wheel_go_from_images_to_a_report(installed, tmp_path):
-    """As `tests/test_report.py` does in the clone; each command a process of its own."""
+    """As `tests/own/test_report.py` does in the clone; each command a process of its own."""
     rng = np.random.default_rng(0)
     (tmp_path / "scans").mkdir()
     rows = ["sample,hardness"]

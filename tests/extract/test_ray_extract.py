@@ -13,13 +13,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from helpers import cli
 from helpers.extract import remote_images
 from helpers.extract.feature_tables import extract_table, read_feature_table
 from helpers.extract.ray_extract import PartWriter, extract_parts
 from helpers.extract.remote_images import list_anywhere, local_copies
 from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
+from helpers.own import cli
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bookbuild.chapters import ROOT
-from helpers import cli
-from helpers.doctor import diagnose
 from helpers.io.optional import NotInstalled, PackageError, optional
+from helpers.own import cli
+from helpers.own.doctor import diagnose
 
 EXTRAS = {"ray": "ray", "fsspec": "ray", "pymks": "bench", "muSpectre": "bench"}
 HIDE = "import sys; sys.modules[{!r}] = None  # as if it were not installed\n"

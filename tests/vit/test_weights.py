@@ -12,9 +12,10 @@ import pytest
 import torch
 from test_encoders import SMALL, save, tiny_dinov2, torchvision_state
 
-from helpers import cli, doctor, encoders
+from helpers import encoders
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.io.downloads import DownloadError
+from helpers.own import cli, doctor
 from helpers.vit.weights import fetch_weights, how_to_get, read_manifest, weights_at_hand
 
 COMMIT = "c0ffee" + "0" * 34

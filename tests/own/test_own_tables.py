@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 from test_own_alignment import FACTS, features
 
-from helpers import _names, cli
 from helpers.extract.feature_tables import FeatureTable
 from helpers.extract.image_lists import list_samples
 from helpers.extract.remote_images import list_anywhere
 from helpers.io.table_files import TableError, read_rows
 from helpers.io.tables import read_alloy_table
-from helpers.own_models import join
-from helpers.own_study import fit_models
-from helpers.property_tables import PropertyTable, read_properties
+from helpers.own import cli, properties
+from helpers.own.models import join
+from helpers.own.properties import PropertyTable, read_properties
+from helpers.own.study import fit_models
 
 NFD, NFC = (unicodedata.normalize(form, "Glühprobe") for form in ("NFD", "NFC"))
 
@@ -42,7 +42,7 @@ def book(path, rows, formats=()):
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(_names).failed == 0
+    assert doctest.testmod(properties).failed == 0
 
 
 # Composition

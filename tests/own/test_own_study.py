@@ -20,16 +20,6 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics.pairwise import paired_cosine_distances
 from sklearn.pipeline import make_pipeline
 
-from helpers import (
-    citations,
-    cli,
-    doctor,
-    model_files,
-    own_models,
-    own_study,
-    property_tables,
-    report,
-)
 from helpers.extract import feature_tables, fitted_scale, image_lists, scale
 from helpers.extract.feature_tables import (
     COLUMNS,
@@ -50,13 +40,14 @@ from helpers.images.pixel_size import (
 )
 from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
-from helpers.model_files import ModelError, OwnModel, load_model, save_model
-from helpers.own_models import choose_folds, fit_property, join, predict_property
-from helpers.property_tables import PropertyTable, read_properties
+from helpers.own import citations, cli, doctor, model_files, models, properties, report, study
+from helpers.own.model_files import ModelError, OwnModel, load_model, save_model
+from helpers.own.models import choose_folds, fit_property, join, predict_property
+from helpers.own.properties import PropertyTable, read_properties
 
 MODULES = [
     citations, doctor, feature_tables, fitted_scale, image_lists, model_files, scale,
-    own_models, own_study, pixel_size, property_tables, report,
+    models, study, pixel_size, properties, report,
 ]  # fmt: skip
 
 
@@ -314,7 +305,7 @@ def test_images_of_a_sample_become_one_descriptor(table):
         ("sample,h,lab\na,1,\n", {"group_column": "lab"}, "'lab' is empty in row 2"),
     ],
 )
-def test_bad_property_tables_are_refused(tmp_path, text, options, said):
+def test_bad_properties_are_refused(tmp_path, text, options, said):
     path = tmp_path / "t.csv"
     path.write_text(text)
     with pytest.raises(TableError, match=said):

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from test_site import Watched, browser  # noqa: F401 (a fixture)
 
-from helpers import cli, plots_own
 from helpers.extract.feature_tables import FeatureTable, read_feature_table, write_feature_table
-from helpers.model_files import load_model
-from helpers.report import ReportError, write_report
+from helpers.own import cli, plots
+from helpers.own.model_files import load_model
+from helpers.own.report import ReportError, write_report
 
 COMMANDS = (
     ["extract", "scans", "--out", "features.parquet"],
@@ -140,8 +140,8 @@ def test_features_of_another_study_are_refused(walked, tmp_path, monkeypatch):
 
 def test_thumbnails_are_small_and_few():
     table = pd.DataFrame({"sample": range(2000)})
-    assert len(plots_own.thinned(table)) == plots_own.MOST
-    assert plots_own.thinned(table.head(3))["sample"].tolist() == [0, 1, 2]
+    assert len(plots.thinned(table)) == plots.MOST
+    assert plots.thinned(table.head(3))["sample"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.browser

@@ -20,9 +20,9 @@ from helpers.extract.scale import span
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
 from helpers.io.table_checks import first_few
-from helpers.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
-from helpers.own_models import fit_property, join, predict_property, tell_left_out
-from helpers.property_tables import read_properties
+from helpers.own.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
+from helpers.own.models import fit_property, join, predict_property, tell_left_out
+from helpers.own.properties import read_properties
 
 FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
 
@@ -52,10 +52,10 @@ def fit_models(
     features : path-like
         See `helpers.extract.feature_tables.read_feature_table`.
     table : path-like
-        See `helpers.property_tables.read_properties`, also for `properties`, `sample_column`,
+        See `helpers.own.properties.read_properties`, also for `properties`, `sample_column`,
         `group_column`, `composition_unit` and `sheet`.
     out : path-like
-        Folder for `helpers.model_files.save_model`.
+        Folder for `helpers.own.model_files.save_model`.
     aggregate : str
         ``"mean"`` or ``"concat"``: how the images of a sample become one descriptor.
     kind : str
@@ -109,7 +109,7 @@ def fit_models(
 
 
 def summary(model):
-    """Lines on how good a `helpers.own_models.PropertyModel` is."""
+    """Lines on how good a `helpers.own.models.PropertyModel` is."""
     facts, folds, new = model.facts, "shuffled folds", ""
     if facts["n_groups"]:
         folds = f"folds by source ({facts['n_groups']} sources)"
@@ -158,7 +158,7 @@ def predict_table(
         the model; or a feature table (``.parquet`` with features), which must agree with it.
     out : path-like
         CSV file to write: ``sample``, ``property`` and the columns of
-        `helpers.own_models.predict_property`.
+        `helpers.own.models.predict_property`.
     image_column, sample_column, on_error, progress
         As in `helpers.extract.feature_tables.extract_table`.
 

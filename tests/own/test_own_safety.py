@@ -15,15 +15,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers import cli, model_files, plots_own
 from helpers import features as features_module
 from helpers.extract.feature_tables import extract_table
 from helpers.extract.image_lists import list_samples
 from helpers.images.read import ImageError
 from helpers.io.table_files import TableError
-from helpers.model_files import ModelError, OwnModel, load_model, save_model
-from helpers.own_models import fit_property
-from helpers.property_tables import PropertyTable
+from helpers.own import cli, model_files, plots
+from helpers.own.model_files import ModelError, OwnModel, load_model, save_model
+from helpers.own.models import fit_property
+from helpers.own.properties import PropertyTable
 
 
 @pytest.fixture
@@ -129,11 +129,11 @@ def test_an_image_that_is_replaced_while_it_is_read_is_no_result(tmp_path, monke
 def test_names_are_text_in_a_page():
     name = "</script><script>alert(1)</script>"
     table = pd.DataFrame({"sample": [name], "x": [1.0]})
-    page = plots_own.framed(alt.Chart(table).mark_point().encode(x="x"), name).data
+    page = plots.framed(alt.Chart(table).mark_point().encode(x="x"), name).data
     assert 'sandbox="allow-scripts"' in page
     assert "alert(1)" in page  # the name is still there
     assert "&lt;/script&gt;&lt;script&gt;alert" not in page.split("title=")[0]
-    assert plots_own.plain(name) == "&#60;/script&#62;&#60;script&#62;alert(1)&#60;/script&#62;"
+    assert plots.plain(name) == "&#60;/script&#62;&#60;script&#62;alert(1)&#60;/script&#62;"
 
 
 def test_outputs_replace_nothing_but_their_own_kind(model, tmp_path, monkeypatch, capsys):

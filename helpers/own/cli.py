@@ -161,7 +161,7 @@ def fit(
     as_json: Json = False,
 ):
     """A model of each property, with honest validation: the audit of the book."""
-    from helpers.own_study import fit_models
+    from helpers.own.study import fit_models
 
     if groups is None:
         print(
@@ -193,7 +193,7 @@ def predict(
     as_json: Json = False,
 ):
     """Predictions with 90 % intervals; flags images unlike those that the model was fitted to."""
-    from helpers.own_study import predict_table
+    from helpers.own.study import predict_table
 
     result = predict_table(
         model, images, out, image_column=image_column, sample_column=sample_column,
@@ -210,7 +210,7 @@ def report(
     as_json: Json = False,
 ):
     """The chapter on your own micrographs with your data, as one page."""
-    from helpers.report import write_report
+    from helpers.own.report import write_report
 
     _show(write_report(model, features, out), as_json)
 
@@ -218,7 +218,7 @@ def report(
 @app.command(epilog="Example: microprop doctor")
 def doctor(as_json: Json = False):
     """What is installed and cached here, and what to do about what is not."""
-    from helpers.doctor import diagnose
+    from helpers.own.doctor import diagnose
 
     rows = diagnose()
     if as_json:
@@ -235,7 +235,7 @@ def fetch(
     as_json: Json = False,
 ):
     """Download weights or data; shows the sizes first."""
-    from helpers.doctor import fetch_all, in_words, sizes
+    from helpers.own.doctor import fetch_all, in_words, sizes
 
     wanted = sizes(names)
     for name, (size, here) in wanted.items():
@@ -254,7 +254,7 @@ def cite(
     as_json: Json = False,
 ):
     """References of what was used: encoder, methods, paper, this book."""
-    from helpers.citations import references
+    from helpers.own.citations import references
 
     found = references(used or [])
     if as_json:

@@ -15,13 +15,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
-from helpers._names import likely_pairs
 from helpers.audit.audit import Audit, audit
 from helpers.audit.tables import BY_SOURCE, SHUFFLED
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.extract.feature_tables import sample_matrix
 from helpers.intervals import half_width
 from helpers.io.table_checks import first_few
+from helpers.own.properties import likely_pairs
 from helpers.scores import N_FOLDS, PAPER_SEED
 
 LEVEL = 0.9  # of the prediction intervals
@@ -62,7 +62,7 @@ def join(features, properties, aggregate="mean"):
     Parameters
     ----------
     features : helpers.extract.feature_tables.FeatureTable
-    properties : helpers.property_tables.PropertyTable
+    properties : helpers.own.properties.PropertyTable
     aggregate : str
         ``"mean"`` or ``"concat"`` over the images of a sample.
 
@@ -122,7 +122,7 @@ def fit_property(
     samples : sequence of str
     X : ndarray of float, shape (n, n_features)
         Their descriptors.
-    properties : helpers.property_tables.PropertyTable
+    properties : helpers.own.properties.PropertyTable
     kind : str
         ``"lr"``, ``"pr"`` or ``"svr"`` on principal components, as in
         `helpers.cross_validation.nested_cv`.

@@ -29,9 +29,9 @@ from helpers.images.pixel_size import (
     prepare_images,
 )
 from helpers.images.read import ImageError
-from helpers.model_files import load_model
-from helpers.own_study import SampleWarning, _extract_alike, predict_table
-from helpers.report import ReportError, left_out_in_words, write_report
+from helpers.own.model_files import load_model
+from helpers.own.report import ReportError, left_out_in_words, write_report
+from helpers.own.study import SampleWarning, _extract_alike, predict_table
 
 
 @pytest.fixture(autouse=True)

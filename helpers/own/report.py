@@ -15,7 +15,7 @@ from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.optional import optional
 from helpers.io.table_checks import first_few
-from helpers.model_files import load_model
+from helpers.own.model_files import load_model
 
 CHAPTER = ROOT / "book" / "85_your_own_micrographs.ipynb"
 NOT_HERE = "not-in-report"  # tag of cells
@@ -39,7 +39,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     Parameters
     ----------
     model : path-like
-        Folder of `helpers.own_study.fit_models`.
+        Folder of `helpers.own.study.fit_models`.
     features : path-like
         The feature table that it was fitted to; the images are read for small copies.
     out : path-like

@@ -6,7 +6,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-from helpers import model_files
 from helpers.audit.audit import LINEAR
 from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import (
@@ -18,10 +17,11 @@ from helpers.extract.feature_tables import (
 )
 from helpers.extract.ray_extract import _parts
 from helpers.images.pixel_size import PreparedImage, pixel_size_um
-from helpers.model_files import ModelError, OwnModel, load_model, save_model
-from helpers.own_models import fit_property, join
-from helpers.own_study import _extract_alike, fit_models, predict_table
-from helpers.property_tables import PropertyTable, read_properties
+from helpers.own import model_files
+from helpers.own.model_files import ModelError, OwnModel, load_model, save_model
+from helpers.own.models import fit_property, join
+from helpers.own.properties import PropertyTable, read_properties
+from helpers.own.study import _extract_alike, fit_models, predict_table
 
 FACTS = dict.fromkeys(MUST_AGREE) | {"encoder": "microvit", "skipped": {}}
 

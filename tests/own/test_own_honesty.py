@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from helpers.audit.audit import audit
-from helpers.own_models import fit_property, predict_property
-from helpers.own_study import summary
-from helpers.property_tables import PropertyTable
+from helpers.own.models import fit_property, predict_property
+from helpers.own.properties import PropertyTable
+from helpers.own.study import summary
 
 
 def fitted(X, y, groups=None, names=None, **options):

@@ -21,7 +21,7 @@ from helpers.audit.audit import Audit
 from helpers.cross_validation import NESTED_MODELS
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
-from helpers.own_models import PropertyModel
+from helpers.own.models import PropertyModel
 
 FORMAT = 2
 MODEL = "model.json"
@@ -33,7 +33,7 @@ _AUDIT = [field.name for field in dataclasses.fields(Audit) if field.name != "fl
 class OwnModel(NamedTuple):
     """What a model folder holds.
 
-    `properties` (dict of str to `helpers.own_models.PropertyModel`); `features`, the facts of
+    `properties` (dict of str to `helpers.own.models.PropertyModel`); `features`, the facts of
     the feature table that they were fitted to; `aggregate` and `n_images` (images a sample, None
     where these differ); `versions` of the libraries.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from helpers.extract.feature_tables import read_feature_table
 from helpers.io.downloads import ROOT, registry
-from helpers.model_files import MODEL, load_model
+from helpers.own.model_files import MODEL, load_model
 
 BIBLIOGRAPHY = ROOT / "pages" / "references.bib"
 ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300"}  # of TeX, as combining characters
