@@ -36,9 +36,10 @@ test: $(READY)  ## run the quick tests, a process a core (offline, without GPU a
 test-all: $(READY)  ## run the slow tests as well, at full counts
 	$(RUN) -m pytest $(PARALLEL) -m "not network and not gpu and not browser"
 
-check: $(READY)  ## format, lint, pairing of the chapters, table of contents
+check: $(READY)  ## format, lint, order of imports, pairing of the chapters, table of contents
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(RUN) -m pytest -q tests/test_book.py
 
 sync: $(READY)  ## generate book/*.ipynb from book/*.py

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
+from helpers import UserError
 from helpers.regression import (
     MODELS,
     check_descriptors,
@@ -160,10 +161,10 @@ def nested_folds(
     if composition is not None:
         composition = check_descriptors(composition, "composition").astype(np.float64)
         if len(composition) != len(X):
-            raise ValueError(f"composition has {len(composition)} rows, X {len(X)}")
+            raise UserError(f"composition has {len(composition)} rows, X {len(X)}")
         X = np.hstack([X, composition])
     if groups is not None and np.shape(groups) != (len(X),):
-        raise ValueError(f"groups have shape {np.shape(groups)}: expected {(len(X),)}")
+        raise UserError(f"groups have shape {np.shape(groups)}: expected {(len(X),)}")
     groups = None if groups is None else np.asarray(groups)
     splits = _splits("outer", outer, np.arange(len(X)), groups, seed)
     _check_partition(splits, len(X))
@@ -171,7 +172,7 @@ def nested_folds(
     smallest = min(len(train) for parts in inner for train, _ in parts)
     count = min(MOST_COMPONENTS["lr"], X.shape[1]) if max_components is None else max_components
     if not 1 <= count <= min(smallest, X.shape[1]):
-        raise ValueError(
+        raise UserError(
             f"max_components is {count}: expected 1 to {min(smallest, X.shape[1])}, for the "
             f"smallest training part has {smallest} samples and there are {X.shape[1]} features; "
             "choose fewer components or fewer folds"
@@ -230,10 +231,10 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
     ((10,), [8, 8, 8], True)
     """
     if model not in NESTED_MODELS:
-        raise ValueError(f"model is {model!r}: expected one of {sorted(NESTED_MODELS)}")
+        raise UserError(f"model is {model!r}: expected one of {sorted(NESTED_MODELS)}")
     shared = isinstance(X, NestedFolds)
     if shared and (options or groups is not None or composition is not None):
-        raise ValueError("X holds its folds already: give groups and options to nested_folds")
+        raise UserError("X holds its folds already: give groups and options to nested_folds")
     y = check_target(y, X.n_samples if shared else len(X))
     folds = X if shared else nested_folds(X, composition, groups, n_jobs=n_jobs, **options)
     count = folds.n_components
@@ -341,7 +342,7 @@ def _splits(which, splitter, rows, groups, seed):
         kind = KFold if groups is None else GroupKFold
         n = len(rows) if groups is None else len(np.unique(groups[rows]))
         if not 2 <= splitter <= n:
-            raise ValueError(
+            raise UserError(
                 f"{which} is {splitter}: expected 2 to {n} folds, as many as there are "
                 f"{'samples' if groups is None else 'groups'} to split"
             )
@@ -355,7 +356,7 @@ def _check_partition(splits, n):
     times = np.bincount(np.concatenate([test for _, test in splits]), minlength=n)
     if (times != 1).any():
         row = int(np.flatnonzero(times != 1)[0])
-        raise ValueError(
+        raise UserError(
             f"the outer folds hold row {row} {times[row]} times: expected every row once, as with "
             "KFold, GroupKFold or LeaveOneGroupOut"
         )

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from helpers import UserError
 from helpers.images.read import list_images, read_image
 from helpers.io.archives import fetch_archive
 from helpers.io.atomic import atomic_write
@@ -100,7 +101,7 @@ class TwoPhaseData:
         (100, 3, 51, 51)
         """
         if not 1 <= n <= len(self.modulus):
-            raise ValueError(f"n is {n}: expected 1 to {len(self.modulus)} volumes")
+            raise UserError(f"n is {n}: expected 1 to {len(self.modulus)} volumes")
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         cut = {k: v[:n] for k, v in fields.items() if isinstance(v, np.ndarray)}
         return dataclasses.replace(self, **cut, notice=f"{self.notice} Here: the first {n}.")
@@ -152,7 +153,7 @@ def load_two_phase(source="embedded"):
             f"**Data: {label}**, {len(arrays['modulus'])} two-phase volumes ({entry['citation']})."
         )
         return _two_phase(arrays, notice)
-    raise ValueError(f"source is {source!r}: expected 'embedded' or 'published'")
+    raise UserError(f"source is {source!r}: expected 'embedded' or 'published'")
 
 
 def load_superalloys(source="embedded"):
@@ -193,7 +194,7 @@ def load_superalloys(source="embedded"):
         return _read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
     if source == "published":
         return read_published(fetch_archive("superalloys"), registry()["superalloys"])
-    raise ValueError(f"source is {source!r}: expected 'embedded' or 'published'")
+    raise UserError(f"source is {source!r}: expected 'embedded' or 'published'")
 
 
 def paper_results():
@@ -274,7 +275,7 @@ def convert_published(mat_file, path):
         size = round((content["data"].size / len(modulus)) ** (1 / 3))
         volumes = content["data"].reshape(size, size, size, len(modulus)).transpose(3, 0, 1, 2)
     except (ArithmeticError, LookupError, ValueError, *NO_MAT_FILE) as error:
-        raise ValueError(
+        raise UserError(
             f"{mat_file} does not hold cubic volumes `data` and their moduli `label`: {error!r}"
         ) from error
     sections = np.stack([volumes[:, 0], volumes[:, :, 0], volumes[:, :, :, 0]], axis=1)
@@ -298,22 +299,22 @@ def check_volumes(volumes):
         shapes = [np.shape(v) for v in volumes]
         for i, shape in enumerate(shapes):
             if shape != shapes[0]:
-                raise ValueError(
+                raise UserError(
                     f"volume {i} has shape {shape} but volume 0 has {shapes[0]}: "
                     "volumes of one batch share one shape; call once for each shape"
                 )
     array = np.asarray(volumes)
     if array.ndim != 4:
-        raise ValueError(
+        raise UserError(
             f"volumes have shape {array.shape}: expected (n, X, Y, Z), voxel values of "
             "3-D volumes; write volume[None] for a single one"
         )
     if array.size == 0:
-        raise ValueError(f"volumes are empty (shape {array.shape}): expected at least one voxel")
+        raise UserError(f"volumes are empty (shape {array.shape}): expected at least one voxel")
     binary = (array == 0) | (array == 1)
     if not binary.all():
         n, *voxel = (int(i) for i in np.argwhere(~binary)[0])
-        raise ValueError(
+        raise UserError(
             f"volume {n} holds {array[n, *voxel]} at voxel {tuple(voxel)}: expected phase 0 "
             "(compliant) or 1 (stiff) everywhere; threshold the volume first"
         )
@@ -333,7 +334,7 @@ def _read_two_phase(path, remedy):
     except PermissionError:
         raise
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is damaged or not a two-phase data set ({error}): restore it, or {remedy}"
         ) from error
     return arrays
@@ -362,7 +363,7 @@ def _read_embedded(folder):
     table = read_alloy_table(path)
     lacking = [column for column in TRUTH if column not in table.extra_columns]
     if lacking:
-        raise ValueError(f"{path} lacks {lacking}: run `python -m helpers.synthetic.alloys`")
+        raise UserError(f"{path} lacks {lacking}: run `python -m helpers.synthetic.alloys`")
     truth = pd.read_csv(path)[TRUTH].set_index(table.composition.index)
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(_read_grey, match_images(table.names, list_images(folder))))
@@ -383,5 +384,5 @@ def _segment_all(images):
 def _read_grey(file):
     pixels = read_image(file)
     if pixels.ndim != 2:
-        raise ValueError(f"{file} is a colour image: expected a grey micrograph")
+        raise UserError(f"{file} is a colour image: expected a grey micrograph")
     return np.rint(255 * pixels).astype(np.uint8)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from helpers import UserError
 from helpers.io.downloads import registry
 from helpers.vit import weights as weight_files
 from helpers.vit.networks import (
@@ -210,7 +211,7 @@ def find_entry(encoder):
         return _entry_of_folder(Path(encoder), None)
     close = difflib.get_close_matches(str(encoder), ENCODERS, 1)
     hint = f"did you mean {close[0]!r}? It is" if close else "expected"
-    raise ValueError(
+    raise UserError(
         f"encoder {str(encoder)!r}: {hint} one of {', '.join(ENCODERS)}, or a folder that holds a "
         "model in Hugging Face format"
     )
@@ -275,21 +276,21 @@ def load_encoder(
     """
     _check_options(weights, pooling, interpolation)
     if isinstance(name_or_folder, Encoder | EncoderEntry):
-        raise ValueError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
+        raise UserError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
     entry = find_entry(name_or_folder)
     local = ENCODERS.get(entry.name) is not entry
     if local:
         if pooling is None:
-            raise ValueError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
+            raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
         entry = _entry_of_folder(Path(name_or_folder), pooling)
     elif pooling not in (None, entry.pooling):
         entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
-        raise ValueError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
+        raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
     dtype = DTYPES.get(dtype, dtype)
     if dtype is not None and not isinstance(dtype, torch.dtype):
-        raise ValueError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
+        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     revision = None
@@ -325,7 +326,7 @@ def _check_options(weights, pooling, interpolation):
         ("interpolation", interpolation, (None, "hub", "hf")),
     ]:
         if value not in allowed:
-            raise ValueError(f"{name} is {value!r}: expected one of {allowed}")
+            raise UserError(f"{name} is {value!r}: expected one of {allowed}")
 
 
 def _pool(output, how, n_patches):
@@ -334,7 +335,7 @@ def _pool(output, how, n_patches):
         return output.pooler_output.flatten(1)
     tokens = output.last_hidden_state
     if how == "cls" and (tokens.ndim == 4 or tokens.shape[1] == n_patches > 1):
-        raise ValueError("it has no class token")
+        raise UserError("it has no class token")
     if tokens.ndim == 4:  # (n, channels, rows, columns)
         return tokens.mean((2, 3))
     return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
@@ -347,7 +348,7 @@ def check_architecture(entry, model, folder):
         found = config.get(name)
         same = list(found) == list(expected) if isinstance(expected, list) else found == expected
         if name != "model_type" and not same:
-            raise ValueError(
+            raise UserError(
                 f"{folder} is no {entry.title}: {name} is {found}, expected {expected}. Put the "
                 "right weights there, or load the folder by its path"
             )
@@ -358,14 +359,14 @@ def _entry_of_folder(folder, pooling):
     from transformers import AutoConfig
 
     if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder} has no config.json: expected a model in Hugging Face format")
+        raise UserError(f"{folder} has no config.json: expected a model in Hugging Face format")
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
     except (ValueError, OSError, LookupError, TypeError) as error:
-        raise ValueError(f"{folder / 'config.json'} cannot be read: {error}") from error
+        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
     config = getattr(config, "vision_config", None) or config
     kind, patch = config.model_type, getattr(config, "patch_size", None)
     patch = patch if isinstance(patch, int) else None
@@ -373,7 +374,7 @@ def _entry_of_folder(folder, pooling):
     if isinstance(size, list | tuple) and len(set(size)) == 1:
         size = size[0]
     if not isinstance(size, int | None):
-        raise ValueError(f"{folder}: image_size is {size}; expected one number, square images")
+        raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
     facts = json.loads(config.to_json_string(use_diff=False))
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
@@ -405,9 +406,9 @@ def _pixel_statistics(path):
             return None, None
         mean, std = (tuple(float(value) for value in values) for values in (mean, std))
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise UserError(f"{path} cannot be read: {error}") from error
     if not (len(mean) == len(std) == 3 and min(std) > 0):
-        raise ValueError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
+        raise UserError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
     return mean, std
 
 
@@ -419,7 +420,7 @@ def _probe(encoder):
     try:
         features = encoder(torch.zeros(1, 3, side, side))
     except (AttributeError, TypeError, RuntimeError, ValueError) as error:
-        raise ValueError(
+        raise UserError(
             f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r}: {error}. "
             f"Choose another one of {POOLINGS}"
         ) from error

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from helpers import UserError
 from helpers.encoders import ENCODERS, Encoder, load_encoder
 from helpers.images.read import MAX_PIXELS, ImageError
 from helpers.io.progress import progress_bar
@@ -166,10 +167,10 @@ def extract(
     first one stopped and loses at most the last `SHARD_SECONDS`.
     """
     if on_error not in ("raise", "skip"):
-        raise ValueError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
+        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
     for option, value in (("batch_size", batch_size), ("workers", workers)):
         if value is not None and value < 1:
-            raise ValueError(f"{option} is {value}: expected at least 1, or None")
+            raise UserError(f"{option} is {value}: expected at least 1, or None")
     images = as_list(images)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, weights)
@@ -293,7 +294,7 @@ class ViTFeatures(ImageStep):
         samples = [s if _is_group(s) else [s] for s in as_list(X, grouped=True)]
         counts = {len(sample) for sample in samples}
         if len(counts) > 1:
-            raise ValueError(f"samples have {sorted(counts)} images: expected as many for each")
+            raise UserError(f"samples have {sorted(counts)} images: expected as many for each")
         flat = [image for sample in samples for image in sample]
         features = extract_features(flat, encoder, progress=False, **options)
         return aggregate_sections(features.reshape(len(samples), *counts, -1), self.aggregate)
@@ -349,7 +350,7 @@ def _checked_range(value_range):
     except (TypeError, ValueError):
         low, high = 1.0, 0.0
     if not (np.isfinite([low, high]).all() and low < high):
-        raise ValueError(
+        raise UserError(
             f"value_range is {value_range}: expected two numbers (low, high), low < high"
         )
     return low, high

@@ -8,6 +8,8 @@ import numpy as np
 from crepes import ConformalRegressor
 from scipy import stats
 
+from helpers import UserError
+
 
 def paired_interval(differences, level=0.95):
     """Mean of paired differences of a repeated cross-validation, with a corrected interval.
@@ -132,12 +134,12 @@ def half_width(residuals, level=0.9):
     """
     residuals = np.asarray(residuals, float)
     if not 0 < level < 1:
-        raise ValueError(f"level is {level}: expected a share between 0 and 1, such as 0.9")
+        raise UserError(f"level is {level}: expected a share between 0 and 1, such as 0.9")
     if not np.isfinite(residuals).all():
-        raise ValueError(f"residuals hold {np.isnan(residuals).sum()} NaN: leave them out")
+        raise UserError(f"residuals hold {np.isnan(residuals).sum()} NaN: leave them out")
     level -= 1e-12  # 1 - 0.9 lies a hair below 0.1, which would cost crepes a rank
     if int((1 - level) * (len(residuals) + 1)) < 1:
-        raise ValueError(
+        raise UserError(
             f"{len(residuals)} residuals are too few for a level of {level:g}: at least "
             f"{int(np.ceil(round(level / (1 - level), 6)))} are needed; lower the level"
         )

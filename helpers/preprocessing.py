@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from helpers import UserError
 from helpers.encoders import find_entry
 from helpers.images.read import MAX_PIXELS, ImageError, image_digest, list_images, read_image
 from helpers.vit.forward import n_cores
@@ -254,11 +255,11 @@ def _normalized(pixels, entry, normalize):
 def check_options(entry, pipeline, normalize):
     """Raise a ValueError that names an option which is unknown or does not suit the encoder."""
     if pipeline not in PIPELINES:
-        raise ValueError(f"pipeline is {pipeline!r}: expected one of {PIPELINES}")
+        raise UserError(f"pipeline is {pipeline!r}: expected one of {PIPELINES}")
     if normalize not in NORMALIZATIONS:
-        raise ValueError(f"normalize is {normalize!r}: expected one of {NORMALIZATIONS}")
+        raise UserError(f"normalize is {normalize!r}: expected one of {NORMALIZATIONS}")
     if normalize == "encoder" and entry.mean is None:
-        raise ValueError(
+        raise UserError(
             f"normalize is 'encoder', but {entry.name} states no mean and standard deviation: use "
             "'none', or add a preprocessor_config.json with image_mean and image_std to a folder"
             " of your own"

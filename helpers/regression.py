@@ -12,6 +12,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_percentage_error
 from sklearn.model_selection import train_test_split
 
+from helpers import UserError
+
 
 def mape(y_true, y_pred):
     """Mean absolute percentage error [%].
@@ -33,7 +35,7 @@ def mape(y_true, y_pred):
     """
     zeros = np.flatnonzero(np.asarray(y_true) == 0)
     if len(zeros):
-        raise ValueError(
+        raise UserError(
             f"y_true is 0 at position {zeros[0]} ({len(zeros)} in all): a percentage error needs "
             "targets other than zero; drop those rows or choose another error"
         )
@@ -71,13 +73,13 @@ def aggregate_sections(features, how="concat"):
     """
     features = np.asarray(features)
     if features.ndim < 3:
-        raise ValueError(f"features have shape {features.shape}: expected (n, n_sections, ...)")
+        raise UserError(f"features have shape {features.shape}: expected (n, n_sections, ...)")
     features = features.reshape(*features.shape[:2], -1)
     if how == "concat":
         return features.reshape(len(features), -1)
     if how == "mean":
         return features.mean(axis=1)
-    raise ValueError(f"how is {how!r}: expected 'concat' or 'mean'")
+    raise UserError(f"how is {how!r}: expected 'concat' or 'mean'")
 
 
 def fit_pca(X, n_components):
@@ -111,7 +113,7 @@ def fit_pca(X, n_components):
     X = np.asarray(X)
     limit = min(X.shape)
     if not 1 <= n_components <= limit:
-        raise ValueError(
+        raise UserError(
             f"n_components is {n_components}: expected 1 to {limit}, the smaller of "
             f"{X.shape[0]} training samples and {X.shape[1]} features"
         )
@@ -165,10 +167,10 @@ def check_target(y, n):
     """
     y = np.asarray(y, dtype=float)
     if y.shape != (n,):
-        raise ValueError(f"y has shape {y.shape}: expected {n} values, one for each row of X")
+        raise UserError(f"y has shape {y.shape}: expected {n} values, one for each row of X")
     bad = np.flatnonzero(~np.isfinite(y))
     if len(bad):
-        raise ValueError(f"y holds {y[bad[0]]} in row {bad[0]} ({len(bad)} in all): drop the rows")
+        raise UserError(f"y holds {y[bad[0]]} in row {bad[0]} ({len(bad)} in all): drop the rows")
     mape(y, y)  # zeros anywhere are refused before the long part
     return y
 
@@ -183,11 +185,11 @@ def check_descriptors(X, name="X"):
     """
     X = np.asarray(X)
     if X.ndim != 2:
-        raise ValueError(f"{name} has shape {X.shape}: expected (n_samples, n_features)")
+        raise UserError(f"{name} has shape {X.shape}: expected (n_samples, n_features)")
     bad = np.argwhere(~np.isfinite(X))
     if len(bad):
         row, column = (int(i) for i in bad[0])
-        raise ValueError(
+        raise UserError(
             f"{name} holds {X[row, column]} in row {row}, column {column}: drop or mend it"
         )
     return X
@@ -339,7 +341,7 @@ def holdout_scores(X, max_components=50, *, target=None):
     fit = np.concatenate([train, val])
     limit = min(len(train), X.shape[1])
     if not 1 <= max_components <= limit:
-        raise ValueError(
+        raise UserError(
             f"max_components is {max_components}: expected 1 to {limit}, the smaller of "
             f"{len(train)} training samples and {X.shape[1]} features"
         )
@@ -390,7 +392,7 @@ def holdout(X, y, model="lr", max_components=50):
     (5, (5,), True)
     """
     if model not in MODELS:
-        raise ValueError(f"model is {model!r}: expected one of {sorted(MODELS)}")
+        raise UserError(f"model is {model!r}: expected one of {sorted(MODELS)}")
     scores = X if isinstance(X, HoldoutScores) else holdout_scores(X, max_components)
     y = check_target(y, len(scores.tuning))
     train, val, test = scores.train, scores.val, scores.test

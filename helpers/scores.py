@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
+from helpers import UserError
 from helpers.cross_validation import (
     NESTED_MODELS,
     NestedCV,
@@ -92,7 +93,7 @@ def evaluate_descriptors(
     """
     unknown = [model for model in models if model not in NESTED_MODELS]
     if unknown:
-        raise ValueError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
+        raise UserError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
     for name, X in descriptors.items():
         check_target(y, len(check_descriptors(X, f"descriptor {name!r}")))
     special = options if outer == N_FOLDS else {**options, "outer": repr(outer)}

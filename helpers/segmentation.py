@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter, sobel
 from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_objects
 
+from helpers import UserError
 from helpers.images.read import ImageError, read_image
 from helpers.io.downloads import fetch
 from helpers.io.provenance import run_facts
@@ -94,9 +95,9 @@ def segment(image, method="paper", *, precipitates="bright", value_range=None):
     ((200, 220), 'uint8', 0.5)
     """
     if method not in METHODS:
-        raise ValueError(f"method is {method!r}: expected one of {METHODS}")
+        raise UserError(f"method is {method!r}: expected one of {METHODS}")
     if precipitates not in ("bright", "dark"):
-        raise ValueError(f"precipitates is {precipitates!r}: expected 'bright' or 'dark'")
+        raise UserError(f"precipitates is {precipitates!r}: expected 'bright' or 'dark'")
     grey = read_image(image, value_range=value_range)
     if grey.ndim == 3:
         raise ImageError(
@@ -232,12 +233,12 @@ def score_segmentation(binary, truth):
     """
     binary, truth = np.asarray(binary), np.asarray(truth)
     if binary.shape != truth.shape:
-        raise ValueError(
+        raise UserError(
             f"binary has shape {binary.shape}, truth {truth.shape}: expected the same (h, w)"
         )
     descriptors = [micrograph_descriptor(phases) for phases in (binary, truth)]
     if truth.min() == truth.max():
-        raise ValueError(f"truth is {truth.flat[0]} everywhere: expected both phases")
+        raise UserError(f"truth is {truth.flat[0]} everywhere: expected both phases")
     found, true = float(binary.mean()), float(truth.mean())
     error = np.linalg.norm(np.subtract(*descriptors)) / np.linalg.norm(descriptors[1])
     return {

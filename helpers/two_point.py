@@ -18,6 +18,8 @@ import numpy as np
 import scipy.fft
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from helpers import UserError
+
 # Pixels in one batch: enough to hide the cost of a call, few enough that the arrays of a
 # batch stay near the cache. It bounds the working memory, about 6 MB a thread.
 BATCH_PIXELS = 2**18
@@ -101,14 +103,14 @@ def two_point_statistics(
         phases["b"] = _real_array(b, "b", ndim)
     batch_shape, shape = phases["a"].shape[:-ndim], phases["a"].shape[-ndim:]
     if b is not None and phases["b"].shape != batch_shape + shape:
-        raise ValueError(
+        raise UserError(
             f"b has shape {phases['b'].shape}, a {batch_shape + shape}: expected the same shape"
         )
     if np.dtype(dtype) not in (np.float64, np.float32):
-        raise ValueError(f"dtype is {np.dtype(dtype)}: choose float64 or float32")
+        raise UserError(f"dtype is {np.dtype(dtype)}: choose float64 or float32")
     workers = min(os.cpu_count() or 1, 8) if workers is None else workers
     if workers < 1:
-        raise ValueError(f"workers is {workers}: expected at least one thread, or None")
+        raise UserError(f"workers is {workers}: expected at least one thread, or None")
     grid = _grid(shape, periodic, cutoff)
     mask = _valid_pixels(mask, batch_shape, shape)
     one_mask = mask is None or len(mask) == 1
@@ -165,18 +167,18 @@ def micrograph_descriptor(binary_image, size=159):
     """
     image = np.asarray(binary_image)
     if image.ndim != 2 or image.dtype.kind not in "biuf":
-        raise ValueError(
+        raise UserError(
             f"the image has shape {image.shape} and type {image.dtype}: expected numbers (h, w)"
         )
     wrong = image[(image != 0) & (image != 1)]
     if wrong.size:
-        raise ValueError(
+        raise UserError(
             f"the image holds {wrong[0]}: expected 0 (background) and 1 (foreground); segment "
             "it first, or pass image > threshold"
         )
     limit = 2 * (min(image.shape) // 2) + 1 if image.size else 0
     if not 1 <= size <= limit:
-        raise ValueError(
+        raise UserError(
             f"size is {size}: with an image of {image.shape} it must lie between 1 and {limit}; "
             "choose a smaller size, the same for all images, or leave the image out"
         )
@@ -227,7 +229,7 @@ class TwoPointStatistics(ImageStep):
         """Sections (n, h, w), values in [0, 1], to descriptors (n, n_lags_total)."""
         X = np.asarray(X)
         if X.ndim != 3:
-            raise ValueError(f"X has shape {X.shape}: expected sections of shape (n, h, w)")
+            raise UserError(f"X has shape {X.shape}: expected sections of shape (n, h, w)")
         maps = two_point_statistics(
             X, periodic=self.periodic, cutoff=self.cutoff, dtype=self.dtype
         )
@@ -249,9 +251,9 @@ def _grid(shape, periodic, cutoff):
     try:
         cutoff = min(shape) // 2 if cutoff is None else operator.index(cutoff)
     except TypeError:
-        raise ValueError(f"cutoff is {cutoff!r}: expected an integer or None") from None
+        raise UserError(f"cutoff is {cutoff!r}: expected an integer or None") from None
     if not 0 <= cutoff <= limit:
-        raise ValueError(
+        raise UserError(
             f"cutoff is {cutoff}: with shape {shape} and periodic={periodic} it must lie "
             f"between 0 and {limit}; choose such a value or None"
         )
@@ -264,11 +266,11 @@ def _grid(shape, periodic, cutoff):
 def _real_array(x, name, ndim):
     x = np.asarray(x)
     if ndim not in (2, 3):
-        raise ValueError(f"ndim is {ndim}: choose 2 (sections) or 3 (volumes)")
+        raise UserError(f"ndim is {ndim}: choose 2 (sections) or 3 (volumes)")
     if x.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has dtype {x.dtype}: expected bool, integers or real floats")
+        raise UserError(f"{name} has dtype {x.dtype}: expected bool, integers or real floats")
     if x.ndim < ndim or x.size == 0:
-        raise ValueError(
+        raise UserError(
             f"{name} has shape {x.shape}: expected at least {ndim} axes, none of length 0"
         )
     return x
@@ -280,10 +282,10 @@ def _valid_pixels(mask, batch_shape, shape):
         return None
     mask = np.asarray(mask)
     if mask.shape not in (shape, batch_shape + shape):
-        raise ValueError(f"mask has shape {mask.shape}: expected {shape} or {batch_shape + shape}")
+        raise UserError(f"mask has shape {mask.shape}: expected {shape} or {batch_shape + shape}")
     wrong = mask[(mask != 0) & (mask != 1)]
     if wrong.size:
-        raise ValueError(f"mask holds {wrong[0]}: expected 1 or True where valid, else 0 or False")
+        raise UserError(f"mask holds {wrong[0]}: expected 1 or True where valid, else 0 or False")
     return mask.astype(bool, copy=False).reshape(-1, *shape)
 
 
@@ -293,7 +295,7 @@ def _local_states(batch, name, valid, start):
         batch = np.where(valid, batch, batch.dtype.type(0))
     if not (batch.min() >= 0 and batch.max() <= 1):  # true for NaN as well
         where = tuple(np.argwhere(~((batch >= 0) & (batch <= 1)))[0])
-        raise ValueError(
+        raise UserError(
             f"{name} holds {batch[where]} (sample {start + where[0]}): expected the indicator "
             "of a phase, values from 0 to 1; segment the image, or pass image == phase"
         )
@@ -348,7 +350,7 @@ def _count_pairs(mask, grid, start=None):
         sample, *index = np.argwhere(pairs == 0)[0].tolist()
         lag = tuple(lags[i] for lags, i in zip(grid.lags, index, strict=True))
         which = "" if start is None else f" of sample {start + sample}"
-        raise ValueError(
+        raise UserError(
             f"mask{which} leaves no pair of valid pixels at lag {lag}: "
             "choose a smaller cutoff or a mask with more valid pixels"
         )

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import UserError
 from helpers.extract.feature_tables import ADDED, COLUMNS, read_feature_table
 from helpers.extract.image_lists import list_samples
 from helpers.images.read import ImageError
-from helpers.io.tables import TableError
 from helpers.own.properties import read_properties
 
 
 class FeatureTables:
     """`read_feature_table`."""
 
-    errors, warnings = TableError, ()
+    errors, warnings = UserError, ()
 
     @staticmethod
     def prepare():
@@ -39,7 +39,7 @@ class FeatureTables:
 class ImageLists:
     """`list_samples` of a table."""
 
-    errors, warnings = (TableError, ImageError, FileNotFoundError), ()
+    errors, warnings = (UserError, ImageError, FileNotFoundError), ()
     ROWS = (("image", "alloy", "n"), ("a.png", "x", "1"), ("b.png", "x", ""),
             ("c d.png", "7", "3"), ("7", "y", "4"))  # fmt: skip
     prepare = FeatureTables.prepare
@@ -59,7 +59,7 @@ class ImageLists:
 class Properties:
     """`read_properties`."""
 
-    errors, warnings = TableError, ()
+    errors, warnings = UserError, ()
     prepare = FeatureTables.prepare
     ROWS = (("sample", "hardness", "strength", "heat", "Ni (at.%)", "Al (at.%)"),
             ("a", "4.5", "1", "h1", "88", "12"), ("b", "3", "", "h1", "90", "10"),

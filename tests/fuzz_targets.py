@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import UserError
 from helpers.images.read import ImageError, image_digest, image_size, read_image
-from helpers.io.tables import TableError, read_alloy_table
+from helpers.io.tables import read_alloy_table
 from helpers.preprocessing import read_checked
 
 MAX_PIXELS = 2**18
@@ -61,7 +62,7 @@ def _refusal_or(size_of, path):
 class AlloyTables:
     """`read_alloy_table`."""
 
-    errors, warnings = TableError, ("CompositionWarning",)
+    errors, warnings = UserError, ("CompositionWarning",)
 
     @staticmethod
     def prepare():

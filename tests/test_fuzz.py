@@ -248,5 +248,5 @@ def test_tables_that_unpack_without_end(tables):
         ("memory", ".csv", b"a,b\n" + b"\n" * (2**26 - 10)),
     ]:  # fmt: skip
         kind, message = tables.read(suffix, content, None, True)
-        assert kind == "TableError"
+        assert kind == "UserError"
         assert expected in message

@@ -11,12 +11,12 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from helpers import datasets, segmentation
+from helpers import UserError, datasets, segmentation
 from helpers.datasets import TRUTH, load_superalloys
 from helpers.encoders import ENCODERS
 from helpers.io.downloads import DownloadError
 from helpers.io.superalloy_files import SUFFIXES
-from helpers.io.tables import NOT_STATED, TableError, odd_sums
+from helpers.io.tables import NOT_STATED, odd_sums
 
 COLUMNS = "Al W Ta Ti Cr Ni Mo Hf C Co B V Si Fe Nb Zr Re Cb Ce Mn S P"
 ELEMENTS = COLUMNS.split()
@@ -305,7 +305,7 @@ def test_embedded_micrographs_are_segmented_once_when_asked_for(embedded, monkey
 
 def test_an_embedded_folder_that_is_not_whole_is_told(embedded):
     (embedded / "Synthetic01-00.png").unlink()
-    with pytest.raises(TableError, match=r"without an image \(1\): 'Synthetic01-00'"):
+    with pytest.raises(UserError, match=r"without an image \(1\): 'Synthetic01-00'"):
         load_superalloys()
     table = pd.read_csv(embedded / "table.csv")
     table.drop(columns="radius_nm").to_csv(embedded / "table.csv", index=False)

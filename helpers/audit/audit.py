@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from helpers import UserError
 from helpers.audit import runs, tables
 from helpers.audit.controls import blind_predictions, forest_predictions, grey_level_statistics
 from helpers.audit.optimism import SourceAccuracy, source_accuracy
@@ -207,7 +208,7 @@ def _check_names(descriptors, controls):
     twice = [name for name in controls if name in descriptors]
     twice += [name for name in [*descriptors, *controls] if name in taken]
     if twice or not descriptors:
-        raise ValueError(
+        raise UserError(
             f"descriptors are called {list(descriptors)}, controls {list(controls)}: expected at "
             f"least one descriptor, no name twice and none of {sorted(taken)}"
         )

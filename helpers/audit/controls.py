@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
+from helpers import UserError
 from helpers.regression import check_descriptors
 from helpers.scores import source_mean
 
@@ -117,7 +118,7 @@ def grey_level_statistics(images):
         if pixels.ndim == 3:
             pixels = pixels.mean(axis=2)
         if pixels.ndim != 2 or not pixels.size or not np.isfinite(pixels).all():
-            raise ValueError(
+            raise UserError(
                 f"image {i} has shape {np.shape(image)}, {np.isnan(pixels).sum()} NaN: expected "
                 "(h, w) or (h, w, 3) numbers; convert it or leave it out"
             )

@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from helpers import UserError
 from helpers.regression import check_descriptors
 
 LEAK_SHARE = 0.5
@@ -53,7 +54,7 @@ def clustered_interval(values, groups, level=0.95):
     values, (names, member) = np.asarray(values, float), np.unique(groups, return_inverse=True)
     count = len(names)
     if count < 2:
-        raise ValueError("there is one group: an interval over groups needs at least two")
+        raise UserError("there is one group: an interval over groups needs at least two")
     mean = values.mean()
     sums = np.bincount(member, values - mean, minlength=count)
     error = np.sqrt(count / (count - 1) * np.sum(sums**2)) / len(values)

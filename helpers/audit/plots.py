@@ -3,6 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from helpers import UserError
+
 FOLD_STYLES = {
     "shuffled": ("o", "#0072B2"),
     "by source": ("s", "#D55E00"),
@@ -77,7 +79,7 @@ def plot_differences(differences, predictor, titles=None):
     rows = differences[differences["predictor"] == predictor]
     if rows.empty:
         known = ", ".join(map(repr, differences["predictor"].unique()))
-        raise ValueError(f"predictor is {predictor!r}: expected one of {known}")
+        raise UserError(f"predictor is {predictor!r}: expected one of {known}")
     names = list(rows["other"].unique())
     figure, axis = plt.subplots(figsize=(7.0, 1.3 + 0.42 * len(names)), layout="constrained")
     axis.axvline(0, color="0.3", lw=0.8)

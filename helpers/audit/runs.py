@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
+from helpers import UserError
 from helpers.audit.tables import BY_SOURCE, ONE_OUT, SHUFFLED, Run
 from helpers.cross_validation import (
     MOST_COMPONENTS,
@@ -55,19 +56,19 @@ def check_matrices(matrices, n):
     for name, X in matrices.items():
         checked[name] = check_descriptors(X, f"{name!r}").astype(float)
         if len(checked[name]) != n:
-            raise ValueError(f"{name!r} has {len(checked[name])} rows: expected {n}, as in y")
+            raise UserError(f"{name!r} has {len(checked[name])} rows: expected {n}, as in y")
         if not np.ptp(checked[name], axis=0).any():
-            raise ValueError(f"{name!r} is the same in every row: it tells nothing; leave it out")
+            raise UserError(f"{name!r} is the same in every row: it tells nothing; leave it out")
     return checked
 
 
 def check_property(y, model):
     """The target as float array, or what is wrong with it or with the model's name."""
     if model not in NESTED_MODELS:
-        raise ValueError(f"model is {model!r}: expected one of {sorted(NESTED_MODELS)}")
+        raise UserError(f"model is {model!r}: expected one of {sorted(NESTED_MODELS)}")
     y = check_target(y, len(y))
     if np.ptp(y) == 0:
-        raise ValueError(
+        raise UserError(
             f"y is {y[0]:g} in all {len(y)} rows: there is nothing to predict; is it the right "
             "column?"
         )
@@ -81,15 +82,15 @@ def check_groups(groups, n, kinds, outer, inner):
     unknown = [kind for kind in kinds if kind not in known]
     if unknown or not kinds:
         why = "" if groups is not None else "; the others need groups"
-        raise ValueError(f"kinds are {kinds}: expected some of {', '.join(map(repr, known))}{why}")
+        raise UserError(f"kinds are {kinds}: expected some of {', '.join(map(repr, known))}{why}")
     if groups is None:
         return None, kinds
     groups = np.asarray(groups)
     if groups.shape != (n,):
-        raise ValueError(f"groups have shape {groups.shape}: expected one for each of {n} samples")
+        raise UserError(f"groups have shape {groups.shape}: expected one for each of {n} samples")
     gaps = np.flatnonzero(pd.isna(groups))
     if len(gaps):
-        raise ValueError(
+        raise UserError(
             f"groups hold {groups[gaps[0]]} in row {gaps[0]} ({len(gaps)} in all): name the "
             "source of every sample; one that stands alone is a source of its own"
         )
@@ -99,7 +100,7 @@ def check_groups(groups, n, kinds, outer, inner):
     needed = {BY_SOURCE: outer, ONE_OUT: inner + 1}
     short = [kind for kind in kinds if count < needed.get(kind, 0)]
     if short:
-        raise ValueError(
+        raise UserError(
             f"groups name {count} sources: folds {short[0]!r} need at least {needed[short[0]]}, "
             f"for there are outer={outer} and inner={inner} folds; choose fewer folds, other "
             "kinds, or groups=None"
@@ -116,7 +117,7 @@ def plan_folds(n, groups, kinds, seeds, shares, outer, inner):
         For each kind and seed first the whole training parts, then their shares.
     """
     if not len(seeds) or not all(0 < share < 1 for share in shares):
-        raise ValueError(f"seeds are {seeds}, shares {shares}: expected seeds, shares below 1")
+        raise UserError(f"seeds are {seeds}, shares {shares}: expected seeds, shares below 1")
     plan = []
     for kind in kinds:
         given = None if kind == SHUFFLED else groups

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers import UserError
 from helpers.audit.audit import Audit, audit
 from helpers.audit.feature_findings import normalisation_rows, untrained_rows
 from helpers.audit.findings import (
@@ -178,7 +179,7 @@ def read_audit(study, model, path=RESULTS):
         rows = table[(table["study"] == study) & (table["model"] == model)]
         if rows.empty and name == "table":
             known = table[["study", "model"]].drop_duplicates().values.tolist()
-            raise ValueError(f"no audit of {study!r} with {model!r}: expected one of {known}")
+            raise UserError(f"no audit of {study!r} with {model!r}: expected one of {known}")
         last = table.columns.get_loc("study")
         parts[name] = rows[table.columns[:last]].reset_index(drop=True)
     found = Audit(**parts, flags=[])

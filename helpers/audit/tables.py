@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
+from helpers import UserError
 from helpers.audit.optimism import clustered_interval, lost_gain
 from helpers.cross_validation import NestedCV
 from helpers.intervals import nested_coverage, paired_interval
@@ -324,7 +325,7 @@ def difference(found, name, other, folds=SHUFFLED):
         if len(rows):
             value, low, high = rows[["difference", "low", "high"]].iloc[0]
             return (value, low, high) if sign > 0 else (-value, -high, -low)
-    raise ValueError(f"no difference of {name!r} and {other!r} on folds {folds!r}")
+    raise UserError(f"no difference of {name!r} and {other!r} on folds {folds!r}")
 
 
 def points(value, low, high, what="points"):

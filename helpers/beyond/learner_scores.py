@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.model_selection import ParameterGrid
 
+from helpers import UserError
 from helpers.beyond.learners import LEARNERS
 from helpers.cross_validation import NestedCV, Split
 from helpers.intervals import half_width
@@ -170,10 +171,10 @@ def _checked(learner, y):
     """The learner itself, or by name, after a look at whether it suits the property."""
     if isinstance(learner, str):
         if learner not in LEARNERS:
-            raise ValueError(f"learner is {learner!r}: expected one of {sorted(LEARNERS)}")
+            raise UserError(f"learner is {learner!r}: expected one of {sorted(LEARNERS)}")
         learner = LEARNERS[learner]
     if learner.log and y.min() <= 0:
-        raise ValueError(f"y holds {y.min():g}: a logarithm needs values above 0")
+        raise UserError(f"y holds {y.min():g}: a logarithm needs values above 0")
     return learner
 
 

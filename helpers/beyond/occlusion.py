@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from helpers import UserError
+
 
 def occlusion_maps(predict, sections, patch=7):
     """Change of a prediction when one patch after the other is hidden.
@@ -43,7 +45,7 @@ def occlusion_maps(predict, sections, patch=7):
     k, h, w = sections.shape
     rows, columns = h // patch, w // patch
     if not rows * columns:
-        raise ValueError(f"patch is {patch}: expected at most {min(h, w)} pixels, the section")
+        raise UserError(f"patch is {patch}: expected at most {min(h, w)} pixels, the section")
     changed = np.repeat(sections[None].astype(np.float32), 1 + k * rows * columns, axis=0)
     places = np.ndindex(k, rows, columns)
     for image, (section, i, j) in zip(changed[1:], places, strict=True):

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from helpers import UserError
 from helpers.encoders import Encoder, load_encoder
 from helpers.extract.image_lists import list_samples
 from helpers.extract.scale import check_alike, check_field, field_of, network_scales
@@ -22,7 +23,6 @@ from helpers.images.pixel_size import prepare_images
 from helpers.images.read import ImageError, image_digest, image_size, read_image
 from helpers.io.atomic import atomic_write
 from helpers.io.table_checks import first_few
-from helpers.io.table_files import TableError
 from helpers.regression import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata
@@ -85,7 +85,7 @@ def write_feature_table(path, found):
 def check_ending(path):
     """Raise a ValueError if a path does not end in ``.parquet``."""
     if Path(path).suffix.lower() != ".parquet":
-        raise ValueError(f"{path}: expected a file name that ends in .parquet")
+        raise UserError(f"{path}: expected a file name that ends in .parquet")
 
 
 def check_target(path):
@@ -97,7 +97,7 @@ def check_target(path):
     except (pa.ArrowException, OSError):
         own = False
     if not own:
-        raise ValueError(f"{path} exists and holds no features: choose another name")
+        raise UserError(f"{path} exists and holds no features: choose another name")
 
 
 def to_arrow(found):
@@ -130,7 +130,7 @@ def read_feature_table(path):
 
     Raises
     ------
-    TableError
+    UserError
         No such file; not parquet, damaged, or another kind of table; a part that is still
         missing; features that are NaN or of several lengths; an image that stands twice; parts
         by other encoders.
@@ -148,12 +148,12 @@ def read_feature_table(path):
     path = Path(path)
     parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not parts or not parts[0].is_file():
-        raise TableError(f"there is no feature table {path}: `microprop extract` writes one")
+        raise UserError(f"there is no feature table {path}: `microprop extract` writes one")
     if (path / PARTS).is_file():
         listed = json.loads((path / PARTS).read_text(encoding="utf-8"))
         missing = len(set(listed) - {part.name for part in parts})
         if missing:
-            raise TableError(
+            raise UserError(
                 f"{path} lacks {missing} of {len(listed)} parts: the extraction has not ended; "
                 "run the same command again"
             )
@@ -171,12 +171,10 @@ def read_feature_table(path):
         table, features = table.iloc[order].reset_index(drop=True), features[order]
     twice = table["image"][table["image"].duplicated()].tolist()
     if twice:
-        raise TableError(f"{path}: {len(twice)} images stand twice: {first_few(twice)}")
+        raise UserError(f"{path}: {len(twice)} images stand twice: {first_few(twice)}")
     if not np.isfinite(features).all():
         bad = table["image"][~np.isfinite(features).all(1)].tolist()
-        raise TableError(
-            f"{path}: features of {first_few(bad)} are no numbers: extract them again"
-        )
+        raise UserError(f"{path}: features of {first_few(bad)} are no numbers: extract them again")
     return FeatureTable(table, features, facts[0] | {"skipped": skipped})
 
 
@@ -191,7 +189,7 @@ def _read_part(path):
         table.validate(full=True)  # text that is no UTF-8 as well
         table.schema.names  # noqa: B018 (decodes them)
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
-        raise TableError(f"{path} cannot be read as parquet ({error}): extract again") from error
+        raise UserError(f"{path} cannot be read as parquet ({error}): extract again") from error
     types = {"image": pa.types.is_string, "sample": pa.types.is_string}
     types |= {"height": pa.types.is_int32, "width": pa.types.is_int32}
     types |= {"pixel_size_um": pa.types.is_float64, "features": _is_vectors}
@@ -201,19 +199,19 @@ def _read_part(path):
         n for n, right in types.items() if n not in schema.names or not right(schema.field(n).type)
     ]
     if wrong or KEY not in (schema.metadata or {}):
-        raise TableError(
+        raise UserError(
             f"{path} is no feature table: {first_few(wrong) or 'its metadata'} is missing or of "
             "another type; `microprop extract` writes one"
         )
     may_lack = {"pixel_size_um", *ADDED}
     nulls = [n for n in types if n not in may_lack and table[n].null_count]
     if nulls or not len(table):
-        raise TableError(f"{path}: {first_few(nulls) or 'every column'} is empty: extract again")
+        raise UserError(f"{path}: {first_few(nulls) or 'every column'} is empty: extract again")
     try:
         if not isinstance(json.loads(schema.metadata[KEY]), dict):
-            raise ValueError("no object")
+            raise UserError("no object")
     except ValueError as error:
-        raise TableError(f"{path}: its metadata is damaged ({error}): extract again") from error
+        raise UserError(f"{path}: its metadata is damaged ({error}): extract again") from error
     return table
 
 
@@ -236,7 +234,7 @@ def check_comparable(facts, others, what):
         said = "; ".join(
             f"{k} {facts.get(k)!r} and {others.get(k)!r}" for k in ["encoder", *wrong]
         )
-        raise ValueError(f"{what} do not go together: {said}. Extract both in the same way")
+        raise UserError(f"{what} do not go together: {said}. Extract both in the same way")
 
 
 def extract_table(
@@ -262,7 +260,7 @@ def extract_table(
 
     Raises
     ------
-    ImageError, TableError, ValueError, FileNotFoundError, DownloadError, OSError
+    ImageError, UserError, ValueError, FileNotFoundError, DownloadError, OSError
         As the functions above.
 
     Notes
@@ -387,7 +385,7 @@ def sample_matrix(found, aggregate="mean"):
     counts = {len(rows) for rows in groups.values()}
     if aggregate == "concat" and len(counts) > 1:
         odd = min(groups, key=lambda name: len(groups[name]))
-        raise ValueError(
+        raise UserError(
             f"samples have {sorted(counts)} images ({odd!r} has {len(groups[odd])}): expected as "
             "many for each to concatenate them; use aggregate='mean'"
         )

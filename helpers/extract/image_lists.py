@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers import UserError
 from helpers.images.read import SUFFIXES, ImageError, list_images
 from helpers.io.table_checks import first_few, label
-from helpers.io.table_files import TableError, read_rows, sheet_names
+from helpers.io.table_files import read_rows, sheet_names
 
 TABLES = (".csv", ".xlsx", ".parquet")
 SAMPLE = "sample"  # usual heading of the names of samples
@@ -42,7 +43,7 @@ def list_samples(source, *, image_column="image", sample_column=None):
     ------
     FileNotFoundError, NotADirectoryError
         No such folder or table; image files that do not exist, named.
-    TableError
+    UserError
         A table that cannot be read, lacks a column, or has empty cells in it.
     ImageError
         No image at all, or one that stands twice; two files without `sample_column` that would
@@ -63,7 +64,7 @@ def list_samples(source, *, image_column="image", sample_column=None):
         sample_column = sample_column or default_samples(content)
         table = _from_table(path, content, image_column, sample_column)
     elif sample_column is not None:
-        raise ValueError(
+        raise UserError(
             f"sample_column is {sample_column!r}, but {source} is no table: expected a file that "
             f"ends in {', '.join(TABLES)}"
         )
@@ -94,7 +95,7 @@ def read_table(path, sheet=None):
 
     Raises
     ------
-    TableError
+    UserError
         As `helpers.io.table_files.read_rows`; a heading that stands twice; no rows.
     """
     path = Path(path)
@@ -109,10 +110,10 @@ def read_table(path, sheet=None):
     ]
     twice = sorted({h for h in headers if h and headers.count(h) > 1})
     if twice:
-        raise TableError(f"{path}: {first_few(twice)} stands in several columns: keep one of them")
+        raise UserError(f"{path}: {first_few(twice)} stands in several columns: keep one of them")
     body = {n: row for n, row in enumerate(rows[1:], 2) if row}
     if not body:
-        raise TableError(f"{path} holds no row below its headings: write one row a sample")
+        raise UserError(f"{path} holds no row below its headings: write one row a sample")
     table = pd.DataFrame(
         [[row[i] if i < len(row) else None for i in range(len(headers))] for row in body.values()],
         index=list(body),
@@ -133,17 +134,17 @@ def _tell_other_sheets(path):
 
 
 def column(table, name, path, form="NFC"):
-    """A column of a table as stripped text; a `TableError` names what is there, or empty cells.
+    """A column of a table as stripped text; a `UserError` names what is there, or empty cells.
 
     `form` is that of accented letters, see `unicodedata.normalize`. None: as they are stored.
     """
     if name not in table.columns:
         found = first_few([repr(c) for c in table.columns], 40) or "nothing"
-        raise TableError(f"{path} has no column {name!r}: row 1 holds {found}")
+        raise UserError(f"{path} has no column {name!r}: row 1 holds {found}")
     values = table[name].map(lambda cell: _text(cell, form))
     empty = [f"row {row}" for row in table.index[values == ""]]
     if empty:
-        raise TableError(f"{path}: {name!r} is empty in {first_few(empty)}: fill it in")
+        raise UserError(f"{path}: {name!r} is empty in {first_few(empty)}: fill it in")
     return values
 
 
@@ -167,15 +168,15 @@ def _parquet(path):
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise TableError(f"there is no file {path}: check its name")
+        raise UserError(f"there is no file {path}: check its name")
     try:
         table = pq.read_table(path)
         table.validate(full=True)  # text that is no UTF-8 as well
         table = table.to_pandas().astype(object)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise TableError(f"{path} cannot be read as parquet: {error}") from error
+        raise UserError(f"{path} cannot be read as parquet: {error}") from error
     if not len(table):
-        raise TableError(f"{path} holds no row: write one row an image")
+        raise UserError(f"{path} holds no row: write one row an image")
     table.index = range(2, len(table) + 2)
     table.columns = [str(name) for name in table.columns]
     return table
@@ -185,7 +186,7 @@ def default_samples(table):
     """The column of a table that names samples where nothing else is said, or None."""
     found = [name for name in table.columns if name.casefold() == SAMPLE]
     if len(found) > 1 and SAMPLE not in found:
-        raise TableError(f"{first_few(found)} may both name the samples: keep one of them")
+        raise UserError(f"{first_few(found)} may both name the samples: keep one of them")
     return SAMPLE if SAMPLE in found else next(iter(found), None)
 
 

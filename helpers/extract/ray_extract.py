@@ -19,6 +19,7 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 
+from helpers import UserError
 from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.extract.remote_images import list_anywhere, local_copies, named_as
@@ -87,7 +88,7 @@ def extract_parts(
     ValueError
         Parts of another run in the folder; an option that is unknown; Ray is not installed, or
         broken.
-    TableError, FileNotFoundError, DownloadError, OSError
+    UserError, FileNotFoundError, DownloadError, OSError
         As `helpers.extract.feature_tables.extract_table`.
 
     Notes
@@ -168,10 +169,10 @@ def _check_alike(parts):
 
 def _check(on_error, workers, part_images):
     if on_error not in ("raise", "skip"):
-        raise ValueError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
+        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
     for name, value in (("workers", workers), ("part_images", part_images)):
         if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}: expected at least 1")
+            raise UserError(f"{name} is {value}: expected at least 1")
 
 
 def _parts(listed, plan, part_images):
@@ -188,10 +189,10 @@ def _parts(listed, plan, part_images):
 
 def _refuse_others(out, parts):
     if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: expected a folder for the parts")
+        raise UserError(f"{out} is a file: expected a folder for the parts")
     others = sorted({p.name for p in out.glob("*.parquet")} - {part["name"] for part in parts})
     if others:
-        raise ValueError(
+        raise UserError(
             f"{out} holds parts of another run, such as {others[0]} (other images, encoder, "
             "options or size of the parts): choose another folder, or delete it"
         )

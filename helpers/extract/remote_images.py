@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from helpers import UserError
 from helpers.extract.image_lists import (
     TABLES,
     check_listed,
@@ -47,7 +48,7 @@ def list_anywhere(source, *, image_column="image", sample_column=None):
         No images; one that stands twice; several that would be one sample.
     ValueError
         A kind of store that fsspec does not know, or whose package is not installed.
-    FileNotFoundError, TableError
+    FileNotFoundError, UserError
         As `list_samples`.
 
     Examples
@@ -75,7 +76,7 @@ def _list_store(address):
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no folder {address}: check its name") from error
     except Exception as error:  # the packages of stores have errors of their own
-        raise ValueError(f"{address} cannot be listed: {error}") from error
+        raise UserError(f"{address} cannot be listed: {error}") from error
     found = {f["name"]: f for f in found if f["type"] == "file"}
     names = sorted(n for n in found if PurePosixPath(n).suffix.lower() in SUFFIXES)
     if not names:
@@ -96,7 +97,7 @@ def _store(address):
     try:
         return fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
-        raise ValueError(f"{address} cannot be opened by fsspec: {error}") from error
+        raise UserError(f"{address} cannot be opened by fsspec: {error}") from error
 
 
 def _list_addresses(source, image_column, sample_column):

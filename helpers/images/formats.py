@@ -18,6 +18,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from helpers import UserError
+
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_PAGES = 1000  # damaged directories may follow each other millions of times
 LARGEST_TILE = 2**24  # numbers, where the image itself is smaller
@@ -26,7 +28,7 @@ JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffil
 _lock = threading.Lock()
 
 
-class ImageError(ValueError):
+class ImageError(UserError):
     """An image that cannot be used; the message says which one, why and what to do."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 from skimage.transform import rescale
 
+from helpers import UserError
 from helpers.images import _tiff_sizes
 from helpers.images.read import ImageError, image_size, read_image
 
@@ -154,10 +155,10 @@ def crop_rows(crop_bottom, height, path="the image"):
     text = str(crop_bottom if crop_bottom is not None else 0).strip()
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text)
     if match is None or (not match[2] and "." in match[1]):
-        raise ValueError(f"crop_bottom is {crop_bottom!r}: expected pixels, such as 60, or '8%'")
+        raise UserError(f"crop_bottom is {crop_bottom!r}: expected pixels, such as 60, or '8%'")
     rows = round(height * float(match[1]) / 100) if match[2] else int(match[1])
     if height - rows < 8:
-        raise ValueError(
+        raise UserError(
             f"crop_bottom is {crop_bottom!r}, which leaves {max(0, height - rows)} of {height} "
             f"rows of {path}: cut less"
         )
@@ -222,7 +223,7 @@ def _stated(path):
 def _scales(files, stated, troubles, target_um):
     """Factors that bring files to one pixel size; 1 for those with a trouble."""
     if not (np.isfinite(target_um) and target_um > 0):
-        raise ValueError(f"target_um is {target_um}: expected micrometres above 0")
+        raise UserError(f"target_um is {target_um}: expected micrometres above 0")
     rows = [row for row in zip(map(os.fspath, files), stated, troubles, strict=True) if not row[2]]
     silent = [name for name, size, _ in rows if size is None]
     if silent:

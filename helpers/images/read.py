@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from helpers import UserError
 from helpers.images.formats import (
     ImageError,
     StoredImage,
@@ -86,7 +87,7 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
         numbers = np.asarray(value_range)
         good = numbers.shape == (2,) and numbers.dtype.kind in "iuf" and np.isfinite(numbers).all()
         if not good or not numbers[0] < numbers[1]:
-            raise ValueError(
+            raise UserError(
                 f"value_range is {value_range!r}: expected two finite numbers (low, high), "
                 "low < high, such as (0, 4095)"
             )

@@ -16,6 +16,8 @@ from pathlib import Path
 import requests
 from platformdirs import user_cache_path
 
+from helpers import UserError
+
 PACKAGE = Path(__file__).resolve().parent.parent
 # What ships with the book lies beside the package in a clone; a wheel holds the part of it that
 # the commands need inside the package (pyproject.toml lists the files).
@@ -26,7 +28,7 @@ CACHE = "MICROPROP_CACHE"
 REGISTRY = "MICROPROP_REGISTRY"  # tests put fixtures in the place of the published files
 
 
-class DownloadError(OSError):
+class DownloadError(UserError, OSError):
     """A published file could not be had, or is not the one that was published."""
 
 
@@ -89,7 +91,7 @@ def verify(path, expected):
     kind, _, wanted = expected.partition(":")
     hashes = {"sha256": hashlib.sha256, "git-blob": hashlib.sha1}
     if kind not in hashes:
-        raise ValueError(f"hash {expected!r}: expected sha256:<hex> or git-blob:<hex>")
+        raise UserError(f"hash {expected!r}: expected sha256:<hex> or git-blob:<hex>")
     digest = hashes[kind]()
     size = Path(path).stat().st_size
     if kind == "git-blob":
@@ -133,7 +135,7 @@ def fetch(name):
         raise KeyError(f"{name!r} is not in the registry: expected one of {sorted(entries)}")
     entry = entries[name]
     if "hashes" in entry:
-        raise ValueError(f"{name!r} is a folder of files: get it with helpers.io.archives")
+        raise UserError(f"{name!r} is a folder of files: get it with helpers.io.archives")
     local = local_copy()
     if local and (local / name).exists():
         verify(local / name, entry["hash"])

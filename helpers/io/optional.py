@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 
+from helpers import UserError
 
-class PackageError(ValueError):
+
+class PackageError(UserError):
     """An optional package that cannot be used; the message holds the command that mends it."""
 
 

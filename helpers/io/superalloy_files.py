@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from helpers import UserError
 from helpers.io.tables import (
     NOT_STATED,
     CompositionWarning,
@@ -150,15 +151,15 @@ def _read_features(files):
         try:
             row = np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"{file} cannot be read as an array: {error}") from error
+            raise UserError(f"{file} cannot be read as an array: {error}") from error
         length = len(rows[0]) if rows else row.size
         if row.shape not in ((length,), (1, length)) or row.dtype.kind != "f":
-            raise ValueError(
+            raise UserError(
                 f"{file} holds {row.dtype} of shape {row.shape}: expected {length} floats, as the "
                 "first file of this encoder"
             )
         if not np.isfinite(row).all():
-            raise ValueError(f"{file} holds {row[~np.isfinite(row)][0]}: expected finite features")
+            raise UserError(f"{file} holds {row[~np.isfinite(row)][0]}: expected finite features")
         rows.append(row.ravel())
     return np.array(rows, np.float32)
 
@@ -167,9 +168,9 @@ def _read_binary(file):
     try:
         pixels = scipy.io.loadmat(file, variable_names=["a"])["a"]
     except (OSError, LookupError, ValueError, zlib.error, *NO_MAT_FILE) as error:
-        raise ValueError(f"{file} does not hold a segmented micrograph `a`: {error!r}") from error
+        raise UserError(f"{file} does not hold a segmented micrograph `a`: {error!r}") from error
     if pixels.dtype != np.uint8 or pixels.ndim != 2 or not np.isin(pixels, (0, 255)).all():
-        raise ValueError(
+        raise UserError(
             f"{file} holds `a` of type {pixels.dtype} and shape {pixels.shape}: expected uint8 "
             "(h, w) of 0 and 255"
         )

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from openpyxl.utils import get_column_letter
 
-from helpers.io.table_files import NO_VALUE, TableError
+from helpers import UserError
+from helpers.io.table_files import NO_VALUE
 
 KGF_PER_MM2 = 1000 / 9.80665  # in one GPa
 UNITS = ("at.%", "wt.%")
@@ -56,7 +57,7 @@ class Columns(NamedTuple):
 
 
 def find_columns(path, header_row, need_composition):
-    """Find the columns by their headings, or raise a `TableError` that names these."""
+    """Find the columns by their headings, or raise a `UserError` that names these."""
     headers = ["" if cell is None else " ".join(str(cell).split()) for cell in header_row]
     known = {name.casefold(): name for name in (NAME, GPA, HV)}
     place, units, same, problems = {}, {}, collections.defaultdict(list), []
@@ -87,7 +88,7 @@ def find_columns(path, header_row, need_composition):
         if len(headers) == 1 and re.search(r"[;\t]", headers[0]):
             problems.append("separate the values by commas")
     if problems:
-        raise TableError(f"{path}: " + "; ".join(problems))
+        raise UserError(f"{path}: " + "; ".join(problems))
     elements = {symbol: place[symbol] for symbol in units}
     return Columns(place[NAME], place.get(GPA), place.get(HV), elements, units, headers)
 
@@ -97,12 +98,12 @@ def _plain(unit):
 
 
 def find_unit(path, columns, argument):
-    """The unit of the composition, from the headings or the argument, or a `TableError`."""
+    """The unit of the composition, from the headings or the argument, or a `UserError`."""
     stated = argument
     if argument is not None and argument != NOT_STATED:
         stated = _UNIT_NAMES.get(_plain(str(argument)))
         if stated is None:
-            raise TableError(
+            raise UserError(
                 f"composition_unit is {argument!r}: expected one of {', '.join(map(repr, UNITS))}"
                 f", or {NOT_STATED!r} for a table that states none"
             )
@@ -112,14 +113,14 @@ def find_unit(path, columns, argument):
     without = in_headers.pop(None, [])
     said = "; ".join(f"{unit}: {first_few(symbols)}" for unit, symbols in in_headers.items())
     if len(in_headers) > 1:
-        raise TableError(f"{path}: the headings state several units ({said}): convert to one")
+        raise UserError(f"{path}: the headings state several units ({said}): convert to one")
     if in_headers and stated is not None and stated not in in_headers:
-        raise TableError(
+        raise UserError(
             f"{path}: the headings state {said}, but composition_unit is {argument!r}: "
             "leave that out, or correct the headings"
         )
     if without and stated is None:
-        raise TableError(
+        raise UserError(
             f"{path}: the unit of the composition is not stated for {first_few(without)}: write "
             "it in the headings, as 'Al (at.%)', or pass composition_unit='at.%' or 'wt.%'"
         )

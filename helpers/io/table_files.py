@@ -16,16 +16,14 @@ from pathlib import Path
 
 import openpyxl
 
+from helpers import UserError
+
 MAX_BYTES = 2**26  # of a file, and of a workbook unpacked: far more than any table of alloys
 MAX_ROWS = 100_000
 MAX_COLUMNS = 1000
 LAST_ROW = 2**20  # that a spreadsheet can have
 NO_VALUE = "a formula whose value is not stored"
 _ZIP, _OLD_EXCEL = b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")
-
-
-class TableError(ValueError):
-    """A table that cannot be used; the message names file, cells and what to do."""
 
 
 def read_rows(path, sheet=None):
@@ -48,7 +46,7 @@ def read_rows(path, sheet=None):
 
     Raises
     ------
-    TableError
+    UserError
         A missing file, another kind of file than its ending says, a damaged one, a .csv that is
         not UTF-8 or separated by semicolons, a sheet that is not there, more than `MAX_ROWS`
         rows.
@@ -65,23 +63,23 @@ def read_rows(path, sheet=None):
     path = Path(path)
     kinds = {".xlsx": _xlsx_rows, ".csv": _csv_rows}
     if path.suffix.lower() not in kinds:
-        raise TableError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
+        raise UserError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
     try:
         if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise TableError(f"{path} is no file: expected a table")
+            raise UserError(f"{path} is no file: expected a table")
         with path.open("rb") as file:
             if path.stat().st_size > MAX_BYTES:
-                raise TableError(
+                raise UserError(
                     f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}: this is no "
                     "table of alloys; save the table alone"
                 )
             rows = kinds[path.suffix.lower()](path, file, sheet)
     except FileNotFoundError:
-        raise TableError(f"there is no file {path}: check its name and folder") from None
+        raise UserError(f"there is no file {path}: check its name and folder") from None
     except OSError as error:
-        raise TableError(f"{path} cannot be read: {error}") from error
+        raise UserError(f"{path} cannot be read: {error}") from error
     except MemoryError as error:
-        raise TableError(
+        raise UserError(
             f"{path} takes more memory than there is: this is no table of alloys; save the table "
             "alone"
         ) from error
@@ -90,7 +88,7 @@ def read_rows(path, sheet=None):
     too_wide = next((i for i, row in enumerate(rows, 1) if len(row) > MAX_COLUMNS), None)
     if sum(map(bool, rows)) > MAX_ROWS or too_wide:
         found = f"row {too_wide} has more than {MAX_COLUMNS} columns"
-        raise TableError(
+        raise UserError(
             f"{path}: {found if too_wide else f'more than {MAX_ROWS} rows'}: expected one row an "
             "alloy; delete what is no part of the table"
         )
@@ -105,21 +103,21 @@ def sheet_names(path):
 
 def _csv_rows(path, file, sheet):
     if sheet is not None:
-        raise TableError(f"{path} is text, without sheets, and sheet is {sheet!r}: leave it out")
+        raise UserError(f"{path} is text, without sheets, and sheet is {sheet!r}: leave it out")
     content = file.read()
     if content.startswith((_ZIP, _OLD_EXCEL)):
-        raise TableError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
+        raise UserError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise TableError(
+        raise UserError(
             f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; save it "
             "again as 'CSV UTF-8'"
         ) from error
     first = re.match(r"\s*([^\r\n]*)", text)[1]
     if ";" in first and "," not in first:  # Excel, where the comma is the decimal sign
-        raise TableError(
+        raise UserError(
             f"{path}: row 1 holds semicolons and no comma: separate the values by commas and "
             "write decimal points, or save the table as .xlsx"
         )
@@ -127,13 +125,13 @@ def _csv_rows(path, file, sheet):
     try:
         rows = _bounded(path, ([cell or None for cell in row] for row in reader))
     except csv.Error as error:
-        raise TableError(
+        raise UserError(
             f"{path} is not comma-separated text near line {reader.line_num} ({error}): check the "
             "quotes there, or save it again as 'CSV UTF-8'"
         ) from error
     longer = [i for i, row in enumerate(rows, 1) if len(row) > len(rows[0])]
     if longer:  # a decimal comma shifts all cells behind it
-        raise TableError(
+        raise UserError(
             f"{path}: row {longer[0]} holds {len(rows[longer[0] - 1])} cells ({len(longer)} such "
             f"rows) but row 1 holds {len(rows[0])} headings: write decimal points, and quote "
             "text that holds a comma"
@@ -143,7 +141,7 @@ def _csv_rows(path, file, sheet):
 
 def _xlsx_rows(path, file, sheet):
     if file.read(8) == _OLD_EXCEL:
-        raise TableError(
+        raise UserError(
             f"{path} is an .xls workbook or one with a password, whatever its name: save it as "
             ".xlsx without a password"
         )
@@ -151,7 +149,7 @@ def _xlsx_rows(path, file, sheet):
         with zipfile.ZipFile(file) as parts:
             size = sum(part.file_size for part in parts.infolist())
             if size > MAX_BYTES:
-                raise TableError(
+                raise UserError(
                     f"{path} unpacks to {size} bytes, more than {MAX_BYTES}: this is no table of "
                     "alloys; save the table alone"
                 )
@@ -163,10 +161,10 @@ def _xlsx_rows(path, file, sheet):
             rows = _sheet(path, file, sheet, data_only=True)
             if any(None in row or len(row) < len(rows[0]) for row in rows[1:] if row):
                 _mark_formulas(rows, _sheet(path, file, sheet, data_only=False))
-    except (TableError, MemoryError):
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
-        raise TableError(
+        raise UserError(
             f"{path} is not an .xlsx workbook ({type(error).__name__}: {error}): it is damaged, "
             "cut short or another kind of file; save it again as .xlsx, or as .csv in UTF-8"
         ) from error
@@ -176,11 +174,11 @@ def _xlsx_rows(path, file, sheet):
 def _sheet(path, file, name, data_only):
     sheets = openpyxl.load_workbook(file, read_only=True, data_only=data_only).worksheets
     if not sheets:
-        raise TableError(f"{path} holds no sheet with cells: put the table on the first sheet")
+        raise UserError(f"{path} holds no sheet with cells: put the table on the first sheet")
     wanted = [sheet for sheet in sheets if name in (None, sheet.title)]
     if not wanted:
         titles = ", ".join(repr(sheet.title) for sheet in sheets[:10])
-        raise TableError(f"{path} has no sheet {name!r}: its sheets are {titles}")
+        raise UserError(f"{path} has no sheet {name!r}: its sheets are {titles}")
     wanted[0].reset_dimensions()  # what the file states may be wrong, or huge
     return _bounded(path, ([_seen(cell) for cell in row] for row in wanted[0].iter_rows()))
 
@@ -213,7 +211,7 @@ def _bounded(path, cells):
         rows.append(_trimmed(row))
         filled += bool(rows[-1])
         if len(rows) > LAST_ROW:
-            raise TableError(
+            raise UserError(
                 f"{path} has more than {LAST_ROW} rows: delete what is below the table"
             )
         if filled > MAX_ROWS or len(rows[-1]) > MAX_COLUMNS:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from helpers import UserError
 from helpers.io.table_checks import (
     NAME,
     NOT_STATED,
@@ -28,14 +29,14 @@ from helpers.io.table_checks import (
     read_hardness,
     read_names,
 )
-from helpers.io.table_files import TableError, read_rows
+from helpers.io.table_files import read_rows
 
 __all__ = [
     "NOT_STATED",
     "UNITS",
     "AlloyTable",
     "CompositionWarning",
-    "TableError",
+    "UserError",
     "match_images",
     "merge_niobium",
     "odd_sums",
@@ -98,7 +99,7 @@ def read_alloy_table(path, composition_unit=None, *, need_composition=True):
 
     Raises
     ------
-    TableError
+    UserError
         Whatever cannot be used: the file (see `helpers.io.table_files.read_rows`), a missing or
         repeated column, a unit that is not stated or contradicts another, a row without a name
         or with the name of another, without hardness or with one that is no positive number,
@@ -129,12 +130,12 @@ def read_alloy_table(path, composition_unit=None, *, need_composition=True):
     """
     rows = read_rows(path)
     if not rows:
-        raise TableError(f"{path} is empty: write headings in row 1 and one row an image")
+        raise UserError(f"{path} is empty: write headings in row 1 and one row an image")
     columns = find_columns(path, rows[0], need_composition)
     unit = find_unit(path, columns, composition_unit)
     body = {n: row for n, row in enumerate(rows[1:], 2) if row}
     if not body:
-        raise TableError(f"{path} holds no row below its headings: write one row an image")
+        raise UserError(f"{path} holds no row below its headings: write one row an image")
     body = {n: row + [None] * (len(columns.headers) - len(row)) for n, row in body.items()}
     problems = collections.defaultdict(list)
     names = read_names(body, columns, problems)
@@ -146,7 +147,7 @@ def read_alloy_table(path, composition_unit=None, *, need_composition=True):
             for kind, remedy in REMEDIES.items()
             if kind in problems
         )
-        raise TableError(f"{path}: " + "\n".join(found))
+        raise UserError(f"{path}: " + "\n".join(found))
     index = pd.Index(names, name=NAME)
     composition = pd.DataFrame(values, index, list(columns.elements), dtype=float)
     odd = odd_sums(composition) if columns.elements else ()
@@ -233,7 +234,7 @@ def match_images(names, files):
 
     Raises
     ------
-    TableError
+    UserError
         Names without a file, files without a row, several files of one name: the first 10 of
         each and their count.
 
@@ -252,7 +253,7 @@ def match_images(names, files):
         "several images of one name": twice,
     }
     if any(found.values()):
-        raise TableError(
+        raise UserError(
             "images and table do not match: "
             + "\n".join(f"{k} ({len(v)}): {first_few(sorted(v))}" for k, v in found.items() if v)
             + "\nA name in the table is that of the file without its ending, in the same case: "
@@ -275,7 +276,7 @@ def source_papers(names):
 
     Raises
     ------
-    TableError
+    UserError
         Names that do not begin like that.
 
     Examples
@@ -286,7 +287,7 @@ def source_papers(names):
     found = [re.match(r"[^\d-]*(\d+)-", name) for name in names]
     bad = [repr(name) for name, match in zip(names, found, strict=True) if not match]
     if bad:
-        raise TableError(
+        raise UserError(
             f"names without the number of a source paper ({len(bad)}): {first_few(bad)}: expected "
             "names like 'Paper27-10'"
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from helpers import UserError
+
 
 @torch.inference_mode()
 def class_token_attention(encoder, pixels):
@@ -35,7 +37,7 @@ def class_token_attention(encoder, pixels):
     (6, 3, 4)
     """
     if encoder.entry.config["model_type"] != "dinov2":
-        raise ValueError(f"{encoder.name} is no DINOv2: its layers are named otherwise")
+        raise UserError(f"{encoder.name} is no DINOv2: its layers are named otherwise")
     last, seen = encoder.model.encoder.layer[-1], []
     hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:

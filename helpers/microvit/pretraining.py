@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers import UserError
 from helpers.encoders import ENCODERS, check_architecture
 from helpers.io.atomic import atomic_write
 from helpers.microvit.probes import probe_volumes, run_probes
@@ -105,9 +106,9 @@ def train(
     Trainer
     """
     if (minutes is None) == (steps is None):
-        raise ValueError(f"minutes is {minutes}, steps is {steps}: expected one of the two")
+        raise UserError(f"minutes is {minutes}, steps is {steps}: expected one of the two")
     if not 0 < (minutes if steps is None else steps) < math.inf:
-        raise ValueError(f"minutes is {minutes}, steps is {steps}: expected more than 0")
+        raise UserError(f"minutes is {minutes}, steps is {steps}: expected more than 0")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(objective, **options)

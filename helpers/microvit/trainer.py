@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.microvit.statistics import image_statistics, statistic_names
 from helpers.microvit.training_images import sample_batch
@@ -142,7 +143,7 @@ class Trainer(nn.Module):
 
         super().__init__()
         if objective not in OBJECTIVES:
-            raise ValueError(f"objective is {objective!r}: expected one of {OBJECTIVES}")
+            raise UserError(f"objective is {objective!r}: expected one of {OBJECTIVES}")
         self.options = {"objective": objective, "seed": seed, "batch": batch, "lr": lr}
         self.options |= {"emphasis": emphasis, "architecture": architecture or {}}
         self.objective, self.batch, self.lr, self.device = objective, batch, lr, device
@@ -257,7 +258,7 @@ class Trainer(nn.Module):
         state = torch.load(path, map_location=self.device, weights_only=True)
         for name, value in self.options.items():
             if (old := state["options"][name]) != value:
-                raise ValueError(
+                raise UserError(
                     f"{path} is of a run with {name} = {old!r}, not {value!r}: repeat that run's "
                     "options, or choose another folder"
                 )

@@ -17,7 +17,26 @@ from typing import Annotated, Literal
 
 import typer
 
+from helpers import UserError
+
 INTERRUPTED = 130  # as shells count it
+# What messages call an argument of Python -> the option that it is on the command line.
+OPTIONS = {
+    "aggregate": "--aggregate",
+    "composition_unit": "--composition-unit",
+    "crop_bottom": "--crop-bottom",
+    "dtype": "--dtype",
+    "group_column": "--groups",
+    "image_column": "--image-column",
+    "normalize": "--normalize",
+    "on_error": "--on-error",
+    "pipeline": "--pipeline",
+    "sample_column": "--sample-column",
+    "sheet": "--sheet",
+    "target_um": "--pixel-size-um",
+    "value_range": "--value-range",
+}
+PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
 app = typer.Typer(
     name="microprop",
@@ -265,8 +284,6 @@ def cite(
 
 def main(arguments=None):
     """Run the command line; gives the exit code."""
-    from helpers.io.downloads import DownloadError
-
     if arguments is None:
         arguments = sys.argv[1:]
     warnings.showwarning = lambda message, *_, **__: print(f"Note: {message}", file=sys.stderr)
@@ -281,10 +298,8 @@ def main(arguments=None):
     except BrokenPipeError:  # whoever reads our lines has seen enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed at exit)
         return 0
-    except (ValueError, OSError, DownloadError) as error:
-        if not _is_told(error):
-            raise
-        print(f"Error: {error}", _as_options(str(error)), sep="\n", end="", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"Error: {_in_options(str(error))}", file=sys.stderr)
         return 1
     except Exception as error:
         if not hasattr(error, "show"):  # what typer has to say about the command
@@ -293,24 +308,21 @@ def main(arguments=None):
         return error.exit_code
 
 
-def _as_options(message):
-    """How the arguments of Python that a message names are written on the command line."""
-    commands = typer.main.get_command(app).commands.values()
-    flags = {p.name: p.opts[0] for c in commands for p in c.params if p.opts[0][:2] == "--"}
-    named = [name for name in re.findall(r"\w+_\w+", message) if name in flags]
-    told = ", ".join(f"{name} is {flags[name]}" for name in dict.fromkeys(named))
-    return f"On the command line {told}.\n" if told else ""
+def _in_options(message):
+    """The message with arguments of Python written as on the command line."""
+    names = "|".join(OPTIONS)
+    value = r"'[^']*'|\([^)]*\)|[\w.]+"
+    # Not inside quotes and paths, which are the user's own names.
+    pattern = rf"(?<![\w'/.-])({names})(?:=({value}))?(?![\w'/]|\.\w)"
 
+    def written(match):
+        name, value = match.groups()
+        if value is not None:
+            return f"{OPTIONS[name]} {value.translate(PLAIN)}"
+        said = "_" in name or message[match.end() :].startswith(" is ")
+        return OPTIONS[name] if said else name
 
-def _is_told(error):
-    """Whether an error is a helper's own message, and not a slip inside one or a library."""
-    from helpers.io.downloads import PACKAGE
-
-    trace = error.__traceback__
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    raised_in = Path(trace.tb_frame.f_code.co_filename)
-    return isinstance(error, OSError) or raised_in.is_relative_to(PACKAGE)
+    return re.sub(pattern, written, message)
 
 
 def run():

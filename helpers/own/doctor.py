@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from helpers import UserError
 from helpers.encoders import ENCODERS
 from helpers.io.archives import fetch_archive
 from helpers.io.downloads import DownloadError, cache_folder, fetch, local_copy, registry
@@ -122,7 +123,7 @@ def sizes(names):
         elif name in _data_names():
             found[name] = registry()[name]["size"], _data_here(name)
         else:
-            raise ValueError(
+            raise UserError(
                 f"{name!r} is neither an encoder ({', '.join(ENCODERS)}) nor data "
                 f"({', '.join(_data_names())})"
             )

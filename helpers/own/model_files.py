@@ -17,6 +17,7 @@ import psutil
 import skops.io
 from safetensors.numpy import load, save
 
+from helpers import UserError
 from helpers.audit.audit import Audit
 from helpers.cross_validation import NESTED_MODELS
 from helpers.io.atomic import atomic_write
@@ -45,10 +46,6 @@ class OwnModel(NamedTuple):
     versions: dict
 
 
-class ModelError(ValueError):
-    """A model folder that cannot be used; the message says why and what to do."""
-
-
 def save_model(folder, model):
     """Write a model folder. One that is there is replaced once all is written.
 
@@ -60,7 +57,7 @@ def save_model(folder, model):
 
     Raises
     ------
-    ModelError
+    UserError
         The folder exists and is no model.
     OSError
         It cannot be written.
@@ -100,7 +97,7 @@ def _remove_leftovers(folder):
 
 
 def check_target(folder):
-    """Raise a ModelError where `save_model` would overwrite something that is no model."""
+    """Raise a UserError where `save_model` would overwrite something that is no model."""
     folder = Path(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -110,10 +107,10 @@ def check_target(folder):
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         own = None
     if own is None:
-        raise ModelError(f"{folder} exists and is no model folder: choose another name")
+        raise UserError(f"{folder} exists and is no model folder: choose another name")
     foreign = sorted(_files(folder) - own)
     if foreign:
-        raise ModelError(
+        raise UserError(
             f"{folder} holds {foreign[0]}, which is no part of the model and would be deleted: "
             "move it away, or choose another name"
         )
@@ -153,7 +150,7 @@ def load_model(folder):
 
     Raises
     ------
-    ModelError
+    UserError
         No such folder; a file that is missing, added, or was changed; another format; types in a
         skops file that a model of this book never holds; another version of scikit-learn.
     """
@@ -166,14 +163,14 @@ def load_model(folder):
         ({name for name in there if (folder / name).is_symlink()}, "is a link: fit again"),
     ):
         if wrong:
-            raise ModelError(f"{folder}: {min(wrong)} {what}")
+            raise UserError(f"{folder}: {min(wrong)} {what}")
     for name, expected in facts["files"].items():
         if _sha256(folder / name) != expected:
-            raise ModelError(f"{folder / name} was changed after the model was fitted: fit again")
+            raise UserError(f"{folder / name} was changed after the model was fitted: fit again")
     now = versions(("scikit-learn",))["scikit-learn"]
     then = facts["versions"].get("scikit-learn")
     if now != then:
-        raise ModelError(
+        raise UserError(
             f"{folder} was fitted with scikit-learn {then}, here is {now}: fit again, or install "
             f"scikit-learn=={then}"
         )
@@ -184,19 +181,19 @@ def load_model(folder):
 def _read_facts(folder):
     path = folder / MODEL
     if not path.is_file():
-        raise ModelError(f"{folder} is no model folder: `microprop fit` writes one with {MODEL}")
+        raise UserError(f"{folder} is no model folder: `microprop fit` writes one with {MODEL}")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         digest = facts.pop("digest")
         right = digest == _digest(facts) and facts["format"] == FORMAT
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged ({error!r}): fit again") from error
+        raise UserError(f"{path} is damaged ({error!r}): fit again") from error
     if not right:
-        raise ModelError(f"{path} was changed, or is of another format: fit again")
+        raise UserError(f"{path} was changed, or is of another format: fit again")
     try:
         _check_facts(facts)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} does not describe a model ({error!r}): fit again") from error
+        raise UserError(f"{path} does not describe a model ({error!r}): fit again") from error
     return facts
 
 
@@ -211,7 +208,7 @@ def _check_facts(facts):
         right &= isinstance(own["half_width"], float) and own["half_width"] >= 0
         right &= isinstance(own["flags"], list) and isinstance(own["facts"], dict)
     if not right:
-        raise ValueError("a value of another kind than expected")
+        raise UserError("a value of another kind than expected")
 
 
 def _read_property(folder, name, own):
@@ -220,16 +217,16 @@ def _read_property(folder, name, own):
     try:
         foreign = skops.io.get_untrusted_types(data=data)
         if foreign:
-            raise ModelError(
+            raise UserError(
                 f"{folder / stem}.skops holds {foreign[0]}, which no model of this book does"
             )
         pipeline = skops.io.loads(data)
         arrays = load((folder / f"{stem}.safetensors").read_bytes())
         tables = {n: _read_csv(folder / f"{stem}_{n}.csv") for n in [*_AUDIT, "out_of_fold"]}
-    except ModelError:
+    except UserError:
         raise
     except Exception as error:  # whatever a library says of a file that it cannot read
-        raise ModelError(f"{folder}: {stem} cannot be read ({error}): fit again") from error
+        raise UserError(f"{folder}: {stem} cannot be read ({error}): fit again") from error
     out_of_fold = tables.pop("out_of_fold")
     return PropertyModel(
         name, own["kind"], pipeline, own["half_width"], arrays["training"], arrays["nearest"],

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
+from helpers import UserError
 from helpers.audit.audit import Audit, audit
 from helpers.audit.tables import BY_SOURCE, SHUFFLED
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
@@ -84,7 +85,7 @@ def join(features, properties, aggregate="mean"):
     only = {"images": [n for n in samples if n not in known]}
     only["table"] = [n for n in known if n not in set(samples)]
     if not both:
-        raise ValueError(
+        raise UserError(
             f"no sample of the images ({first_few(samples, 3)}) stands in the table "
             f"({first_few(list(known), 3)}): do the names agree? An image is named like its file "
             f"without ending unless a column says otherwise{_spelling(only)}"
@@ -152,13 +153,13 @@ def fit_property(
     rows = np.array(sorted(np.flatnonzero(np.isfinite(values)), key=lambda i: samples[i]), int)
     kept, X, y = [samples[i] for i in rows], X[rows], values[rows]
     if len(y) < FEWEST:
-        raise ValueError(
+        raise UserError(
             f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
             "needed to fit and to validate; measure more"
         )
     zero = [kept[i] for i in np.flatnonzero(y == 0)]
     if zero:
-        raise ValueError(
+        raise UserError(
             f"{name!r} is 0 for {first_few(zero)}: a percentage error is undefined there; leave "
             "these cells empty, or predict another property"
         )
@@ -216,13 +217,13 @@ def choose_folds(n, groups):
         return {"outer": min(N_FOLDS, n // 2), "inner": N_INNER}
     count = len(set(groups))
     if count < 4:
-        raise ValueError(
+        raise UserError(
             f"there are {count} sources: at least 4 are needed for folds by source; leave the "
             "groups out to accept shuffled folds, whose scores may flatter"
         )
     largest = pd.Series(groups).value_counts()
     if n - largest.iloc[0] < REST:
-        raise ValueError(
+        raise UserError(
             f"source {largest.index[0]!r} holds {largest.iloc[0]} of {n} samples: the others are "
             f"too few for folds by source, which need {REST}; collect more, or leave out the "
             "groups"

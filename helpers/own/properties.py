@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from helpers import UserError
 from helpers.extract.image_lists import column, read_table
 from helpers.images.read import SUFFIXES
 from helpers.io.table_checks import ELEMENTS, UNITS, first_few
-from helpers.io.table_files import TableError
 
 MISSING = {"", "n/a", "na", "nan", "none", "-"}
 _ALMOST = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?")  # a number with a decimal comma or a sign
@@ -69,7 +69,7 @@ def read_properties(
 
     Raises
     ------
-    TableError
+    UserError
         A column that is missing, empty or holds no numbers; a sample that stands twice, or a
         name in two spellings; elements without a unit, or a heading that may be one. The cells
         are named.
@@ -88,7 +88,7 @@ def read_properties(
     samples = column(table, sample_column, path)
     twice = samples[samples.duplicated()].unique().tolist()
     if twice:
-        raise TableError(f"{path}: samples {first_few(twice)} stand twice: give each one row")
+        raise UserError(f"{path}: samples {first_few(twice)} stand twice: give each one row")
     groups = column(table, group_column, path) if group_column is not None else None
     _refuse_spellings(path, samples, groups)
     asked = {sample_column, group_column, *(properties or ())}
@@ -101,12 +101,12 @@ def read_properties(
         properties = [c for c in rest if _means_numbers(table[c])]
     for name in properties:
         if name in (sample_column, group_column):
-            raise TableError(f"{path}: {name!r} already names the samples or their source")
+            raise UserError(f"{path}: {name!r} already names the samples or their source")
         if name not in table.columns:
             found = first_few([repr(c) for c in table.columns], 40)
-            raise TableError(f"{path} has no property {name!r}: its columns are {found}")
+            raise UserError(f"{path} has no property {name!r}: its columns are {found}")
     if not len(properties):
-        raise TableError(
+        raise UserError(
             f"{path} has no column of numbers beside {sample_column!r}: what is to be predicted?"
         )
     values = pd.DataFrame({n: _numbers(table, n, path) for n in properties})
@@ -122,7 +122,7 @@ def _refuse_spellings(path, *columns):
     """A source that is spelled in two ways would stand on both sides of the folds."""
     for names in columns:
         if names is not None and (twice := spelled_twice(names)):
-            raise TableError(
+            raise UserError(
                 f"{path}: {first_few(twice)} differ in case or spaces alone: write the same "
                 "name in one way, and give others another"
             )
@@ -164,7 +164,7 @@ def _numbers(table, name, path, need=False):
                 "columns of elements out of the table, or rename them: they serve the controls "
                 "alone"
             )
-        raise TableError(
+        raise UserError(
             f"{path}: {name!r} holds no number in {first_few(wrong)}: write numbers alone, with a "
             f"decimal point{remedy}"
         )
@@ -174,36 +174,34 @@ def _numbers(table, name, path, need=False):
 def find_elements(headings, path, given):
     """Columns of elements by symbol, and the unit of all: ``({"Al": "Al (wt.%)"}, "wt.%")``.
 
-    `given` is the unit of those whose headings state none. A `TableError` names headings that
+    `given` is the unit of those whose headings state none. A `UserError` names headings that
     state none either, are not understood, or contradict one another.
     """
     if given is not None and given not in UNITS:
-        raise TableError(f"composition_unit is {given!r}: expected one of {', '.join(UNITS)}")
+        raise UserError(f"composition_unit is {given!r}: expected one of {', '.join(UNITS)}")
     found, units, strange = {}, {}, []
     for name in headings:
         symbol, unit, understood = _heading(name)
         if not understood:
             strange.append(repr(name))
         elif symbol in found:
-            raise TableError(
-                f"{path}: {found[symbol]!r} and {name!r} both hold {symbol}: keep one"
-            )
+            raise UserError(f"{path}: {found[symbol]!r} and {name!r} both hold {symbol}: keep one")
         elif symbol:
             found[symbol], units[symbol] = name, unit or given
     if strange:
-        raise TableError(
+        raise UserError(
             f"{path}: {first_few(strange)} may name an element, but is not understood: write it "
             "as 'Al (at.%)' or 'Al (wt.%)', or give the column another name"
         )
     silent = [symbol for symbol, unit in units.items() if unit is None]
     if silent:
-        raise TableError(
+        raise UserError(
             f"{path}: the unit of {first_few(silent)} is not stated: write it in the heading, as "
             f"'{silent[0]} (at.%)', or pass the unit of the composition, at.% or wt.%"
         )
     stated = sorted(set(units.values()))
     if len(stated) > 1 or (given and stated and stated != [given]):
-        raise TableError(
+        raise UserError(
             f"{path}: the composition is in {stated}, given {given}: convert to one unit"
         )
     return found, stated[0] if stated else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import UserError
 from helpers.extract.feature_tables import digests, read_feature_table, sample_matrix
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
@@ -27,10 +28,6 @@ NO_SCRIPTS = (
     "mermaid_js_url",
     "widget_renderer_url",
 )
-
-
-class ReportError(ValueError):
-    """A report that cannot be made; the message says why and what to do."""
 
 
 def write_report(model, features, out, *, chapter=CHAPTER):
@@ -54,12 +51,12 @@ def write_report(model, features, out, *, chapter=CHAPTER):
 
     Raises
     ------
-    ReportError
+    UserError
         Another ending; features that the model was not fitted to; images that are not those of
         the features; a cell that failed.
     PackageError
         The extra ``book`` is not installed, or a package of it is broken.
-    ModelError, TableError, ImageError
+    UserError, UserError, ImageError
         A model or table that cannot be read; images that are not where they were.
 
     Notes
@@ -69,9 +66,9 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     """
     out = Path(out).resolve()
     if out.suffix.lower() != ".html":
-        raise ReportError(f"out is {out}: expected a file name that ends in .html")
+        raise UserError(f"out is {out}: expected a file name that ends in .html")
     if out.is_dir() or out.is_relative_to(Path(model).resolve()):
-        raise ReportError(
+        raise UserError(
             f"out is {out}, a folder or inside that of the model, which holds the model alone: "
             "choose another name"
         )
@@ -81,7 +78,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     _check_same(load_model(model), table, model, features)
     gone = [f for f in table.table["image"] if not Path(f).is_file()]
     if gone:
-        raise ReportError(
+        raise UserError(
             f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
             "the folder from which `microprop extract` ran"
         )
@@ -102,7 +99,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
                 extra_arguments=["--log-level=ERROR"],
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
-            raise ReportError(
+            raise UserError(
                 f"cell {error.exec_count} of the report failed: {error.ename}: {error.evalue}"
             ) from error
         exporter = nbconvert.HTMLExporter(
@@ -139,7 +136,7 @@ def left_out_in_words(facts):
 
 
 def _check_same(model, table, model_path, table_path):
-    """Raise a ReportError unless a model was fitted to a feature table."""
+    """Raise a UserError unless a model was fitted to a feature table."""
     samples, X = sample_matrix(table, model.aggregate)
     row = {name: i for i, name in enumerate(samples)}
     for one in model.properties.values():
@@ -148,14 +145,14 @@ def _check_same(model, table, model_path, table_path):
         same = not gone and one.training.shape[1] == X.shape[1]
         if not same or not np.allclose(one.training, X[[row[n] for n in fitted]], atol=1e-4):
             why = f"it lacks {first_few(gone, 3)}" if gone else "its features are others"
-            raise ReportError(
+            raise UserError(
                 f"{table_path} is not the feature table that {model_path} was fitted to: {why}. "
                 "Give that one, or fit again"
             )
 
 
 def _check_unchanged(table, path):
-    """Raise a ReportError where files are not those that features were computed from."""
+    """Raise a UserError where files are not those that features were computed from."""
     if table["digest"].isna().any():
         warnings.warn(
             f"{path} was written before digests of the images were kept, so whether the report "
@@ -166,7 +163,7 @@ def _check_unchanged(table, path):
     now = digests(kept["image"])
     other = [i for i, a, b in zip(kept["image"], kept["digest"], now, strict=True) if a != b]
     if other:
-        raise ReportError(
+        raise UserError(
             f"{len(other)} images are not those that {path} was computed from: "
             f"{first_few(other)}. Run the command in the folder from which `microprop extract` "
             "ran; where files were replaced, extract and fit again"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers import UserError
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import (
@@ -69,7 +70,7 @@ def fit_models(
 
     Raises
     ------
-    TableError, ModelError, ValueError, OSError
+    UserError, UserError, ValueError, OSError
         As the functions above; nothing is written then.
 
     Warns
@@ -169,7 +170,7 @@ def predict_table(
 
     Raises
     ------
-    ModelError, ValueError, TableError, ImageError, OSError
+    UserError, ValueError, UserError, ImageError, OSError
         As the functions above; other numbers of images a sample than a model that concatenates
         them was fitted to.
 
@@ -193,7 +194,7 @@ def predict_table(
     samples, X = sample_matrix(found, fitted.aggregate)
     n_images = len(found.table) // len(samples)
     if fitted.aggregate == "concat" and n_images != fitted.n_images:
-        raise ValueError(
+        raise UserError(
             f"samples have {n_images} images each, those of the model {fitted.n_images}: expected "
             "as many"
         )
@@ -217,9 +218,9 @@ def predict_table(
 def _check_output(out, model):
     """Refuse to write predictions over what holds none."""
     if out.suffix.lower() != ".csv":
-        raise ValueError(f"out is {out}: expected a file name that ends in .csv")
+        raise UserError(f"out is {out}: expected a file name that ends in .csv")
     if out.resolve().is_relative_to(Path(model).resolve()):
-        raise ValueError(f"out is {out}, inside the folder of the model: choose another name")
+        raise UserError(f"out is {out}, inside the folder of the model: choose another name")
     if not out.exists():
         return
     own = out.is_file()
@@ -227,7 +228,7 @@ def _check_output(out, model):
         with out.open("rb") as file:
             own = file.readline().startswith(b"sample,property,predicted")
     if not own:
-        raise ValueError(f"{out} exists and holds no predictions: choose another name")
+        raise UserError(f"{out} exists and holds no predictions: choose another name")
 
 
 def _check_samples(counts, fitted, model):
@@ -272,7 +273,7 @@ def is_feature_table(path):
 def _extract_alike(facts, images, image_column, sample_column, on_error, progress):
     """Features of new images by the encoder and preprocessing of a model."""
     if facts.get("target_um") and "field" not in facts:
-        raise ValueError(
+        raise UserError(
             f"the model brings images to {facts['target_um']} µm a pixel as an earlier version "
             "did, which then shrank large ones: extract and fit again"
         )
@@ -284,7 +285,7 @@ def _extract_alike(facts, images, image_column, sample_column, on_error, progres
         dtype=facts["dtype"],
     )
     if encoder.fingerprint != facts["fingerprint"]:
-        raise ValueError(
+        raise UserError(
             f"the weights of {facts['encoder']} here ({encoder.fingerprint[:12]}) are not those "
             f"that the model was fitted with ({facts['fingerprint'][:12]}): get the right ones, "
             "or extract and fit again"

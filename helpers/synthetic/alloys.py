@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.synthetic.hardness import (
@@ -122,7 +123,7 @@ def synthetic_superalloy(seed, i):
     ('Synthetic02-06', 'uint8', 100.0)
     """
     if not (0 <= i < N_SAMPLES and seed >= 0):
-        raise ValueError(f"seed is {seed}, i is {i}: expected seed >= 0, i from 0 to 148")
+        raise UserError(f"seed is {seed}, i is {i}: expected seed >= 0, i from 0 to 148")
     ends = np.cumsum([source.images for source in SOURCES])
     group = int(np.searchsorted(ends, i, side="right"))
     source, number = SOURCES[group], int(i - ends[group] + SOURCES[group].images)

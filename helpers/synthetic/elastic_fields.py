@@ -20,6 +20,7 @@ import numpy as np
 import scipy.fft
 import torch
 
+from helpers import UserError
 from helpers.datasets import PHASE_MODULI, check_volumes
 from helpers.synthetic.elasticity import POISSON, check_phases, isotropic_stiffness
 
@@ -294,9 +295,9 @@ def solve_load_case(
     volumes = check_volumes(volumes)
     check_phases(moduli, poisson)
     if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
+        raise UserError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
     if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"dtype is {dtype}: expected torch.float32 or torch.float64")
+        raise UserError(f"dtype is {dtype}: expected torch.float32 or torch.float64")
     device = default_device(device)
     mean = torch.as_tensor(mean_strain, dtype=dtype, device=device).expand(len(volumes), 6)
     medium = _Medium(volumes, moduli, poisson, dtype, device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from helpers import UserError
 from helpers.datasets import PHASE_MODULI
 
 POISSON = 0.3  # of both phases, as Cecen et al. 2018
@@ -17,9 +18,9 @@ def check_phases(moduli, poisson):
     """Refuse phase properties that are not elastic constants, naming the value."""
     low, high = np.min(moduli), np.max(moduli)
     if np.shape(moduli) != (2,) or not (0 < low <= high < np.inf):
-        raise ValueError(f"moduli are {moduli}: expected two positive values in GPa")
+        raise UserError(f"moduli are {moduli}: expected two positive values in GPa")
     if not np.all((np.asarray(poisson) >= 0) & (np.asarray(poisson) < 0.5)):
-        raise ValueError(f"poisson is {poisson}: expected values from 0 to below 0.5")
+        raise UserError(f"poisson is {poisson}: expected values from 0 to below 0.5")
 
 
 def isotropic_stiffness(moduli=PHASE_MODULI, poisson=POISSON):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from helpers import UserError
+
 KGF_PER_MPA = 1 / 9.80665  # kgf/mm2 in one MPa
 # In the order of the published table; columbium (Cb) is niobium.
 ELEMENTS = (
@@ -115,16 +117,16 @@ def solvent_and_formers(composition):
 def _check(composition, volume_fraction, radius_nm):
     for element, value in composition.items():
         if element not in ELEMENTS or not value >= 0:
-            raise ValueError(
+            raise UserError(
                 f"composition holds {element!r}: {value}: expected at least 0 at.% of one of "
                 f"{', '.join(ELEMENTS)}"
             )
     if abs(sum(composition.values()) - 100) > 0.1:
-        raise ValueError(
+        raise UserError(
             f"contents sum to {sum(composition.values()):g}: expected 100 at.%; "
             "add what is missing, or convert weight percent first"
         )
     if not 0 <= volume_fraction < 1:
-        raise ValueError(f"volume_fraction is {volume_fraction}: expected 0 to below 1")
+        raise UserError(f"volume_fraction is {volume_fraction}: expected 0 to below 1")
     if not 0 < radius_nm < math.inf:
-        raise ValueError(f"radius_nm is {radius_nm}: expected a positive number of nanometres")
+        raise UserError(f"radius_nm is {radius_nm}: expected a positive number of nanometres")

@@ -13,6 +13,7 @@ import functools
 import numpy as np
 import torch
 
+from helpers import UserError
 from helpers.datasets import check_volumes
 from helpers.synthetic.elastic_fields import default_device, solve_load_case
 from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiffness
@@ -123,7 +124,7 @@ def confined_modulus(volumes, axis=0, *, batch_size=None, **options):
 
 def _axis_modulus(volumes, axis, free, bound, batch_size, options):
     if axis not in (0, 1, 2):
-        raise ValueError(f"axis is {axis!r}: expected 0, 1 or 2")
+        raise UserError(f"axis is {axis!r}: expected 0, 1 or 2")
 
     def modulus(chunk, **kwargs):
         case = solve_load_case(chunk, torch.eye(6)[axis], free, **kwargs)
@@ -136,7 +137,7 @@ def _solve_checked(solve, bound_of, volumes, batch_size, options):
     """Solve in batches; what fails or leaves its bounds is solved again in double precision."""
     volumes = check_volumes(volumes)
     if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}: expected at least 1, or None")
+        raise UserError(f"batch_size is {batch_size}: expected at least 1, or None")
     cpu = default_device(options.get("device")).type == "cpu"
     at_once = VOXELS_AT_ONCE["cpu" if cpu else "gpu"]
     size = batch_size or max(1, at_once // volumes[0].size)

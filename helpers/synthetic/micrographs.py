@@ -12,6 +12,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import gamma
 
+from helpers import UserError
+
 # Name -> lowest and highest value, unit, for the numbers that `gamma_prime_micrograph` takes.
 RANGES = {
     "volume_fraction": (0.1, 0.9, "as a share of the area"),
@@ -139,24 +141,24 @@ def _check(given, shape, polarity):
     for name, value in given.items():
         low, high, unit = RANGES[name]
         if not low <= value <= high:  # NaN fails as well
-            raise ValueError(
+            raise UserError(
                 f"{name} is {value}: expected {low:g} to {high:g} ({unit}); choose one in between"
             )
     h, w = (int(n) for n in shape)
     if min(h, w) < 32:
-        raise ValueError(f"shape is {shape}: expected at least 32 pixels a side; make it larger")
+        raise UserError(f"shape is {shape}: expected at least 32 pixels a side; make it larger")
     if given["size"] > min(h, w) / 4:
-        raise ValueError(
+        raise UserError(
             f"size is {given['size']}: expected at most a quarter of the shorter side, "
             f"{min(h, w) / 4:g} pixels; make the image larger or the precipitates smaller"
         )
     if given["fine_fraction"] >= given["volume_fraction"]:
-        raise ValueError(
+        raise UserError(
             f"fine_fraction is {given['fine_fraction']}: expected less than volume_fraction, "
             f"{given['volume_fraction']}, of which it is a part; lower it"
         )
     if polarity not in ("dark", "bright"):
-        raise ValueError(f"polarity is {polarity!r}: expected 'dark' or 'bright'")
+        raise UserError(f"polarity is {polarity!r}: expected 'dark' or 'bright'")
     return h, w
 
 

@@ -24,6 +24,7 @@ import scipy.fft
 import torch
 from tqdm import tqdm
 
+from helpers import UserError
 from helpers.datasets import save_two_phase
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
@@ -94,13 +95,11 @@ def two_phase_volume(
     """
     low, high = volume_fractions
     if size < 2:
-        raise ValueError(f"size is {size}: expected at least 2 voxels a side")
+        raise UserError(f"size is {size}: expected at least 2 voxels a side")
     if not 0 < filter_widths[0] <= filter_widths[1]:
-        raise ValueError(f"filter_widths are {filter_widths}: expected 0 < low <= high, in voxels")
+        raise UserError(f"filter_widths are {filter_widths}: expected 0 < low <= high, in voxels")
     if not 0 <= low <= high <= 1:
-        raise ValueError(
-            f"volume_fractions are {volume_fractions}: expected 0 <= low <= high <= 1"
-        )
+        raise UserError(f"volume_fractions are {volume_fractions}: expected 0 <= low <= high <= 1")
     rng = np.random.default_rng([seed, index])
     widths = np.exp(rng.uniform(*np.log(filter_widths), size=3))
     stiff = np.clip(round(rng.uniform(low, high) * size**3), 1, size**3 - 1)
@@ -181,7 +180,7 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=No
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(shards or ROOT / "_build" / "two_phase") / key
     if n_samples < 1 or (jobs is not None and jobs < 1):
-        raise ValueError(f"n_samples is {n_samples}, jobs is {jobs}: expected at least 1 of each")
+        raise UserError(f"n_samples is {n_samples}, jobs is {jobs}: expected at least 1 of each")
     with atomic_write(Path(path).with_name(".can-be-written")):
         pass  # a folder that cannot be written is told now, not when all is computed
     Path(path).with_name(".can-be-written").unlink()

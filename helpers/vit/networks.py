@@ -9,6 +9,8 @@ import warnings
 
 import torch
 
+from helpers import UserError
+
 with warnings.catch_warnings():
     # transformers imports it, and in notebooks without ipywidgets the first import warns.
     warnings.filterwarnings("ignore", message="IProgress not found")
@@ -168,9 +170,9 @@ def read_model(folder, entry):
                 output_loading_info=True,
             )
     except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder} holds no model that can be loaded: {error}") from error
+        raise UserError(f"{folder} holds no model that can be loaded: {error}") from error
     except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
-        raise ValueError(
+        raise UserError(
             f"{folder}: the weights are damaged, or a pickle that holds more than weights and "
             f"could run code; only safetensors and plain weights are loaded: {error}"
         ) from error
@@ -188,7 +190,7 @@ def _refuse(where, missing, unexpected):
     for kind, keys in (("missing", missing), ("unexpected", unexpected)):
         if keys:
             some = ", ".join(sorted(map(str, keys))[:3])
-            raise ValueError(
+            raise UserError(
                 f"{where}: {len(keys)} {kind} weights ({some}, ...). With them the network would "
                 "be partly random, or not the one that was trained; save the model that the "
                 "config.json describes"

@@ -20,6 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
+from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import cache_folder
 
@@ -66,7 +67,7 @@ class StoredFeatures:
         except (SafetensorError, LookupError, TypeError, ValueError):
             intact = False
         if not intact:
-            raise ValueError(f"{self.path} is damaged: delete it and compute the features again")
+            raise UserError(f"{self.path} is damaged: delete it and compute the features again")
         return features, provenance
 
     def write(self, features, provenance):

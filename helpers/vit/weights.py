@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import (
     INSTALLED,
@@ -189,7 +190,7 @@ def _wanted(files):
         }
         if weights:
             return {name: files[name] for name in sorted(names | weights)}
-    raise ValueError(f"the repository holds no weights that can be loaded, only {sorted(files)}")
+    raise UserError(f"the repository holds no weights that can be loaded, only {sorted(files)}")
 
 
 def _download_url(entry, folder):

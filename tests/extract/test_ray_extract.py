@@ -13,12 +13,12 @@ import psutil
 import pytest
 from PIL import Image
 
+from helpers import UserError
 from helpers.extract import remote_images
 from helpers.extract.feature_tables import extract_table, read_feature_table
 from helpers.extract.ray_extract import PartWriter, extract_parts
 from helpers.extract.remote_images import list_anywhere, local_copies
 from helpers.images.read import ImageError
-from helpers.io.table_files import TableError
 from helpers.own import cli
 
 pytestmark = [
@@ -80,7 +80,7 @@ def test_two_workers_give_the_numbers_of_one_process_and_go_on(cluster, scans, p
     parts = sorted(out.glob("*.parquet"))
     kept = [p.stat().st_mtime_ns for p in parts]
     parts[2].unlink()
-    with pytest.raises(TableError, match="lacks 1 of 5 parts: the extraction has not ended"):
+    with pytest.raises(UserError, match="lacks 1 of 5 parts: the extraction has not ended"):
         read_feature_table(out)
     told = extract_parts(scans, out, workers=2, part_images=PART, progress=False)
     assert told["computed"] == PART
@@ -146,7 +146,7 @@ def test_bad_images_cost_their_part_and_are_named(cluster, scans, tmp_path):
         with pytest.raises(ImageError, match=r"(?s)1 of 3 parts .*scan 01\.png"):
             extract_parts(source, out, part_images=2, progress=False)
         assert len(list(out.glob("*.parquet"))) == 2
-        with pytest.raises(TableError, match="lacks 1 of 3 parts"):
+        with pytest.raises(UserError, match="lacks 1 of 3 parts"):
             read_feature_table(out)
         for computed in (1, 0):  # the other parts stay
             told = extract_parts(source, out, part_images=2, on_error="skip", progress=False)

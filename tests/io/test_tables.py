@@ -10,11 +10,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from helpers import UserError
 from helpers.io import table_files, tables
 from helpers.io.tables import (
     NOT_STATED,
     CompositionWarning,
-    TableError,
     match_images,
     merge_niobium,
     odd_sums,
@@ -59,7 +59,7 @@ def changed(row, column, value):
 def error_of(path, rows=None, **options):
     if rows is not None:
         write(path, rows)
-    with pytest.raises(TableError) as error:
+    with pytest.raises(UserError) as error:
         read_alloy_table(path, **options)
     assert str(path) in str(error.value)
     return str(error.value)
@@ -247,7 +247,7 @@ def test_the_argument_states_the_unit_where_the_headings_do_not(path):
     write(path, rows)
     assert read_alloy_table(path, NOT_STATED).composition_unit == NOT_STATED
     assert "not stated for Al" in error_of(path)
-    with pytest.raises(TableError, match=r"composition_unit is 'at': expected one of 'at\.%'"):
+    with pytest.raises(UserError, match=r"composition_unit is 'at': expected one of 'at\.%'"):
         read_alloy_table(path, "at")
 
 
@@ -300,7 +300,7 @@ def test_a_workbook_that_is_cut_short_or_damaged_is_told(tmp_path):
         path.write_bytes(damaged)
         try:  # a changed date of a member does no harm, but nothing else may be raised
             assert read_alloy_table(path).names == ["a", "b", "c"]
-        except TableError:
+        except UserError:
             told += 1
     assert told > 30
 
@@ -513,7 +513,7 @@ def test_images_come_in_the_order_of_the_names(tmp_path):
 
 def test_images_and_names_that_do_not_match_are_listed():
     files = [f"more{i:02}.png" for i in range(12)] + ["a.png", "a.tif", "B.png"]
-    with pytest.raises(TableError) as error:
+    with pytest.raises(UserError) as error:
         match_images(["a", "b", "gone"], files)
     told = str(error.value)
     assert "rows of the table without an image (2): 'b', 'gone'\n" in told
@@ -524,5 +524,5 @@ def test_images_and_names_that_do_not_match_are_listed():
 
 def test_source_papers_are_the_digits_before_the_first_hyphen():
     assert source_papers(["Paper1-6Al-12", "7-8", "Synthetic03-07"]).tolist() == [1, 7, 3]
-    with pytest.raises(TableError, match=r"source paper \(2\): 'a-1', 'Paper3x-1': expected"):
+    with pytest.raises(UserError, match=r"source paper \(2\): 'a-1', 'Paper3x-1': expected"):
         source_papers(["Paper1-1", "a-1", "Paper3x-1"])

@@ -6,6 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from helpers import UserError
 from helpers.audit.audit import LINEAR
 from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import (
@@ -18,7 +19,7 @@ from helpers.extract.feature_tables import (
 from helpers.extract.ray_extract import _parts
 from helpers.images.pixel_size import PreparedImage, pixel_size_um
 from helpers.own import model_files
-from helpers.own.model_files import ModelError, OwnModel, load_model, save_model
+from helpers.own.model_files import OwnModel, load_model, save_model
 from helpers.own.models import fit_property, join
 from helpers.own.properties import PropertyTable, read_properties
 from helpers.own.study import _extract_alike, fit_models, predict_table
@@ -174,7 +175,7 @@ def saved(tmp_path):
 
 def test_another_scikit_learn_is_refused(saved, monkeypatch):
     monkeypatch.setattr(model_files, "versions", lambda _: {"scikit-learn": "0.1"})
-    with pytest.raises(ModelError, match=r"here is 0\.1: fit again"):
+    with pytest.raises(UserError, match=r"here is 0\.1: fit again"):
         load_model(saved[0])
 
 

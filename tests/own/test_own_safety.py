@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from helpers import UserError
 from helpers import features as features_module
 from helpers.extract.feature_tables import extract_table
 from helpers.extract.image_lists import list_samples
 from helpers.images.read import ImageError
-from helpers.io.table_files import TableError
 from helpers.own import cli, model_files, plots
-from helpers.own.model_files import ModelError, OwnModel, load_model, save_model
+from helpers.own.model_files import OwnModel, load_model, save_model
 from helpers.own.models import fit_property
 from helpers.own.properties import PropertyTable
 
@@ -52,16 +52,16 @@ def test_a_folder_with_anything_else_is_never_replaced(model, tmp_path, monkeypa
     (project / "thesis.tex").write_text("years")
     for content in ('{"my": "model"}', "[]", '{"format": 2, "digest": "x", "files": {}}'):
         (project / "model.json").write_text(content)
-        with pytest.raises(ModelError, match=r"is no model folder|holds thesis\.tex"):
+        with pytest.raises(UserError, match=r"is no model folder|holds thesis\.tex"):
             save_model(project, model)
         assert (project / "thesis.tex").read_text() == "years"
     save_model(tmp_path / "m", model)
     (tmp_path / "m" / ".DS_Store").touch()  # of a file manager
     load_model(tmp_path / "m")
     (tmp_path / "m" / "report.html").write_text("page")
-    with pytest.raises(ModelError, match=r"holds report\.html, .* would be deleted: move it away"):
+    with pytest.raises(UserError, match=r"holds report\.html, .* would be deleted: move it away"):
         save_model(tmp_path / "m", model)
-    with pytest.raises(ModelError, match=r"report\.html does not belong there: move it away"):
+    with pytest.raises(UserError, match=r"report\.html does not belong there: move it away"):
         load_model(tmp_path / "m")
     (tmp_path / "m" / "report.html").unlink()
     monkeypatch.chdir(tmp_path / "m")
@@ -91,7 +91,7 @@ def test_a_description_that_was_signed_again_is_checked(model, tmp_path, change)
     facts |= change
     del facts["digest"]
     path.write_text(json.dumps(facts | {"digest": model_files._digest(facts)}))
-    with pytest.raises(ModelError, match="does not describe a model"):
+    with pytest.raises(UserError, match="does not describe a model"):
         load_model(tmp_path / "m")
 
 
@@ -100,7 +100,7 @@ def test_a_link_in_a_model_is_refused(model, tmp_path):
     path = tmp_path / "m" / "property1.skops"
     shutil.move(path, tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ModelError, match=r"property1\.skops is a link"):
+    with pytest.raises(UserError, match=r"property1\.skops is a link"):
         load_model(tmp_path / "m")
 
 
@@ -162,7 +162,7 @@ def test_pipes_devices_and_names_that_are_no_text_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "endless.csv").symlink_to("/dev/zero")
     for name in ("pipe.csv", "endless.csv"):
-        with pytest.raises(TableError, match=f"{name} is no file: expected a table"):
+        with pytest.raises(UserError, match=f"{name} is no file: expected a table"):
             list_samples(tmp_path / name)
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/l\xdfx.png")
     Image.fromarray(np.eye(40, dtype=np.uint8)).save(tmp_path / "a.png")

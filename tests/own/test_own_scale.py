@@ -12,6 +12,7 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 from test_own_study import run
 
+from helpers import UserError
 from helpers.extract.feature_tables import (
     ADDED,
     check_comparable,
@@ -30,7 +31,7 @@ from helpers.images.pixel_size import (
 )
 from helpers.images.read import ImageError
 from helpers.own.model_files import load_model
-from helpers.own.report import ReportError, left_out_in_words, write_report
+from helpers.own.report import left_out_in_words, write_report
 from helpers.own.study import SampleWarning, _extract_alike, predict_table
 
 
@@ -305,7 +306,7 @@ def test_other_images_of_the_same_names_are_refused(fitted, tmp_path, monkeypatc
     found.table["image"] = [str(base / "scans" / n.rsplit("/")[-1]) for n in found.table["image"]]
     write_feature_table("f.parquet", found)
     save(base / "scans/01-1.tif", 255 - pixels, 0.1)
-    with pytest.raises(ReportError, match=r"(?s)1 images are not those.*01-1\.tif\. Run"):
+    with pytest.raises(UserError, match=r"(?s)1 images are not those.*01-1\.tif\. Run"):
         write_report("m", "f.parquet", tmp_path / "r.html")
     assert image.endswith("01-1.tif")
     old = found._replace(table=found.table.drop(columns="digest"))

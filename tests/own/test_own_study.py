@@ -14,12 +14,14 @@ import openpyxl
 import pandas as pd
 import pytest
 import tifffile
+import typer
 from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics.pairwise import paired_cosine_distances
 from sklearn.pipeline import make_pipeline
 
+from helpers import UserError
 from helpers.extract import feature_tables, fitted_scale, image_lists, scale
 from helpers.extract.feature_tables import (
     COLUMNS,
@@ -39,9 +41,8 @@ from helpers.images.pixel_size import (
     prepare_images,
 )
 from helpers.images.read import ImageError
-from helpers.io.table_files import TableError
 from helpers.own import citations, cli, doctor, model_files, models, properties, report, study
-from helpers.own.model_files import ModelError, OwnModel, load_model, save_model
+from helpers.own.model_files import OwnModel, load_model, save_model
 from helpers.own.models import choose_folds, fit_property, join, predict_property
 from helpers.own.properties import PropertyTable, read_properties
 
@@ -116,11 +117,11 @@ def test_folder_pattern_and_table_name_the_same_images(scans, tmp_path):
     ("rows", "error", "said"),
     [
         ("image\nnone.png\n", FileNotFoundError, r"row 2 \(.*none.png\)"),
-        ("file\na.png\n", TableError, "no column 'image': row 1 holds 'file'"),
+        ("file\na.png\n", UserError, "no column 'image': row 1 holds 'file'"),
         ("image\ns00.png\ns00.png\n", ImageError, "1 images stand twice"),
-        ("image,x\ns00.png,1\n,2\n", TableError, "'image' is empty in row 3"),
-        ("image,image\ns00.png,1\n", TableError, "image stands in several columns"),
-        ("image\n", TableError, "holds no row below"),
+        ("image,x\ns00.png,1\n,2\n", UserError, "'image' is empty in row 3"),
+        ("image,image\ns00.png,1\n", UserError, "image stands in several columns"),
+        ("image\n", UserError, "holds no row below"),
     ],
 )
 def test_bad_lists_are_refused(scans, rows, error, said):
@@ -251,22 +252,22 @@ def test_a_feature_table_is_read_as_it_was_written(table, tmp_path):
 
 def test_bad_feature_tables_are_refused(table, tmp_path):
     path = tmp_path / "f.parquet"
-    with pytest.raises(TableError, match="there is no feature table"):
+    with pytest.raises(UserError, match="there is no feature table"):
         read_feature_table(path)
     with pytest.raises(ValueError, match=r"ends in \.parquet"):
         write_feature_table(tmp_path / "f.csv", table)
     path.write_bytes(b"PAR1 nonsense")
-    with pytest.raises(TableError, match="cannot be read as parquet"):
+    with pytest.raises(UserError, match="cannot be read as parquet"):
         read_feature_table(path)
     pd.DataFrame({"image": ["a"]}).to_parquet(path)
-    with pytest.raises(TableError, match="is no feature table"):
+    with pytest.raises(UserError, match="is no feature table"):
         read_feature_table(path)
     write_feature_table(path, table._replace(features=np.full((2, 3), np.nan)))
-    with pytest.raises(TableError, match=r"features of b\.png, a\.png are no numbers"):
+    with pytest.raises(UserError, match=r"features of b\.png, a\.png are no numbers"):
         read_feature_table(path)
     twice = table.table.assign(image="a.png")
     write_feature_table(path, table._replace(table=twice))
-    with pytest.raises(TableError, match="1 images stand twice"):
+    with pytest.raises(UserError, match="1 images stand twice"):
         read_feature_table(path)
 
 
@@ -308,7 +309,7 @@ def test_images_of_a_sample_become_one_descriptor(table):
 def test_bad_properties_are_refused(tmp_path, text, options, said):
     path = tmp_path / "t.csv"
     path.write_text(text)
-    with pytest.raises(TableError, match=said):
+    with pytest.raises(UserError, match=said):
         read_properties(path, **options)
 
 
@@ -318,7 +319,7 @@ def test_a_property_may_be_called_like_an_element(tmp_path):
     assert found.values["H"].tolist() == [210, 220]
     assert found.groups.tolist() == ["x", "y"]
     assert list(found.composition) == ["Al"]
-    with pytest.raises(TableError, match="'V' already names the samples or their source"):
+    with pytest.raises(UserError, match="'V' already names the samples or their source"):
         read_properties(tmp_path / "t.csv", ["H", "V"], group_column="V")
 
 
@@ -344,10 +345,10 @@ def test_a_sheet_may_be_chosen_and_the_first_of_several_is_named(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_properties(path, ["h"], sheet="2024").values["h"].tolist() == [450]
-    with pytest.raises(TableError, match="no sheet '2023': its sheets are '2019', '2024'"):
+    with pytest.raises(UserError, match="no sheet '2023': its sheets are '2019', '2024'"):
         read_properties(path, sheet="2023")
     (tmp_path / "t.csv").write_text("sample,h\na,1\n")
-    with pytest.raises(TableError, match="without sheets, and sheet is '2024'"):
+    with pytest.raises(UserError, match="without sheets, and sheet is '2024'"):
         read_properties(tmp_path / "t.csv", sheet="2024")
 
 
@@ -446,14 +447,14 @@ def test_every_changed_byte_is_noticed(saved, tmp_path):
         whole = path.read_bytes()
         for at in {0, len(whole) // 2, len(whole) - 1} if whole else ():
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-            with pytest.raises(ModelError, match=r"changed|damaged"):
+            with pytest.raises(UserError, match=r"changed|damaged"):
                 load_model(saved)
         path.unlink()
-        with pytest.raises(ModelError, match=r"missing|no model folder"):
+        with pytest.raises(UserError, match=r"missing|no model folder"):
             load_model(saved)
         path.write_bytes(whole)
     (saved / "more.txt").touch()
-    with pytest.raises(ModelError, match=r"more\.txt does not belong there"):
+    with pytest.raises(UserError, match=r"more\.txt does not belong there"):
         load_model(saved)
     (saved / "more.txt").unlink()
     load_model(saved)
@@ -474,15 +475,15 @@ def test_code_in_a_model_is_refused(saved, tmp_path):
     facts["files"]["property1.skops"] = model_files._sha256(folder / "property1.skops")
     facts["digest"] = model_files._digest(facts)
     (folder / "model.json").write_text(json.dumps(facts))
-    with pytest.raises(ModelError, match=r"subprocess\.run"):
+    with pytest.raises(UserError, match=r"subprocess\.run"):
         load_model(folder)
 
 
 def test_what_is_no_model_is_not_overwritten(tmp_path):
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(ModelError, match="is no model folder: choose another name"):
+    with pytest.raises(UserError, match="is no model folder: choose another name"):
         save_model(tmp_path, None)
-    with pytest.raises(ModelError, match="is no model folder: `microprop fit`"):
+    with pytest.raises(UserError, match="is no model folder: `microprop fit`"):
         load_model(tmp_path / "none")
 
 
@@ -634,16 +635,36 @@ def test_arguments_in_messages_are_told_as_options(tmp_path, capsys):
     table.write_text("sample,h,Al\na,1,5\n")
     options = ("--out", tmp_path / "m", "--composition-unit", "%")
     assert run("fit", tmp_path / "f.parquet", table, *options) == 1
-    *_, error, told = capsys.readouterr().err.splitlines()
-    assert error == "Error: composition_unit is '%': expected one of at.%, wt.%"
-    assert told == "On the command line composition_unit is --composition-unit."
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == "Error: --composition-unit is '%': expected one of at.%, wt.%"
 
 
-def test_errors_of_a_package_inside_the_package_are_told(monkeypatch, capsys):
-    place = Path(cli.__file__).parent / "deep" / "study.py"
-    space = {}
-    exec(compile("def f(*_):\n    raise ValueError('mend this')", str(place), "exec"), space)
-    monkeypatch.setattr(doctor, "diagnose", space["f"])
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("skip them with on_error='skip': the rest", "skip them with --on-error skip: the rest"),
+        ("pass value_range=(0, 4095) or (1, 2)", "pass --value-range 0 4095 or (1, 2)"),
+        ("target_um is -1.0: expected more", "--pixel-size-um is -1.0: expected more"),
+        ("sheet is 'x': leave the sheet out", "--sheet is 'x': leave the sheet out"),
+        ("there is no file a/value_range.csv", "there is no file a/value_range.csv"),
+        ("there is no column 'crop_bottom'", "there is no column 'crop_bottom'"),
+        ("more than max_pixels=100: crop it", "more than max_pixels=100: crop it"),
+    ],
+)
+def test_arguments_are_translated_and_names_of_the_user_are_not(message, told):
+    assert cli._in_options(message) == told
+
+
+def test_the_table_of_options_holds_options():
+    commands = typer.main.get_command(cli.app).commands.values()
+    assert set(cli.OPTIONS.values()) <= {o for c in commands for p in c.params for o in p.opts}
+
+
+def test_errors_that_a_user_can_mend_are_told(monkeypatch, capsys):
+    def fail():
+        raise UserError("mend this")
+
+    monkeypatch.setattr(doctor, "diagnose", fail)
     assert run("doctor") == 1
     assert capsys.readouterr().err == "Error: mend this\n"
 

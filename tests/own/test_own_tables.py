@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from test_own_alignment import FACTS, features
 
+from helpers import UserError
 from helpers.extract.feature_tables import FeatureTable
 from helpers.extract.image_lists import list_samples
 from helpers.extract.remote_images import list_anywhere
-from helpers.io.table_files import TableError, read_rows
+from helpers.io.table_files import read_rows
 from helpers.io.tables import read_alloy_table
 from helpers.own import cli, properties
 from helpers.own.models import join
@@ -70,7 +71,7 @@ def test_units_of_elements_in_many_spellings(tmp_path, heading, symbol, unit):
 )
 def test_a_heading_like_an_element_that_is_not_understood_is_refused(tmp_path, heading):
     path = written(tmp_path / "t.csv", f"sample,h,{heading}\na,1,5\n")
-    with pytest.raises(TableError) as error:
+    with pytest.raises(UserError) as error:
         read_properties(path)
     assert f"{heading!r} may name an element, but is not understood" in str(error.value)
     assert read_properties(path, [heading]).values[heading].tolist() == [5]
@@ -78,7 +79,7 @@ def test_a_heading_like_an_element_that_is_not_understood_is_refused(tmp_path, h
 
 def test_a_bare_percent_sign_is_no_unit(tmp_path):
     path = written(tmp_path / "t.csv", "sample,h,% C,Cr %\na,1,5,6\n")
-    with pytest.raises(TableError, match="the unit of C, Cr is not stated"):
+    with pytest.raises(UserError, match="the unit of C, Cr is not stated"):
         read_properties(path)
     assert list(read_properties(path, composition_unit="wt.%").composition) == ["C", "Cr"]
 
@@ -93,7 +94,7 @@ def test_other_headings_stay_properties(tmp_path, heading):
 
 def test_an_element_in_two_columns_is_refused(tmp_path):
     path = written(tmp_path / "t.csv", "sample,h,Al (wt.%),Al wt%\na,1,5,6\n")
-    with pytest.raises(TableError, match=r"'Al \(wt.%\)' and 'Al wt%' both hold Al"):
+    with pytest.raises(UserError, match=r"'Al \(wt.%\)' and 'Al wt%' both hold Al"):
         read_properties(path)
 
 
@@ -111,7 +112,7 @@ def test_the_balance_is_what_the_others_leave(tmp_path, word):
 def test_a_composition_that_cannot_be_used_may_be_left_out(tmp_path, row, cell):
     row = f"{row},1" if cell != "'n.d.'" else f"{row},n.d."
     path = written(tmp_path / "t.csv", f"sample,h,Al (wt.%),Ni (wt.%),Cr (wt.%)\na,1,{row}\n")
-    with pytest.raises(TableError, match=r"holds no number in row 2") as error:
+    with pytest.raises(UserError, match=r"holds no number in row 2") as error:
         read_properties(path)
     assert cell in str(error.value)
     assert "leave the columns of elements out of the table, or rename them" in str(error.value)
@@ -154,10 +155,10 @@ def test_a_style_that_is_not_there_is_no_style(tmp_path):
 def test_a_source_or_sample_in_two_spellings_is_refused(tmp_path, one, other):
     said = "differ in case or spaces alone"
     path = written(tmp_path / "t.csv", f"sample,h,heat\na,1,{one}\nb,2,{other}\n")
-    with pytest.raises(TableError, match=said) as error:
+    with pytest.raises(UserError, match=said) as error:
         read_properties(path, ["h"], group_column="heat")
     assert f"{one!r} and {other.strip()!r}" in str(error.value)
-    with pytest.raises(TableError, match=said):
+    with pytest.raises(UserError, match=said):
         read_properties(path, ["h"], sample_column="heat")
 
 
@@ -213,7 +214,7 @@ def test_fit_tells_what_is_left_out_and_that_there_is_no_composition(tmp_path, c
 @pytest.mark.parametrize("cells", [('"4,5"', '"6,1"'), ('"4,5"', "n/a"), ("31.2%", "30 %")])
 def test_a_column_of_decimal_commas_is_not_dropped(tmp_path, cells):
     path = written(tmp_path / "t.csv", f"sample,h,k\na,1,{cells[0]}\nb,2,{cells[1]}\n")
-    with pytest.raises(TableError, match=r"'k' holds no number in row 2 \('"):
+    with pytest.raises(UserError, match=r"'k' holds no number in row 2 \('"):
         read_properties(path)
     assert list(read_properties(path, ["h"]).values) == ["h"]
 
@@ -247,14 +248,14 @@ def test_the_heading_of_samples_may_be_in_any_case(tmp_path):
         found = list_samples(written(tmp_path / "t.csv", rows.format(heading)))
         assert found["sample"].tolist() == ["X", "X"]
     two = "image,Sample,SAMPLE\na.png,X,Y\n"
-    with pytest.raises(TableError, match="Sample, SAMPLE may both name the samples"):
+    with pytest.raises(UserError, match="Sample, SAMPLE may both name the samples"):
         list_samples(written(tmp_path / "t.csv", two))
     list_samples(written(tmp_path / "t.csv", two), sample_column="Sample")
 
 
 @pytest.mark.parametrize("text", ["sample;h\na;1,5\n", "\nsample;h\na;1\n", "sep=;\na;b\n"])
 def test_semicolons_are_named(tmp_path, text):
-    with pytest.raises(TableError, match="row 1 holds semicolons and no comma: separate"):
+    with pytest.raises(UserError, match="row 1 holds semicolons and no comma: separate"):
         read_rows(written(tmp_path / "t.csv", text))
 
 

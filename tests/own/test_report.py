@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 from test_site import Watched, browser  # noqa: F401 (a fixture)
 
+from helpers import UserError
 from helpers.extract.feature_tables import FeatureTable, read_feature_table, write_feature_table
 from helpers.own import cli, plots
 from helpers.own.model_files import load_model
-from helpers.own.report import ReportError, write_report
+from helpers.own.report import write_report
 
 COMMANDS = (
     ["extract", "scans", "--out", "features.parquet"],
@@ -117,7 +118,7 @@ def test_commands_that_are_killed_go_on_and_end_the_same(walked, tmp_path, seed)
 
 def test_reports_are_refused_before_anything_is_computed(walked, tmp_path, monkeypatch, capsys):
     paths = walked / "model", walked / "features.parquet"
-    with pytest.raises(ReportError, match=r"ends in \.html"):
+    with pytest.raises(UserError, match=r"ends in \.html"):
         write_report(*paths, tmp_path / "r.pdf")
     monkeypatch.chdir(tmp_path)
     code = cli.main(["report", *map(str, paths), "--out", "r.html"])
@@ -131,10 +132,10 @@ def test_features_of_another_study_are_refused(walked, tmp_path, monkeypatch):
     found = read_feature_table("features.parquet")
     few = FeatureTable(found.table[3:], found.features[3:], found.facts)
     write_feature_table(tmp_path / "few.parquet", few)
-    with pytest.raises(ReportError, match="fitted to: it lacks alloy 0, alloy 1, alloy 10"):
+    with pytest.raises(UserError, match="fitted to: it lacks alloy 0, alloy 1, alloy 10"):
         write_report("model", tmp_path / "few.parquet", tmp_path / "r.html")
     write_feature_table(tmp_path / "o.parquet", found._replace(features=1 + found.features))
-    with pytest.raises(ReportError, match="fitted to: its features are others"):
+    with pytest.raises(UserError, match="fitted to: its features are others"):
         write_report("model", tmp_path / "o.parquet", tmp_path / "r.html")
 
 
