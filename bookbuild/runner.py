@@ -16,6 +16,7 @@ import psutil
 from bookbuild.chapters import (
     KERNELSPEC,
     REGISTRY,
+    ROOT,
     BuildError,
     Chapter,
     chapter_key,
@@ -152,6 +153,7 @@ class Runner:
                     text=True,
                     encoding="utf-8",
                     env=environment,
+                    cwd=ROOT,  # where its own modules lie; the chapter runs in its folder
                     start_new_session=True,  # Ctrl-C reaches the parent alone, which ends this
                 )
                 self.workers.add(worker)

@@ -538,7 +538,8 @@ def test_from_a_folder_and_a_table_to_predictions(scans, tmp_path, capsys):
     assert run("predict", model, other, "--out", tmp_path / "r.csv") == 1
     said = capsys.readouterr().err
     assert (
-        "do not go together: encoder 'microvit' and 'microvit'; crop_bottom None and '10%'" in said
+        "do not go together: encoder 'microvit' and 'microvit'; --crop-bottom None and '10%'"
+        in said
     )
     assert not (tmp_path / "r.csv").exists()
 
