@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from bookbuild.chapters import REGISTRY, ROOT, BuildError, chapters_in_toc
+from bookbuild.chapters import REGISTRY, ROOT, BuildError, affected, chapters_in_toc
 from bookbuild.lock import locked
 from bookbuild.runner import Run, Runner, plan
 from bookbuild.site import build_site
@@ -121,6 +121,16 @@ def _choose(chapters, names):
     return [chapter for chapter in chapters if not names or chapter.name in names]
 
 
+def tell_affected(root: Path, file: Path) -> int:
+    """Print commands that execute the chapters and run the tests that a file concerns."""
+    for command, names in zip(("bookbuild", "pytest"), affected(root, file), strict=True):
+        if names:
+            print(" ".join(["python", "-m", command, *names]))
+        else:
+            print(f"no {'chapter' if command == 'bookbuild' else 'test'} depends on {file}")
+    return 0
+
+
 def _heed_signals():
     """Make being ended, and a terminal that is closed, like Ctrl-C: no worker survives."""
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
@@ -140,11 +150,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="embedded", help=" or ".join(PROFILES))
     parser.add_argument("--jobs", type=int, default=2, help="chapters executed at a time")
     parser.add_argument("--no-site", action="store_true", help="execute the chapters only")
+    parser.add_argument(
+        "--affected", type=Path, metavar="FILE", help="only name the chapters and tests of a file"
+    )
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     options = parser.parse_args(arguments)
     root, site = options.root.resolve(), not (options.no_site or options.chapters)
     _heed_signals()
     try:
+        if options.affected:
+            return tell_affected(root, options.affected)
         runs = build(root, options.profile, options.jobs, names=options.chapters, site=site)
     except BuildError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -5,6 +5,7 @@ A project is a folder with ``_toc.yml``, ``book/``, ``helpers/``, ``data/`` and
 """
 
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import platform
 import re
 import tomllib
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from helpers.io.downloads import LOCAL_COPY, cache_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
 
 
@@ -148,41 +151,53 @@ def declared_parameters(source: Path) -> dict:
     return values
 
 
-def imported_helpers(root: Path, source: Path) -> list[Path]:
-    """Give the helper modules that ``source`` imports, those that they import, and so on.
+def imported(root: Path, source: Path, packages: tuple[str, ...] = ("helpers",)) -> list[Path]:
+    """Give the modules that ``source`` imports, those that they import, and so on.
 
-    The ``__init__.py`` of every package on the way counts, for Python runs it as well.
+    Parameters
+    ----------
+    root, source : pathlib.Path
+        The project's folder, and a Python file in it.
+    packages : tuple of str
+        Folders of ``root`` whose modules count; those of ``tests`` go by their names alone.
+
+    Returns
+    -------
+    list of pathlib.Path
+        With the ``__init__.py`` of every package on the way, for Python runs it as well.
     """
-    found = set(_modules(root, ["helpers"]))
-    waiting = [source, *found]
+    found, waiting = set(), [source]
     while waiting:
         path = waiting.pop()
         for name in _imports(_parse(path), _package_of(root, path)):
-            for module in _modules(root, name):
+            for module in _modules(root, name, packages):
                 if module not in found:
                     found.add(module)
                     waiting.append(module)
     return sorted(found)
 
 
-def _package_of(root: Path, path: Path) -> list[str]:
+def _package_of(root: Path, path: Path) -> tuple[str, ...]:
     """Names of the packages that a module lies in, outermost first; of a chapter none."""
     parts = path.relative_to(root).parts[:-1]
-    return list(parts) if parts[:1] == ("helpers",) else []
+    return parts if parts[:1] == ("helpers",) else ()
 
 
-def _modules(root: Path, name: list[str]):
+def _modules(root: Path, name: list[str], packages: tuple[str, ...]):
     """Yield the files that an import of a dotted name runs; its last part may be no module."""
-    if name[:1] == ["helpers"]:
+    files = []
+    if name[0] in packages:
         places = [root.joinpath(*name[: n + 1]) for n in range(len(name))]
         files = [place / "__init__.py" for place in places] + [places[-1].with_suffix(".py")]
-        yield from (path for path in files if path.is_file())
+    elif "tests" in packages:
+        files = (root / "tests").rglob(f"{name[0]}.py")
+    yield from (path for path in files if path.is_file())
 
 
 def _parse(path: Path, cell: str | None = None) -> ast.Module:
     """Parse a module, or one ``cell`` of it; an error tells where."""
     try:
-        return ast.parse(path.read_text(encoding="utf-8") if cell is None else cell)
+        return _tree(path.read_text(encoding="utf-8") if cell is None else cell)
     except (SyntaxError, ValueError) as error:  # ValueError: zero bytes, or not UTF-8
         part = "" if cell is None else " of the cell tagged 'parameters'"
         where = f", line {error.lineno}{part}" if isinstance(error, SyntaxError) else part
@@ -190,34 +205,33 @@ def _parse(path: Path, cell: str | None = None) -> ast.Module:
         raise BuildError(f"{path}{where} cannot be parsed: {message}") from error
 
 
-def _imports(tree: ast.AST, package: list[str]):
-    """Yield dotted names that may be modules; relative ones count from ``package``."""
+@functools.lru_cache(maxsize=512)  # chapters share most of their helpers
+def _tree(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@functools.lru_cache(maxsize=512)
+def _imports(tree: ast.Module, package: tuple[str, ...]) -> list[list[str]]:
+    """Give dotted names that may be modules; relative ones count from ``package``."""
+    names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".") for alias in node.names)
+            names += [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level <= len(package):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            base = [*base, *(node.module or "").split(".")] if node.module else base
-            yield base
-            yield from ([*base, alias.name] for alias in node.names)
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            base += node.module.split(".") if node.module else []
+            names += [base, *([*base, alias.name] for alias in node.names)]
+    return names
 
 
 def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
     """Hash everything that a chapter's result depends on.
 
-    That is its source, its parameters, the helpers it imports, every file under ``data/``,
-    ``book/matplotlibrc``, the registry of downloads in use, the pretrained weights on this
-    machine if it asks for them, the pins, the versions that are really installed, Python's own,
-    and the worker, which checks and tidies what it executed.
-    A module imported by a computed name escapes, so helpers do not do that.
+    That is its files (`inputs`), its parameters, the registry of downloads in use, the pretrained
+    weights on this machine if it asks for them, the pins, the versions that are really installed,
+    Python's own, and the worker, which checks and tidies what it executed.
     """
-    files = [
-        chapter.source,
-        *imported_helpers(root, chapter.source),
-        chapter.source.with_name("matplotlibrc"),
-    ]
-    data = sorted((root / "data").rglob("[!.]*"))  # hidden ones are still being written
-    files += [path for path in data if path.is_file()]
+    files = inputs(root, chapter.source)
     registry = Path(os.environ.get(REGISTRY) or root / "data" / "registry.json")
     facts = {
         "parameters": parameters,
@@ -229,6 +243,73 @@ def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
         "python": platform.python_version(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def inputs(root: Path, source: Path) -> list[Path]:
+    """Give the files of the project that a chapter is computed from.
+
+    Those are its source, the helpers it imports, ``book/matplotlibrc``, and of ``data/`` the
+    tables that one of them names, as ``"results_beyond.csv"``, with those whose names begin like
+    it (``results_beyond_test.csv``), and whatever is no table.
+    A module imported by a computed name escapes, so helpers do not do that.
+    """
+    code = [source, *imported(root, source)]
+    named = set().union(*(_tables_in(_parse(path)) for path in code))
+    data = sorted((root / "data").rglob("[!.]*"))  # hidden ones are still being written
+    tables = set((root / "data").glob("*.csv"))
+    unnamed = {t for t in tables if not any(_begins(t.name, pattern) for pattern in named)}
+    data = [path for path in data if path.is_file() and path not in unnamed]
+    return [*code, source.with_name("matplotlibrc"), *data]
+
+
+@functools.lru_cache(maxsize=512)
+def _tables_in(tree: ast.Module) -> set[str]:
+    """Give the names of tables in a module, ``*`` where ``DATA / ...`` is put together."""
+    names = set()
+    documentation = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and str(node.value).endswith(".csv"):
+            names.add("" if id(node) in documentation else node.value.rpartition("/")[2])
+        elif isinstance(node, ast.BinOp) and getattr(node.left, "id", "") == "DATA":
+            parts = getattr(node.right, "values", [node.right])
+            names.add("".join(p.value if isinstance(p, ast.Constant) else "*" for p in parts))
+    return {name for name in names if name.endswith((".csv", "*"))} - {".csv"}
+
+
+def _begins(name: str, pattern: str) -> bool:
+    """Whether a table is one of the pattern, or was written beside one of it."""
+    return fnmatch(name, pattern) or fnmatch(name, pattern.removesuffix(".csv") + "_*.csv")
+
+
+def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
+    """Give the chapters and the tests that a module or a data file concerns.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The project's folder.
+    file : pathlib.Path
+        A file in it. Imports are followed as far as they go; what a test runs as a command of
+        its own, or reads from ``data/``, is not seen.
+
+    Returns
+    -------
+    chapters, tests : list of str
+        Names of chapters, and paths of test files from ``root``.
+
+    Raises
+    ------
+    BuildError
+        There is no such file in the project.
+    """
+    path = (root / file).resolve()
+    if not path.is_file() or not path.is_relative_to(root):
+        raise BuildError(f"There is no file {file} in {root}.")
+    chapters = [c.name for c in chapters_in_toc(root) if path in inputs(root, c.source)]
+    packages = ("helpers", "bookbuild", "benchmarks", "tests")
+    tests = sorted((root / "tests").rglob("test_*.py"))
+    concerned = [test for test in tests if path in (test, *imported(root, test, packages))]
+    return chapters, [test.relative_to(root).as_posix() for test in concerned]
 
 
 def weights_here() -> list[str]:

@@ -130,13 +130,15 @@ class Runner:
             failure = self._watch(name, orders, log, environment)
             if failure is None and not self.stopping:
                 run.finish(unfinished, time.monotonic() - start)
-                self._failed(name).unlink(missing_ok=True)
+                for kept in (".ipynb", ".txt"):
+                    self._failed(name).with_suffix(kept).unlink(missing_ok=True)
                 self.report.finished(name, run.seconds)
             elif not self.stopping:
                 raise BuildError(self._explain(name, failure, unfinished))
         finally:
             orders.unlink(missing_ok=True)
             unfinished.unlink(missing_ok=True)
+            unfinished.with_suffix(".txt").unlink(missing_ok=True)
 
     def _watch(self, name: str, orders: Path, log: Path, environment: dict) -> str | None:
         """Follow a worker to its end; give None on success, otherwise what went wrong."""
@@ -178,6 +180,10 @@ class Runner:
             kept.parent.mkdir(parents=True, exist_ok=True)
             unfinished.replace(kept)
             text += f"\nThe half-executed notebook is kept at {kept}"
+        trace = unfinished.with_suffix(".txt")
+        if trace.is_file():
+            trace.replace(self._failed(name).with_suffix(".txt"))
+            text += f", the traceback at {self._failed(name).with_suffix('.txt')}"
         return text
 
     def _failed(self, name: str) -> Path:

@@ -9,12 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bookbuild.chapters import BuildError, digest, versions
+from bookbuild.chapters import COLOUR, BuildError, digest, versions
 
 # Files and folders of the project that the site is made of, and where they go in its source.
 # The pages move to the top, so that their addresses are short.
 PARTS = {"_config.yml": "", "_toc.yml": "", "_ext": "_ext", "_static": "_static", "pages": ""}
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def build_site(root: Path, notebooks: list[Path], work: Path, target: Path) -> bool:
@@ -92,7 +91,29 @@ def run_jupyter_book(root: Path, source: Path, work: Path):
     if outcome.returncode:
         lines = COLOUR.sub("", log.read_text(encoding="utf-8")).splitlines()
         told = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
+        told = [in_source(line, root, source) for line in told]
         raise BuildError("\n".join([f"jupyter-book failed; all it said is in {log}", *told]))
+
+
+def in_source(message: str, root: Path, source: Path) -> str:
+    """Let a warning about an executed notebook name the line of the chapter's ``.py`` source.
+
+    myst-nb counts line 3 of the second cell as 20003; cells keep their ids where papermill adds
+    one of its own.
+    """
+    found = re.match(r".*?book/(\w+)\.ipynb:(\d{5,})(?=:)", message)
+    if not found:
+        return message
+    name, number = found[1], int(found[2])
+    notebook = json.loads((source / "book" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    cell = re.fullmatch(r"cell-(\d+)", notebook["cells"][number // 10_000 - 1].get("id", ""))
+    chapter = root / "book" / f"{name}.py"
+    if not cell:
+        return message
+    lines = chapter.read_text(encoding="utf-8").splitlines()
+    starts = [i for i, line in enumerate(lines, 1) if line.startswith("# %%")]
+    line = starts[int(cell[1])] + number % 10_000
+    return f"book/{name}.py:{line}{message[found.end() :]}"
 
 
 def put_in_place(built: Path, target: Path):

@@ -7,10 +7,12 @@ It holds the other end of standard input, which closes when the parent ends in w
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import nbformat
@@ -18,7 +20,7 @@ import papermill
 import psutil
 from papermill.exceptions import PapermillExecutionError
 
-from bookbuild.chapters import code_cells, notebook_of, tags
+from bookbuild.chapters import COLOUR, code_cells, notebook_of, tags
 
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 
@@ -35,9 +37,11 @@ def main(orders_path: str) -> int:
     try:
         execute(notebook, output, orders["parameters"], source.parent, say)
         executed = nbformat.read(output, as_version=4)
-        check_alt_texts(executed)
+        check_outputs(executed)
     except Exception as error:
-        say(failed=describe(error, notebook, source))
+        trace = plain_traceback(error)
+        say(failed=describe(error, notebook, source) + last_frame(trace, source.parent.parent))
+        output.with_suffix(".txt").write_text(trace, encoding="utf-8")
         return 1
     nbformat.write(tidy(executed), output)
     return 0
@@ -102,24 +106,59 @@ def execute(notebook, output: Path, parameters: dict, folder: Path, say):
         raise RuntimeError(f"the kernel was stopped after {done} of {total} code cells")
 
 
-class MissingAltText(Exception):
-    """A figure that a reader who cannot see it learns nothing about."""
+class OutputError(Exception):
+    """What a cell shows is not fit for the site; the message says what to do."""
 
-    def __init__(self, cell):
+    def __init__(self, cell, message):
         self.cell = cell
-        super().__init__(
-            "its figure has no alt text. Give the cell the metadata "
-            'mystnb={"figure": {"caption": "..."}, "image": {"alt": "..."}}'
-        )
+        super().__init__(message)
 
 
-def check_alt_texts(notebook: nbformat.NotebookNode):
-    """Raise when a cell shows an image and its metadata holds no alt text."""
+def check_outputs(notebook: nbformat.NotebookNode):
+    """Raise where the site would warn, or a reader who cannot see a figure learns nothing.
+
+    Raises
+    ------
+    OutputError
+        Text on stderr, a figure that shows twice, or one without alt text.
+    """
     for cell in code_cells(notebook):
-        shown = any(kind in output.get("data", {}) for output in cell.outputs for kind in IMAGES)
-        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-        if shown and not str(alt).strip() and "remove-output" not in tags(cell):
-            raise MissingAltText(cell)
+        if "remove-output" in tags(cell):
+            continue
+        said = "".join(o.text for o in cell.outputs if o.get("name") == "stderr")
+        if said and "remove-stderr" not in tags(cell):
+            raise OutputError(cell, f"it wrote to stderr: {said.strip()[-1000:]}")
+        images = sum(any(kind in o.get("data", {}) for kind in IMAGES) for o in cell.outputs)
+        options = cell.metadata.get("mystnb", {})
+        if images > 1 and "figure" in options:
+            raise OutputError(
+                cell,
+                f"its figure shows {images} times. Close a figure for pyplot in the function that "
+                "draws it, `plt.close(figure)`, and let the cell end with it",
+            )
+        if images and not str(options.get("image", {}).get("alt", "")).strip():
+            raise OutputError(
+                cell,
+                "its figure has no alt text. Give the cell the metadata "
+                'mystnb={"figure": {"caption": "..."}, "image": {"alt": "..."}}',
+            )
+
+
+def plain_traceback(error: Exception) -> str:
+    """Give the traceback of a cell, or of this process, without colours."""
+    if isinstance(error, PapermillExecutionError):
+        return COLOUR.sub("", "\n".join(error.traceback)) + "\n"
+    return "".join(traceback.format_exception(error))
+
+
+def last_frame(trace: str, root: Path) -> str:
+    """Say which line of the project's own modules an error went through last, if any."""
+    frames = re.findall(r"^File (.+?):(\d+), in (\w+)", trace, re.MULTILINE)
+    for file, line, function in reversed(frames):
+        path = Path(file).expanduser()  # IPython writes the home folder as ~
+        if path.is_relative_to(root) and "site-packages" not in path.parts:
+            return f"\nin {path.relative_to(root).as_posix()}, line {line}, in {function}"
+    return ""
 
 
 def describe(error: Exception, notebook: nbformat.NotebookNode, source: Path) -> str:
@@ -127,7 +166,7 @@ def describe(error: Exception, notebook: nbformat.NotebookNode, source: Path) ->
     text, message = None, f"{type(error).__name__}: {error}"
     if isinstance(error, PapermillExecutionError):
         text, message = error.source, f"{error.ename}: {error.evalue}"
-    elif isinstance(error, MissingAltText):
+    elif isinstance(error, OutputError):
         text, message = error.cell.source, str(error)
     cells = [cell.source for cell in code_cells(notebook)]
     if text not in cells:

@@ -21,13 +21,15 @@ from bookbuild.chapters import (
     ROOT,
     BuildError,
     chapter_key,
-    imported_helpers,
+    imported,
+    inputs,
+    notebook_of,
     notebook_text,
     toc_entries,
 )
 from bookbuild.lock import locked
 from bookbuild.sync import sync
-from bookbuild.worker import MissingAltText, check_alt_texts
+from bookbuild.worker import OutputError, check_outputs
 
 GOOD = """\
     # %% [markdown]
@@ -68,7 +70,7 @@ def project(tmp_path):
     write(tmp_path / "pyproject.toml", '[project]\nname = "tiny"\ndependencies = ["numpy==0"]\n')
     write(tmp_path / "helpers/__init__.py", "")
     write(tmp_path / "helpers/tiny.py", "from ._deep import VALUE\n")
-    write(tmp_path / "helpers/_deep.py", "VALUE = 1\n")
+    write(tmp_path / "helpers/_deep.py", 'VALUE, TABLE = 1, "data/numbers.csv"\n')
     write(tmp_path / "helpers/unused.py", "VALUE = 1\n")
     write(tmp_path / "data/numbers.csv", "1\n")
     write(tmp_path / "book/10_a.py", GOOD)
@@ -127,8 +129,11 @@ def test_second_run_does_nothing_and_a_profile_sets_declared_parameters(project)
         ("helpers/tiny.py", {"10_a"}),
         ("helpers/_deep.py", {"10_a"}),
         ("helpers/unused.py", set()),
-        ("helpers/__init__.py", {"10_a", "20_b"}),
-        ("data/numbers.csv", {"10_a", "20_b"}),
+        ("helpers/__init__.py", {"10_a"}),
+        ("data/numbers.csv", {"10_a"}),
+        ("data/numbers_more.csv", {"10_a"}),
+        ("data/number.csv", set()),
+        ("data/numbers.npz", {"10_a", "20_b"}),
         ("data/deep/new.csv", {"10_a", "20_b"}),
         ("book/matplotlibrc", {"10_a", "20_b"}),
     ],
@@ -219,6 +224,72 @@ def test_failure_names_chapter_and_cell_and_keeps_the_notebook(project, capsys):
     assert "ZeroDivisionError" in kept.read_text(encoding="utf-8")
     assert "20_b" in planned(project)
     assert list((project / "_build/executed/embedded").glob(".*")) == []
+
+
+def test_failure_names_the_last_line_of_the_project_and_keeps_a_plain_traceback(project, capsys):
+    write(project / "helpers/tiny.py", "VALUE = 1\n\n\ndef f(x):\n    return int(x)\n")
+    write(
+        project / "book/20_b.py",
+        OTHER + "\n    # %%\n    from helpers.tiny import f\n    f('x')\n",
+    )
+    assert build.main(["--root", str(project), "20_b"]) == 1
+    message = capsys.readouterr().err
+    assert "in helpers/tiny.py, line 5, in f\n" in message
+    kept = project / "_build" / "failed" / "20_b.txt"
+    assert str(kept) in message
+    text = kept.read_text(encoding="utf-8")
+    assert "return int(x)" in text
+    assert "\x1b" not in text
+    write(project / "book/20_b.py", OTHER)
+    assert run(project, names=["20_b"]) == {"20_b": True}
+    assert not kept.exists()
+
+
+def test_stderr_of_a_chapter_that_runs_alone_is_quoted(project, capsys):
+    printing = "\n    # %%\n    import sys\n    print('beware', file=sys.stderr)\n"
+    write(project / "book/20_b.py", OTHER + printing)
+    assert build.main(["--root", str(project), "20_b"]) == 1
+    message = capsys.readouterr().err
+    assert "code cell 2 of 2 (line 9), which begins `import sys`" in message
+    assert "it wrote to stderr: beware" in message
+
+
+def test_affected_names_chapters_and_tests(project, capsys):
+    write(project / "tests/test_tiny.py", "from helpers import tiny\n")
+    write(project / "tests/room/test_other.py", "from shared import x\n")
+    write(project / "tests/shared.py", "def f():\n    from helpers._deep import VALUE\n")
+    write(project / "tests/test_none.py", "import numpy\n")
+    for file in ("helpers/_deep.py", "helpers/unused.py", "data/numbers.csv"):
+        assert build.main(["--root", str(project), "--affected", file]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        "python -m bookbuild 10_a",
+        "python -m pytest tests/room/test_other.py tests/test_tiny.py",
+        "no chapter depends on helpers/unused.py",
+        "no test depends on helpers/unused.py",
+        "python -m bookbuild 10_a",
+        "no test depends on data/numbers.csv",
+    ]
+    assert build.main(["--root", str(project), "--affected", "helpers/gone.py"]) == 1
+    assert "There is no file helpers/gone.py" in capsys.readouterr().err
+
+
+def test_a_table_is_named_by_a_text_that_is_no_documentation(tmp_path):
+    source = tmp_path / "book" / "a.py"
+    write(tmp_path / "helpers/__init__.py", "")
+    for name in ("a", "b", "c", "c_d", "e"):
+        write(tmp_path / f"data/{name}.csv", "1\n")
+
+    def tables(text):
+        write(source, text)
+        return {path.stem for path in inputs(tmp_path, source) if path.suffix == ".csv"}
+
+    assert tables('"""Of a.csv: see "data/a.csv"."""\n"b.csv"\n') == set()
+    assert tables('x = read(DATA / "a.csv")\n') == {"a"}
+    assert tables('x = read("data/c.csv")\n') == {"c", "c_d"}
+    assert tables('x = [read(DATA / f"c_{n}.csv") for n in "d"]\n') == {"c_d"}
+    assert tables("x = read(DATA / name)\n") == {"a", "b", "c", "c_d", "e"}
+    assert tables('TABLES = (".csv", ".xlsx")\n') == set()
 
 
 def test_a_kernel_that_dies_is_a_failure(project):
@@ -416,10 +487,23 @@ def test_image_without_alt_text_is_refused():
     image = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
     cell = nbformat.v4.new_code_cell("plots.x()", outputs=[image])
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    with pytest.raises(MissingAltText, match="no alt text"):
-        check_alt_texts(notebook)
-    cell.metadata["mystnb"] = {"image": {"alt": "A line."}}
-    check_alt_texts(notebook)
+    with pytest.raises(OutputError, match="no alt text"):
+        check_outputs(notebook)
+    cell.metadata["mystnb"] = {"figure": {"name": "x"}, "image": {"alt": "A line."}}
+    check_outputs(notebook)
+    cell.outputs.append(image)
+    with pytest.raises(OutputError, match=r"its figure shows 2 times.*plt\.close"):
+        check_outputs(notebook)
+
+
+def test_text_on_stderr_is_told_where_the_reader_would_see_it():
+    said = nbformat.v4.new_output("stream", name="stderr", text="Warning: beware\n")
+    cell = nbformat.v4.new_code_cell("f()", outputs=[said])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    with pytest.raises(OutputError, match="it wrote to stderr: Warning: beware"):
+        check_outputs(notebook)
+    cell.metadata["tags"] = ["remove-stderr"]
+    check_outputs(notebook)
 
 
 def test_closure_of_imports_follows_every_form(tmp_path):
@@ -431,7 +515,7 @@ def test_closure_of_imports_follows_every_form(tmp_path):
     write(
         tmp_path / "chapter.py", "import helpers.a\nfrom helpers import e as f\nfrom x import g\n"
     )
-    names = [path.stem for path in imported_helpers(tmp_path, tmp_path / "chapter.py")]
+    names = [path.stem for path in imported(tmp_path, tmp_path / "chapter.py")]
     assert names == ["__init__", "a", "b", "c", "d", "e"]
 
 
@@ -445,7 +529,7 @@ def test_closure_of_imports_follows_packages_inside_the_package(tmp_path):
     write(tmp_path / "helpers/own/deep/far.py", "from ...io import read\nfrom .. import study\n")
     write(tmp_path / "helpers/io/read.py", "import helpers.io.write\n")
     write(tmp_path / "chapter.py", "from helpers.own.study import fit\n")
-    found = imported_helpers(tmp_path, tmp_path / "chapter.py")
+    found = imported(tmp_path, tmp_path / "chapter.py")
     assert [path.relative_to(tmp_path / "helpers").as_posix() for path in found] == [
         "__init__.py", "core.py", "io/__init__.py", "io/read.py", "io/write.py",
         "own/__init__.py", "own/deep/__init__.py", "own/deep/far.py", "own/near.py",
@@ -537,6 +621,33 @@ def test_colours_are_taken_out_of_what_jupyter_book_says(tmp_path, monkeypatch):
     monkeypatch.setattr(site.subprocess, "run", failing)
     with pytest.raises(BuildError, match=r"\npage\.md:1: WARNING: bad$"):
         site.run_jupyter_book(tmp_path, tmp_path, tmp_path)
+
+
+def test_a_warning_about_a_notebook_names_the_line_of_its_source(project, monkeypatch):
+    text = (
+        "# %% [markdown]\n# # Title\n\n# %%\nx = 1\n\n# %% [markdown]\n# One.\n# Two {doc}`no`.\n"
+    )
+    source = project / "site"
+    (project / "book/20_b.py").write_text(text, encoding="utf-8")
+    notebook = notebook_of(project / "book/20_b.py")
+    notebook.cells.insert(1, nbformat.v4.new_code_cell("data = 'published'"))  # of papermill
+    (source / "book").mkdir(parents=True)
+    nbformat.write(notebook, source / "book/20_b.ipynb")
+
+    def failing(*_, stdout, **__):
+        stdout.write(f"{source}/book/20_b.ipynb:40002: WARNING: unknown document: 'no'\n")
+        stdout.write(f"{source}/book/20_b.ipynb:20001: WARNING: no line of ours\n")
+        stdout.write(f"{source}/page.md:20001: WARNING: another page\n")
+        return subprocess.CompletedProcess([], 1)
+
+    monkeypatch.setattr(site.subprocess, "run", failing)
+    with pytest.raises(BuildError) as caught:
+        site.run_jupyter_book(project, source, project)
+    assert str(caught.value).splitlines()[1:] == [
+        "book/20_b.py:9: WARNING: unknown document: 'no'",
+        f"{source}/book/20_b.ipynb:20001: WARNING: no line of ours",
+        f"{source}/page.md:20001: WARNING: another page",
+    ]
 
 
 @pytest.fixture
