@@ -24,8 +24,9 @@ from helpers.vit.networks import (
     compute_class_token_only,
     fingerprint_of,
     hub_positions,
-    quiet_transformers,
+    pixel_statistics,
     random_model,
+    read_config,
     read_model,
 )
 
@@ -356,18 +357,7 @@ def check_architecture(entry, model, folder):
 
 def _entry_of_folder(folder, pooling):
     """Read what a folder in Hugging Face format says about its model."""
-    from transformers import AutoConfig
-
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} has no config.json: expected a model in Hugging Face format")
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except (ValueError, OSError, LookupError, TypeError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    config = getattr(config, "vision_config", None) or config
+    config = read_config(folder)
     kind, patch = config.model_type, getattr(config, "patch_size", None)
     patch = patch if isinstance(patch, int) else None
     size = None if kind in FLEXIBLE else getattr(config, "image_size", 224)
@@ -378,7 +368,7 @@ def _entry_of_folder(folder, pooling):
     facts = json.loads(config.to_json_string(use_diff=False))
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
-    mean, std = _pixel_statistics(folder / "preprocessor_config.json")
+    mean, std = pixel_statistics(folder)
     return EncoderEntry(
         name=folder.resolve().name,
         title=folder.resolve().name,
@@ -393,23 +383,6 @@ def _entry_of_folder(folder, pooling):
         std=std,
         licence="see the folder",
     )
-
-
-def _pixel_statistics(path):
-    """Mean and standard deviation that a folder states, or None twice."""
-    if not path.is_file():
-        return None, None
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
-        mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
-        if mean is None or std is None:
-            return None, None
-        mean, std = (tuple(float(value) for value in values) for values in (mean, std))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if not (len(mean) == len(std) == 3 and min(std) > 0):
-        raise UserError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
-    return mean, std
 
 
 def _probe(encoder):

@@ -6,7 +6,6 @@ is the same for a scikit-learn ``Pipeline``.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import datetime
 import functools
@@ -20,7 +19,7 @@ import numpy as np
 
 from helpers import UserError
 from helpers.encoders import ENCODERS, Encoder, load_encoder
-from helpers.images.read import MAX_PIXELS, ImageError
+from helpers.images.read import MAX_PIXELS, ImageError, check_range
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest, versions
 from helpers.preprocessing import (
@@ -33,7 +32,13 @@ from helpers.preprocessing import (
 )
 from helpers.regression import aggregate_sections
 from helpers.two_point import ImageStep
-from helpers.vit.forward import choose_batch_size, choose_workers, forward_batches, n_cores
+from helpers.vit.forward import (
+    choose_batch_size,
+    choose_workers,
+    forward_batches,
+    in_batches,
+    n_cores,
+)
 from helpers.vit.store import StoredFeatures, store_folder
 from helpers.vit.weights import weights_at_hand
 
@@ -175,7 +180,7 @@ def extract(
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, weights)
     check_options(encoder.entry, pipeline, normalize)
-    value_range = _checked_range(value_range)
+    value_range = check_range(value_range)
     options = {"pipeline": pipeline, "normalize": normalize}
     options |= {"value_range": value_range, "max_pixels": max_pixels}
     with ThreadPoolExecutor(n_cores()) as pool:
@@ -300,31 +305,6 @@ class ViTFeatures(ImageStep):
         return aggregate_sections(features.reshape(len(samples), *counts, -1), self.aggregate)
 
 
-def centred_cosine(features, changed):
-    """Cosine between the features of each image before and after a change.
-
-    Parameters
-    ----------
-    features, changed : array_like of float, shape (n, d)
-        Of the images as they are, and changed.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        The mean of `features` is subtracted from both: what all images share, which for a random
-        network is nearly everything, counts as no similarity.
-
-    Examples
-    --------
-    >>> centred_cosine([[1.0, 5.0], [-1.0, 5.0]], [[2.0, 5.0], [1.0, 5.0]]).tolist()
-    [1.0, -1.0]
-    """
-    features, changed = np.asarray(features, float), np.asarray(changed, float)
-    a, b = features - features.mean(0), changed - features.mean(0)
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.sum(a * b, axis=1) / np.maximum(lengths, 1e-30)
-
-
 @functools.lru_cache(maxsize=1)
 def _loaded(encoder, weights, pooling, interpolation, stamp):
     """The network that was used last; `stamp` changes when its files do."""
@@ -339,21 +319,6 @@ def _stamp(encoder):
         return None
     files = ((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in folder.iterdir())
     return folder.resolve(), tuple(sorted(files))
-
-
-def _checked_range(value_range):
-    """(low, high) as floats, or None; anything else is told before any image is read."""
-    if value_range is None:
-        return None
-    try:
-        low, high = (float(value) for value in value_range)
-    except (TypeError, ValueError):
-        low, high = 1.0, 0.0
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise UserError(
-            f"value_range is {value_range}: expected two numbers (low, high), low < high"
-        )
-    return low, high
 
 
 def _is_group(sample):
@@ -389,7 +354,7 @@ def _compute(encoder, images, digests, shapes, options, stored, run):
         features[rows] = values
         done.update(rows.tolist())
     largest = max(shapes.values(), key=np.prod)
-    todo = _batches(encoder, shapes, done, run["batch_size"])
+    todo = in_batches(encoder, shapes, done, run["batch_size"])
     count = run["workers"]
     if count is None:
         size = run["batch_size"] or choose_batch_size(encoder, largest)
@@ -424,19 +389,3 @@ def _compute(encoder, images, digests, shapes, options, stored, run):
             stored.write_shard(fresh, features[fresh])
         raise
     return features, fresh
-
-
-def _batches(encoder, shapes, done, size):
-    """Indices in batches of one shape, those left out that are done.
-
-    Batches do not depend on what is done, so that a rerun gives the same bits.
-    """
-    groups = collections.defaultdict(list)
-    for i, shape in shapes.items():
-        groups[shape].append(i)
-    batches = []
-    for shape, members in groups.items():
-        step = size or choose_batch_size(encoder, shape)
-        chunks = (members[k : k + step] for k in range(0, len(members), step))
-        batches += [chunk for chunk in chunks if not all(i in done for i in chunk)]
-    return batches

@@ -8,8 +8,9 @@ from sklearn.model_selection import KFold
 from helpers.audit.findings import ALLOYS, row
 from helpers.cross_validation import nested_cv
 from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import centred_cosine, extract_features
+from helpers.features import extract_features
 from helpers.intervals import paired_interval
+from helpers.microvit.measures import centred_cosine
 from helpers.scores import N_FOLDS, PAPER_SEED
 from helpers.vit.weights import weights_at_hand
 

@@ -83,15 +83,7 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
     >>> read_image(np.array([[-100, 0, 300]]), value_range=(-100, 300))
     array([[0.  , 0.25, 1.  ]], dtype=float32)
     """
-    if value_range is not None:
-        numbers = np.asarray(value_range)
-        good = numbers.shape == (2,) and numbers.dtype.kind in "iuf" and np.isfinite(numbers).all()
-        if not good or not numbers[0] < numbers[1]:
-            raise UserError(
-                f"value_range is {value_range!r}: expected two finite numbers (low, high), "
-                "low < high, such as (0, 4095)"
-            )
-        value_range = numbers.tolist()
+    value_range = check_range(value_range)
     with _opened(source, max_pixels) as image:
         pixels = image.decode()
         orientation = image.orientation()
@@ -100,7 +92,7 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
         grey = pixels.shape[2] < 3 or all(np.array_equal(first, pixels[..., i]) for i in (1, 2))
         pixels = first if grey else pixels[..., :3]
     pixels = _upright(pixels, orientation)
-    black, white = _check_range(pixels, image, value_range)
+    black, white = _black_and_white(pixels, image, value_range)
     if image.inverted:
         black, white = white, black
     result = np.empty(pixels.shape, np.float32)
@@ -281,7 +273,21 @@ def _upright(pixels, orientation):
     return pixels[rows, columns]
 
 
-def _check_range(pixels, image, value_range):
+def check_range(value_range):
+    """Give a `value_range` as a list of two numbers, or None, or say what is wrong with it."""
+    if value_range is None:
+        return None
+    numbers = np.asarray(value_range)
+    good = numbers.shape == (2,) and numbers.dtype.kind in "iuf" and np.isfinite(numbers).all()
+    if not good or not numbers[0] < numbers[1]:
+        raise UserError(
+            f"value_range is {value_range!r}: expected two finite numbers (low, high), "
+            "low < high, such as (0, 4095)"
+        )
+    return numbers.tolist()
+
+
+def _black_and_white(pixels, image, value_range):
     """The stored numbers that become 0 and 1, or an error where some lie outside."""
     low, high, kind = pixels.min().item(), pixels.max().item(), pixels.dtype.kind
     if not (math.isfinite(low) and math.isfinite(high)):

@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import centred_cosine, extract_features
+from helpers.features import extract_features
 from helpers.microvit.probes import linear_r2
 from helpers.microvit.statistics import mean_chord
 from helpers.microvit.training_images import sample_batch
@@ -165,6 +165,31 @@ def speed(ours, sections, micrographs):
             for k, r in rates.items()
         ]
     return rows
+
+
+def centred_cosine(features, changed):
+    """Cosine between the features of each image before and after a change.
+
+    Parameters
+    ----------
+    features, changed : array_like of float, shape (n, d)
+        Of the images as they are, and changed.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The mean of `features` is subtracted from both: what all images share, which for a random
+        network is nearly everything, counts as no similarity.
+
+    Examples
+    --------
+    >>> centred_cosine([[1.0, 5.0], [-1.0, 5.0]], [[2.0, 5.0], [1.0, 5.0]]).tolist()
+    [1.0, -1.0]
+    """
+    features, changed = np.asarray(features, float), np.asarray(changed, float)
+    a, b = features - features.mean(0), changed - features.mean(0)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.sum(a * b, axis=1) / np.maximum(lengths, 1e-30)
 
 
 def changes(images, rng, noise=0.1):

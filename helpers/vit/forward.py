@@ -49,6 +49,22 @@ def choose_workers(encoder, shape, batch_size):
     return int(np.clip(fitting, 1, n_cores()))
 
 
+def in_batches(encoder, shapes, done, size):
+    """Indices in batches of one shape, those left out that are done.
+
+    Batches do not depend on what is done, so that a rerun gives the same bits.
+    """
+    groups = collections.defaultdict(list)
+    for i, shape in shapes.items():
+        groups[shape].append(i)
+    batches = []
+    for shape, members in groups.items():
+        step = size or choose_batch_size(encoder, shape)
+        chunks = (members[k : k + step] for k in range(0, len(members), step))
+        batches += [chunk for chunk in chunks if not all(i in done for i in chunk)]
+    return batches
+
+
 def forward_batches(encoder, load, batches, *, workers):
     """Features of batch after batch, in order, while the next ones are under way.
 

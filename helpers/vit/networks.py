@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import pickle
 import warnings
 
@@ -149,6 +150,40 @@ def fingerprint_of(model):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().float().contiguous().cpu().numpy().data)
     return digest.hexdigest()
+
+
+def read_config(folder):
+    """The architecture that a folder in Hugging Face format states, of its image encoder."""
+    from transformers import AutoConfig
+
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} has no config.json: expected a model in Hugging Face format")
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+    except (ValueError, OSError, LookupError, TypeError) as error:
+        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    return getattr(config, "vision_config", None) or config
+
+
+def pixel_statistics(folder):
+    """Mean and standard deviation that a folder states, or None twice."""
+    path = folder / "preprocessor_config.json"
+    if not path.is_file():
+        return None, None
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
+        if mean is None or std is None:
+            return None, None
+        mean, std = (tuple(float(value) for value in values) for values in (mean, std))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not (len(mean) == len(std) == 3 and min(std) > 0):
+        raise UserError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
+    return mean, std
 
 
 def read_model(folder, entry):

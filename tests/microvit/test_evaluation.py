@@ -13,7 +13,6 @@ from transformers import AutoModel
 
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
-from helpers.features import centred_cosine
 from helpers.intervals import paired_interval, ratio_interval
 from helpers.microvit import attention, evaluation, measures, plots
 from helpers.microvit.attention import class_token_attention
@@ -22,6 +21,7 @@ from helpers.microvit.measures import (
     LEAST_R2,
     OURS,
     RANDOM,
+    centred_cosine,
     changes,
     describers,
     invariance,
