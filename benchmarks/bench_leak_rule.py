@@ -1,4 +1,4 @@
-"""How often `helpers.audit.optimism.lost_gain` finds a leak, on data with known answers.
+"""How often `helpers.audit.source_leak.lost_gain` finds a leak, on data with known answers.
 
 ``python benchmarks/bench_leak_rule.py [design ...]`` makes 100 data sets of each design: 149
 samples in 19 sources, as many in each as in the published table, and 30 features. Linear
@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers.audit.controls import blind_predictions
-from helpers.audit.optimism import lost_gain
+from helpers.audit.source_leak import lost_gain
 from helpers.cross_validation import nested_cv, nested_folds
 
 SIZES = (15, 7, 8, 18, 4, 8, 8, 2, 4, 9, 6, 6, 10, 1, 4, 16, 6, 5, 12)

@@ -165,7 +165,7 @@ display(
 #
 # *Gain*: points of MAPE below the mean on shuffled folds. *Lost*: how many of them are gone on folds by
 # source, where the mean has its own, larger error. A *leak* is called where the loss is beyond chance and, as measured,
-# more than half of the gain (`helpers.audit.optimism.lost_gain`). More can be lost than was gained: then the model
+# more than half of the gain (`helpers.audit.source_leak.lost_gain`). More can be lost than was gained: then the model
 # errs more than the mean does. The rule does not say whether a model recognises the source or fails to carry over to others. The last
 # column helps: how many samples of a source, on average over sources, a linear classifier assigns to the right one.
 

@@ -123,11 +123,17 @@ def _choose(chapters, names):
 
 def tell_affected(root: Path, file: Path) -> int:
     """Print commands that execute the chapters and run the tests that a file concerns."""
-    for command, names in zip(("bookbuild", "pytest"), affected(root, file), strict=True):
-        if names:
-            print(" ".join(["python", "-m", command, *names]))
-        else:
-            print(f"no {'chapter' if command == 'bookbuild' else 'test'} depends on {file}")
+    chapters, tests = affected(root, file)
+    if chapters:
+        print("python -m bookbuild", *chapters)
+    else:
+        print(f"No chapter depends on {file}.")
+    if tests:
+        print("python -m pytest -n logical", *tests)
+    elif file.suffix == ".py":
+        print(f"No test imports {file}.")
+    else:
+        print("Which tests read a file is not followed: make test")
     return 0
 
 

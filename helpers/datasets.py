@@ -15,6 +15,7 @@ import scipy.io
 
 from helpers import UserError
 from helpers.images.read import list_images, read_image
+from helpers.io.alloy_tables import match_images, read_alloy_table
 from helpers.io.archives import fetch_archive
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
@@ -24,7 +25,6 @@ from helpers.io.superalloy_files import (
     read_published,
     superalloy_data,
 )
-from helpers.io.tables import match_images, read_alloy_table
 from helpers.segmentation import segment
 
 __all__ = [

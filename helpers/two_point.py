@@ -188,7 +188,7 @@ def micrograph_descriptor(binary_image, size=159):
 
 
 class ImageStep(TransformerMixin, BaseEstimator):
-    """A step that takes images, (n, h, w), and fits nothing."""
+    """A step that takes images, (n, h, w), and fits nothing; `features.ViTFeatures` is one too."""
 
     def fit(self, X, y=None):
         """Do nothing but return self, as a ``Pipeline`` expects."""

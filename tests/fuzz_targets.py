@@ -13,7 +13,7 @@ import numpy as np
 
 from helpers import UserError
 from helpers.images.read import ImageError, image_digest, image_size, read_image
-from helpers.io.tables import read_alloy_table
+from helpers.io.alloy_tables import read_alloy_table
 from helpers.preprocessing import read_checked
 
 MAX_PIXELS = 2**18

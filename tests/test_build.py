@@ -264,11 +264,11 @@ def test_affected_names_chapters_and_tests(project, capsys):
     told = capsys.readouterr().out.splitlines()
     assert told == [
         "python -m bookbuild 10_a",
-        "python -m pytest tests/room/test_other.py tests/test_tiny.py",
-        "no chapter depends on helpers/unused.py",
-        "no test depends on helpers/unused.py",
+        "python -m pytest -n logical tests/room/test_other.py tests/test_tiny.py",
+        "No chapter depends on helpers/unused.py.",
+        "No test imports helpers/unused.py.",
         "python -m bookbuild 10_a",
-        "no test depends on data/numbers.csv",
+        "Which tests read a file is not followed: make test",
     ]
     assert build.main(["--root", str(project), "--affected", "helpers/gone.py"]) == 1
     assert "There is no file helpers/gone.py" in capsys.readouterr().err

@@ -14,9 +14,9 @@ from PIL import Image
 from helpers import UserError, datasets, segmentation
 from helpers.datasets import TRUTH, load_superalloys
 from helpers.encoders import ENCODERS
+from helpers.io.alloy_tables import NOT_STATED, odd_sums
 from helpers.io.downloads import DownloadError
 from helpers.io.superalloy_files import SUFFIXES
-from helpers.io.tables import NOT_STATED, odd_sums
 
 COLUMNS = "Al W Ta Ti Cr Ni Mo Hf C Co B V Si Fe Nb Zr Re Cb Ce Mn S P"
 ELEMENTS = COLUMNS.split()

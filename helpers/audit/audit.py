@@ -12,8 +12,8 @@ import pandas as pd
 from helpers import UserError
 from helpers.audit import runs, tables
 from helpers.audit.controls import blind_predictions, forest_predictions, grey_level_statistics
-from helpers.audit.optimism import SourceAccuracy, source_accuracy
 from helpers.audit.runs import Predictor
+from helpers.audit.source_leak import SourceAccuracy, source_accuracy
 from helpers.audit.tables import Run
 from helpers.io.progress import progress_bar
 from helpers.scores import N_FOLDS, PAPER_SEED
@@ -39,10 +39,10 @@ class Audit:
     optimism : pandas.DataFrame
         A row a fitted predictor: ``mape_seen`` on shuffled folds and ``mape_unseen`` on
         ``unseen_folds``, both pooled; ``optimism``, their difference; and the fields of
-        `helpers.audit.optimism.LostGain`. No rows without groups.
+        `helpers.audit.source_leak.LostGain`. No rows without groups.
     source_accuracy : pandas.DataFrame
         A row a descriptor, or control made of images: the fields of
-        `helpers.audit.optimism.SourceAccuracy`. No rows without groups.
+        `helpers.audit.source_leak.SourceAccuracy`. No rows without groups.
     differences : pandas.DataFrame
         A row a kind of ``folds``, descriptor and ``other`` predictor: ``difference``, error of the
         descriptor minus that of the other, with its 95 % interval ``low`` to ``high``; ``errs``
@@ -148,13 +148,14 @@ def audit(
     Folds by source keep the samples of a source together in both loops. Leaving one source out
     scores folds of one sample and of many: read ``mape_pooled`` there. Intervals of differences
     are those of the corrected resampled t-test (`helpers.intervals.paired_interval`); where one
-    source is left out, they take sources as units (`helpers.audit.optimism.clustered_interval`).
-    Of twenty that are compared one excludes zero by luck.
+    source is left out, they take sources as units
+    (`helpers.audit.source_leak.clustered_interval`). Of twenty that are compared one excludes zero
+    by luck.
 
     Shuffled targets are a flag on shuffled folds only: dealt out over all sources they no longer
     differ between them, and are easier to predict for an unseen source than the measured ones.
 
-    What is called a leak: `helpers.audit.optimism.lost_gain`. The intervals:
+    What is called a leak: `helpers.audit.source_leak.lost_gain`. The intervals:
     `helpers.intervals.nested_coverage`.
 
     A descriptor takes two runs a kind and shuffle, a control one, and the learning curve one a

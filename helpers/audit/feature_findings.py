@@ -1,4 +1,4 @@
-"""Findings on networks as numbers: features that look untrained, input that is not normalised."""
+"""Checks of the paper's features as numbers: untrained networks, input that is not normalised."""
 
 from __future__ import annotations
 

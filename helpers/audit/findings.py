@@ -1,4 +1,4 @@
-"""What a check of the paper's data and protocol turned up, as numbers, each made by code.
+"""Checks of the paper's data and protocol as numbers, each made by code.
 
 The columns are those of `row`; `helpers.audit.studies` writes them to a file.
 """
@@ -15,12 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from helpers.audit.optimism import clustered_interval
+from helpers.audit.source_leak import clustered_interval
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.intervals import paired_interval, ratio_interval
-from helpers.io.tables import odd_sums
+from helpers.io.alloy_tables import odd_sums
 from helpers.regression import aggregate_sections, holdout, holdout_scores, mape
 from helpers.scores import N_FOLDS, PAPER_SEED, evaluate_descriptors
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from helpers import UserError
-from helpers.audit.optimism import clustered_interval, lost_gain
+from helpers.audit.source_leak import clustered_interval, lost_gain
 from helpers.cross_validation import NestedCV
 from helpers.intervals import nested_coverage, paired_interval
 from helpers.regression import mape

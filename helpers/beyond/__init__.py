@@ -1,1 +1,14 @@
-"""Beyond the paper: other learners and descriptors, networks trained from sections, occlusion."""
+"""Beyond the paper: other learners and descriptors, networks trained end to end.
+
+==============  ======================================================================
+learners        learners on components of descriptors
+learner_scores  their tuning and their scores
+descriptors     descriptors of a volume beside those of the paper
+leaderboard     a table of scores that grows by rows
+studies         the leaderboards of both case studies
+section_count   what more sections of a volume tell
+end_to_end      networks trained end to end on sections
+occlusion       which parts of a section a prediction hangs on
+plots           figures of it
+==============  ======================================================================
+"""

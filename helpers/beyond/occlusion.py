@@ -1,4 +1,4 @@
-"""Which parts of its sections the prediction for a volume hangs on."""
+"""Occlusion maps: which parts of its sections a prediction hangs on."""
 
 from __future__ import annotations
 

@@ -1,1 +1,11 @@
-"""Features of your own images: lists of files, pixel sizes and scale, tables, several machines."""
+"""Features of your own images: what `microprop extract` does.
+
+==============  ======================================================================
+image_lists     the images of a folder, a pattern or a table
+feature_tables  features in a file, with what they were computed from
+scale           the scale at which images reach a network
+ray_extract     the same on several processes or machines
+remote_images   images in stores that are reached by an address
+plots           a figure of the rates
+==============  ======================================================================
+"""

@@ -1,4 +1,4 @@
-"""What files and Pillow images hold, before they are decoded."""
+"""File formats: how each is opened and decoded; a new one goes here and into `read.SUFFIXES`."""
 
 from __future__ import annotations
 

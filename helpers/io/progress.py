@@ -1,4 +1,4 @@
-"""How far long work is."""
+"""A progress bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 

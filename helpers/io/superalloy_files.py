@@ -1,4 +1,4 @@
-"""Data of case study 2, and its published folder."""
+"""The superalloys of case study 2, as read from the published folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.io
 
 from helpers import UserError
-from helpers.io.tables import (
+from helpers.io.alloy_tables import (
     NOT_STATED,
     CompositionWarning,
     merge_niobium,
@@ -51,7 +51,7 @@ class SuperalloyData:
         One column an element, indexed by name, in `composition_unit`. Nb and its old name Cb
         are two columns, as in the published table.
     composition_unit : str
-        ``"at.%"``, ``"wt.%"``, or `helpers.io.tables.NOT_STATED` as in the published table.
+        ``"at.%"``, ``"wt.%"``, or `helpers.io.alloy_tables.NOT_STATED` as in the published table.
     images : list of ndarray of uint8, shape (h, w), or None
         Grey micrographs. None for the published set: its raw micrographs, from 19 papers, were
         never published.

@@ -1,4 +1,4 @@
-"""Where the class token of a vision transformer looks."""
+"""Attention maps: where the class token of a vision transformer looks."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def row(*cells, unit="", target=""):
 
 
 def invariance(images, describe, data, *, skip=(), seed=SEED):
-    """Cosine between mean-centred features before and after each of `helpers.intervals.changes`.
+    """Cosine between mean-centred features before and after each of `changes`.
 
     Parameters
     ----------

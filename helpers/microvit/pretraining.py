@@ -243,7 +243,10 @@ def main(arguments=None):
     parser.add_argument("--ship", metavar="FOLDER", help="a trained model to ship with the book")
     given = parser.parse_args(arguments)
     if given.ship:
-        return ship(given.ship, ENCODERS["microvit"])
+        ship(given.ship, ENCODERS["microvit"])
+        print("shipped; describe it in data/microvit/README.md, and measure it again with")
+        print("python -m helpers.microvit.evaluation --write data/results_microvit.csv")
+        return
     if given.compare and (given.minutes is None or given.steps is not None):
         parser.error("--compare takes --minutes, for each objective, and no --steps")
     budget = [value for value in (given.minutes, given.steps) if value is not None]

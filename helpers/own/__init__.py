@@ -1,1 +1,15 @@
-"""Models of your own images: properties, models and their files, report, the command line."""
+"""Models of your own images: what the other commands of `microprop` do.
+
+============  ======================================================================
+properties    a table of properties, sources and composition
+models        a model of one property, with its audit
+model_files   a model as a folder
+fitted_scale  whether new images have the scale of the fitted ones
+study         from files to files: fit and predict
+report        the chapter on your own micrographs with your data
+citations     references of what was used
+doctor        what is on this machine, and fetching what is not
+plots         figures of it
+cli           the command line
+============  ======================================================================
+"""

@@ -56,7 +56,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
         the features; a cell that failed.
     PackageError
         The extra ``book`` is not installed, or a package of it is broken.
-    UserError, UserError, ImageError
+    UserError, ImageError
         A model or table that cannot be read; images that are not where they were.
 
     Notes

@@ -16,11 +16,11 @@ from helpers.extract.feature_tables import (
     read_feature_table,
     sample_matrix,
 )
-from helpers.extract.fitted_scale import check_as_fitted, scale_facts
 from helpers.extract.scale import span
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
 from helpers.io.table_checks import first_few
+from helpers.own.fitted_scale import check_as_fitted, scale_facts
 from helpers.own.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
 from helpers.own.models import fit_property, join, predict_property, tell_left_out
 from helpers.own.properties import read_properties
@@ -70,7 +70,7 @@ def fit_models(
 
     Raises
     ------
-    UserError, UserError, ValueError, OSError
+    UserError, OSError
         As the functions above; nothing is written then.
 
     Warns
@@ -177,7 +177,7 @@ def predict_table(
     Warns
     -----
     PixelSizeWarning
-        See `helpers.extract.fitted_scale.check_as_fitted`.
+        See `helpers.own.fitted_scale.check_as_fitted`.
     SampleWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """

@@ -1,1 +1,9 @@
-"""Networks: their weights, one forward pass, and the store of what they computed."""
+"""Networks: from files to features of one batch, and where features are kept.
+
+========  ======================================================================
+networks  a network from a folder or with random weights, exactly as published
+weights   where the weights are, or how they get here
+forward   batches through a network, on all cores or a GPU
+store     feature matrices on disk, and the shards of unfinished ones
+========  ======================================================================
+"""

@@ -128,6 +128,7 @@ def quiet_transformers():
 
 
 def random_model(config, seed):
+    """A network of an architecture with weights as its authors initialise them."""
     from transformers import AutoConfig, AutoModel
 
     with quiet_transformers(), torch.random.fork_rng(devices=[]):

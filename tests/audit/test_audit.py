@@ -12,10 +12,10 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
 from benchmarks.bench_leak_rule import SIZES, made
 from helpers import intervals, scores
-from helpers.audit import audit, controls, optimism, plots
+from helpers.audit import audit, controls, plots, source_leak
 from helpers.audit import runs as _audit_runs
 from helpers.audit.controls import blind_predictions, forest_predictions, grey_level_statistics
-from helpers.audit.optimism import clustered_interval, lost_gain, source_accuracy
+from helpers.audit.source_leak import clustered_interval, lost_gain, source_accuracy
 from helpers.cross_validation import nested_cv
 from helpers.datasets import DATA, load_superalloys
 from helpers.intervals import half_width, nested_coverage, paired_interval
@@ -37,7 +37,7 @@ def leaking():
     return audit.audit(X, y, groups, **QUICK)
 
 
-@pytest.mark.parametrize("module", [audit, controls, intervals, optimism, plots])
+@pytest.mark.parametrize("module", [audit, controls, intervals, source_leak, plots])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

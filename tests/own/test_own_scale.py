@@ -20,7 +20,6 @@ from helpers.extract.feature_tables import (
     read_feature_table,
     write_feature_table,
 )
-from helpers.extract.fitted_scale import check_as_fitted, in_words, scale_facts
 from helpers.extract.ray_extract import _check_alike
 from helpers.extract.scale import check_alike, check_field, field_of, network_scales
 from helpers.images.pixel_size import (
@@ -30,6 +29,7 @@ from helpers.images.pixel_size import (
     prepare_images,
 )
 from helpers.images.read import ImageError
+from helpers.own.fitted_scale import check_as_fitted, in_words, scale_facts
 from helpers.own.model_files import load_model
 from helpers.own.report import left_out_in_words, write_report
 from helpers.own.study import SampleWarning, _extract_alike, predict_table

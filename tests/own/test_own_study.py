@@ -22,7 +22,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 from sklearn.pipeline import make_pipeline
 
 from helpers import UserError
-from helpers.extract import feature_tables, fitted_scale, image_lists, scale
+from helpers.extract import feature_tables, image_lists, scale
 from helpers.extract.feature_tables import (
     COLUMNS,
     FeatureTable,
@@ -41,7 +41,17 @@ from helpers.images.pixel_size import (
     prepare_images,
 )
 from helpers.images.read import ImageError
-from helpers.own import citations, cli, doctor, model_files, models, properties, report, study
+from helpers.own import (
+    citations,
+    cli,
+    doctor,
+    fitted_scale,
+    model_files,
+    models,
+    properties,
+    report,
+    study,
+)
 from helpers.own.model_files import OwnModel, load_model, save_model
 from helpers.own.models import choose_folds, fit_property, join, predict_property
 from helpers.own.properties import PropertyTable, read_properties

@@ -16,8 +16,8 @@ from helpers import UserError
 from helpers.extract.feature_tables import FeatureTable
 from helpers.extract.image_lists import list_samples
 from helpers.extract.remote_images import list_anywhere
+from helpers.io.alloy_tables import read_alloy_table
 from helpers.io.table_files import read_rows
-from helpers.io.tables import read_alloy_table
 from helpers.own import cli, properties
 from helpers.own.models import join
 from helpers.own.properties import PropertyTable, read_properties

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from helpers import UserError
-from helpers.io import table_files, tables
-from helpers.io.tables import (
+from helpers.io import alloy_tables, table_files
+from helpers.io.alloy_tables import (
     NOT_STATED,
     CompositionWarning,
     match_images,
@@ -65,7 +65,7 @@ def error_of(path, rows=None, **options):
     return str(error.value)
 
 
-@pytest.mark.parametrize("module", [tables, table_files])
+@pytest.mark.parametrize("module", [alloy_tables, table_files])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

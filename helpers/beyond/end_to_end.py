@@ -1,6 +1,6 @@
 """Networks trained end to end on the three sections of a volume: what the paper only mentions.
 
-``python -m helpers.beyond.networks --write data/results_networks.csv`` trains them and goes on
+``python -m helpers.beyond.end_to_end --write data/results_networks.csv`` trains them and goes on
 where it was interrupted, from the last epoch that ended.
 """
 
@@ -253,11 +253,13 @@ def network_row(trained, y, val, test, level=0.9):
 
 def main(arguments=None):
     """Train the networks that the file does not hold yet."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.beyond.networks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.beyond.end_to_end", description=__doc__
+    )
     parser.add_argument("--write", type=Path, required=True, metavar="CSV")
     parser.add_argument("--checkpoints", type=Path, default=Path("_build/networks"))
     options = parser.parse_args(arguments)
-    command = f"python -m helpers.beyond.networks --write {options.write.as_posix()}"
+    command = f"python -m helpers.beyond.end_to_end --write {options.write.as_posix()}"
     board, study = Leaderboard(options.write, command), load_two_phase("embedded")
     train, val, test = holdout_rows(len(study.modulus))
     for name, (make, lr, epochs) in NETWORKS.items():

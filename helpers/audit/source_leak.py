@@ -1,4 +1,4 @@
-"""Does a model recognise the source of a micrograph? Errors with the source seen and unseen."""
+"""How much of a gain hangs on knowing the source: errors with the source seen and unseen."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.beyond import networks
-from helpers.beyond.networks import (
+from helpers.beyond import end_to_end
+from helpers.beyond.end_to_end import (
     FineTuned,
     SectionNetwork,
     SmallCNN,
@@ -74,7 +74,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     options = {"epochs": 4, "batch": 16, "seed": 1}
     rows = np.arange(60), np.arange(60, 80)
     whole, history, _ = train_on_sections(SmallCNN, sections, y, *rows, **options)
-    write = networks.predict
+    write = end_to_end.predict
 
     def killed(net, some, **k):
         if len(some) == 20 and killed.count == 2:
@@ -85,7 +85,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     killed.count = 0
     path = tmp_path / "c.pt"
     with monkeypatch.context() as patch:
-        patch.setattr(networks, "predict", killed)
+        patch.setattr(end_to_end, "predict", killed)
         with pytest.raises(KeyboardInterrupt):
             train_on_sections(SmallCNN, sections, y, *rows, checkpoint=path, **options)
     again, later, _ = train_on_sections(SmallCNN, sections, y, *rows, checkpoint=path, **options)
