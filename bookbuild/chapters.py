@@ -112,6 +112,18 @@ def notebook_text(source: Path) -> str:
     return nbformat.writes(notebook_of(source)) + "\n"
 
 
+def cell_lines(source: Path) -> dict[str, int]:
+    """Give the line of ``source`` that each cell of its notebook begins at, by the cell's id."""
+    lines, starts, place = source.read_text(encoding="utf-8").splitlines(), {}, 0
+    for cell in notebook_of(source).cells:
+        first = cell.source.split("\n", 1)[0]
+        first = first if cell.cell_type == "code" else f"# {first}".rstrip()
+        if first in lines[place:]:
+            starts[cell.id] = lines.index(first, place) + 1
+            place = starts[cell.id] + cell.source.count("\n")
+    return starts
+
+
 def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     """Give the code cells of a notebook."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -264,20 +276,30 @@ def inputs(root: Path, source: Path) -> list[Path]:
 
 @functools.lru_cache(maxsize=512)
 def _tables_in(tree: ast.Module) -> set[str]:
-    """Give the names of tables in a module, ``*`` where ``DATA / ...`` is put together."""
-    names = set()
-    documentation = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    """Give the names of tables in a module; ``*`` where it goes on from ``DATA`` by no literal."""
+    names, documentation, literal = set(), set(), set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and str(node.value).endswith(".csv"):
+        if isinstance(node, ast.Expr):
+            documentation.add(id(node.value))
+        elif isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant):
+            literal.add(id(node.left))
+            if _is_data(node.left):
+                names.add(f"{node.right.value}*")
+        elif _is_data(node) and id(node) not in literal:
+            names.add("*")
+        elif isinstance(node, ast.Constant) and str(node.value).endswith(".csv"):
             names.add("" if id(node) in documentation else node.value.rpartition("/")[2])
-        elif isinstance(node, ast.BinOp) and getattr(node.left, "id", "") == "DATA":
-            parts = getattr(node.right, "values", [node.right])
-            names.add("".join(p.value if isinstance(p, ast.Constant) else "*" for p in parts))
-    return {name for name in names if name.endswith((".csv", "*"))} - {".csv"}
+    return names
+
+
+def _is_data(node: ast.AST) -> bool:
+    """Whether code reads the name of the folder ``data``."""
+    name = getattr(node, "id", getattr(node, "attr", None))
+    return name == "DATA" and isinstance(node.ctx, ast.Load)
 
 
 def _begins(name: str, pattern: str) -> bool:
-    """Whether a table is one of the pattern, or was written beside one of it."""
+    """Whether a table has a name, or was written beside the one that has it."""
     return fnmatch(name, pattern) or fnmatch(name, pattern.removesuffix(".csv") + "_*.csv")
 
 
@@ -289,8 +311,8 @@ def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
     root : pathlib.Path
         The project's folder.
     file : pathlib.Path
-        A file in it. Imports are followed as far as they go; what a test runs as a command of
-        its own, or reads from ``data/``, is not seen.
+        A file in it, from here or from ``root``. Imports are followed as far as they go; what a
+        test runs as a command of its own, or reads from ``data/``, is not seen.
 
     Returns
     -------
@@ -302,14 +324,16 @@ def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
     BuildError
         There is no such file in the project.
     """
-    path = (root / file).resolve()
-    if not path.is_file() or not path.is_relative_to(root):
+    path = next((p for p in (file.resolve(), root / file) if p.is_file()), None)
+    if path is None or not path.is_relative_to(root):
         raise BuildError(f"There is no file {file} in {root}.")
-    chapters = [c.name for c in chapters_in_toc(root) if path in inputs(root, c.source)]
+    every = path.relative_to(root).as_posix() in ("pyproject.toml", "bookbuild/worker.py")
+    chapters = [c.name for c in chapters_in_toc(root) if every or path in inputs(root, c.source)]
     packages = ("helpers", "bookbuild", "benchmarks", "tests")
     tests = sorted((root / "tests").rglob("test_*.py"))
-    concerned = [test for test in tests if path in (test, *imported(root, test, packages))]
-    return chapters, [test.relative_to(root).as_posix() for test in concerned]
+    if path != root / "tests" / "conftest.py":
+        tests = [test for test in tests if path in (test, *imported(root, test, packages))]
+    return chapters, [test.relative_to(root).as_posix() for test in tests]
 
 
 def weights_here() -> list[str]:

@@ -175,15 +175,12 @@ class Runner:
 
     def _explain(self, name: str, failure: str, unfinished: Path) -> str:
         text = f"Chapter book/{name}.py failed: {failure}"
-        if unfinished.is_file():
-            kept = self._failed(name)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.replace(kept)
-            text += f"\nThe half-executed notebook is kept at {kept}"
-        trace = unfinished.with_suffix(".txt")
-        if trace.is_file():
-            trace.replace(self._failed(name).with_suffix(".txt"))
-            text += f", the traceback at {self._failed(name).with_suffix('.txt')}"
+        self._failed(name).parent.mkdir(parents=True, exist_ok=True)
+        for ending, what in ((".ipynb", "half-executed notebook"), (".txt", "traceback")):
+            if unfinished.with_suffix(ending).is_file():
+                kept = self._failed(name).with_suffix(ending)
+                unfinished.with_suffix(ending).replace(kept)
+                text += f"\nThe {what} is kept at {kept}"
         return text
 
     def _failed(self, name: str) -> Path:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bookbuild.chapters import COLOUR, BuildError, digest, versions
+from bookbuild.chapters import COLOUR, BuildError, cell_lines, digest, versions
 
 # Files and folders of the project that the site is made of, and where they go in its source.
 # The pages move to the top, so that their addresses are short.
@@ -98,22 +98,18 @@ def run_jupyter_book(root: Path, source: Path, work: Path):
 def in_source(message: str, root: Path, source: Path) -> str:
     """Let a warning about an executed notebook name the line of the chapter's ``.py`` source.
 
-    myst-nb counts line 3 of the second cell as 20003; cells keep their ids where papermill adds
-    one of its own.
+    myst-nb and docutils count what begins at line 3 of the second cell as 20004. Cells keep their
+    ids where papermill adds one of its own.
     """
-    found = re.match(r".*?book/(\w+)\.ipynb:(\d{5,})(?=:)", message)
-    if not found:
+    found = re.match(r".*?book/(\w+)\.ipynb:(\d+)(?=:)", message)
+    if not found or int(found[2]) < 10_000:
         return message
-    name, number = found[1], int(found[2])
+    name, (cell, line) = found[1], divmod(int(found[2]), 10_000)
     notebook = json.loads((source / "book" / f"{name}.ipynb").read_text(encoding="utf-8"))
-    cell = re.fullmatch(r"cell-(\d+)", notebook["cells"][number // 10_000 - 1].get("id", ""))
-    chapter = root / "book" / f"{name}.py"
-    if not cell:
+    start = cell_lines(root / "book" / f"{name}.py").get(notebook["cells"][cell - 1].get("id"))
+    if start is None:
         return message
-    lines = chapter.read_text(encoding="utf-8").splitlines()
-    starts = [i for i, line in enumerate(lines, 1) if line.startswith("# %%")]
-    line = starts[int(cell[1])] + number % 10_000
-    return f"book/{name}.py:{line}{message[found.end() :]}"
+    return f"book/{name}.py:{start + max(line - 2, 0)}{message[found.end() :]}"
 
 
 def put_in_place(built: Path, target: Path):

@@ -20,7 +20,7 @@ import papermill
 import psutil
 from papermill.exceptions import PapermillExecutionError
 
-from bookbuild.chapters import COLOUR, code_cells, notebook_of, tags
+from bookbuild.chapters import COLOUR, cell_lines, code_cells, notebook_of, tags
 
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 
@@ -40,7 +40,10 @@ def main(orders_path: str) -> int:
         check_outputs(executed)
     except Exception as error:
         trace = plain_traceback(error)
-        say(failed=describe(error, notebook, source) + last_frame(trace, source.parent.parent))
+        say(
+            failed=describe(error, notebook, source, output)
+            + last_frame(trace, source.parent.parent)
+        )
         output.with_suffix(".txt").write_text(trace, encoding="utf-8")
         return 1
     nbformat.write(tidy(executed), output)
@@ -123,7 +126,7 @@ def check_outputs(notebook: nbformat.NotebookNode):
         Text on stderr, a figure that shows twice, or one without alt text.
     """
     for cell in code_cells(notebook):
-        if "remove-output" in tags(cell):
+        if {"remove-output", "remove-cell"} & set(tags(cell)):
             continue
         said = "".join(o.text for o in cell.outputs if o.get("name") == "stderr")
         if said and "remove-stderr" not in tags(cell):
@@ -153,28 +156,37 @@ def plain_traceback(error: Exception) -> str:
 
 def last_frame(trace: str, root: Path) -> str:
     """Say which line of the project's own modules an error went through last, if any."""
-    frames = re.findall(r"^File (.+?):(\d+), in (\w+)", trace, re.MULTILINE)
+    frames = re.findall(r"^\s*File (.+?):(\d+)(?:, in ([\w.<>]+))?", trace, re.MULTILINE)
     for file, line, function in reversed(frames):
         path = Path(file).expanduser()  # IPython writes the home folder as ~
         if path.is_relative_to(root) and "site-packages" not in path.parts:
-            return f"\nin {path.relative_to(root).as_posix()}, line {line}, in {function}"
+            within = f", in {function}" if function else ""
+            return f"\nin {path.relative_to(root).as_posix()}, line {line}{within}"
     return ""
 
 
-def describe(error: Exception, notebook: nbformat.NotebookNode, source: Path) -> str:
+def describe(error: Exception, notebook: nbformat.NotebookNode, source: Path, output: Path) -> str:
     """Say in words where in the source an error arose and what it was."""
-    text, message = None, f"{type(error).__name__}: {error}"
+    failed, message = None, f"{type(error).__name__}: {error}"
     if isinstance(error, PapermillExecutionError):
-        text, message = error.source, f"{error.ename}: {error.evalue}"
+        failed, message = failed_cell(output), f"{error.ename}: {error.evalue}"
     elif isinstance(error, OutputError):
-        text, message = error.cell.source, str(error)
-    cells = [cell.source for cell in code_cells(notebook)]
-    if text not in cells:
+        failed, message = error.cell, str(error)
+    cells = {cell.id: cell for cell in code_cells(notebook)}
+    if failed is None or failed.id not in cells:  # such as the parameters that papermill adds
         return message
-    number, first = cells.index(text) + 1, text.strip().splitlines()[0]
-    lines = source.read_text(encoding="utf-8").splitlines()
-    line = f" (line {lines.index(first) + 1})" if first in lines else ""
-    return f"code cell {number} of {len(cells)}{line}, which begins `{first}`\n{message}"
+    number, first = list(cells).index(failed.id) + 1, failed.source.strip().splitlines()[0]
+    line = cell_lines(source).get(failed.id)
+    place = f" (line {line})" if line else ""
+    return f"code cell {number} of {len(cells)}{place}, which begins `{first}`\n{message}"
+
+
+def failed_cell(output: Path) -> nbformat.NotebookNode | None:
+    """Give the cell of a half-executed notebook that raised."""
+    executed = nbformat.read(output, as_version=4)
+    return next(
+        (c for c in code_cells(executed) if any(o.output_type == "error" for o in c.outputs)), None
+    )
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -63,7 +63,7 @@ class TwoPhaseData:
     filter_widths : ndarray of shape (n, 3) or None
         Widths of the filters that made the volumes [voxels]; None where not recorded.
     seed : int or None
-        With the row number, makes volume n again: ``synthesis.two_phase_volume(seed, n)``.
+        With the row number, makes volume n again: `helpers.synthetic.volumes.two_phase_volume`.
     notice : str
         Markdown that says which data this is; chapters show it at their top.
     """

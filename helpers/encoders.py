@@ -343,7 +343,7 @@ def _pool(output, how, n_patches):
 
 
 def check_architecture(entry, model, folder):
-    """Raise a ValueError that names what of `model`, read from `folder`, is not as in `entry`."""
+    """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
     config = model.config.to_dict()
     for name, expected in entry.config.items():
         found = config.get(name)

@@ -253,7 +253,7 @@ def _normalized(pixels, entry, normalize):
 
 
 def check_options(entry, pipeline, normalize):
-    """Raise a ValueError that names an option which is unknown or does not suit the encoder."""
+    """Raise a UserError that names an option which is unknown or does not suit the encoder."""
     if pipeline not in PIPELINES:
         raise UserError(f"pipeline is {pipeline!r}: expected one of {PIPELINES}")
     if normalize not in NORMALIZATIONS:

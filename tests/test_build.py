@@ -285,10 +285,12 @@ def test_a_table_is_named_by_a_text_that_is_no_documentation(tmp_path):
         return {path.stem for path in inputs(tmp_path, source) if path.suffix == ".csv"}
 
     assert tables('"""Of a.csv: see "data/a.csv"."""\n"b.csv"\n') == set()
+    assert tables('from helpers.datasets import DATA\nx = DATA / "two.npz"\n') == set()
+    assert tables('x = read((DATA / "c").with_suffix(".csv"))\n') == {"c", "c_d"}
     assert tables('x = read(DATA / "a.csv")\n') == {"a"}
     assert tables('x = read("data/c.csv")\n') == {"c", "c_d"}
-    assert tables('x = [read(DATA / f"c_{n}.csv") for n in "d"]\n') == {"c_d"}
-    assert tables("x = read(DATA / name)\n") == {"a", "b", "c", "c_d", "e"}
+    for everything in ("DATA / name", 'DATA / f"c_{n}.csv"', "d.DATA.joinpath(n)", "f(DATA)"):
+        assert tables(f"x = read({everything})\n") == {"a", "b", "c", "c_d", "e"}
     assert tables('TABLES = (".csv", ".xlsx")\n') == set()
 
 
@@ -636,6 +638,7 @@ def test_a_warning_about_a_notebook_names_the_line_of_its_source(project, monkey
 
     def failing(*_, stdout, **__):
         stdout.write(f"{source}/book/20_b.ipynb:40002: WARNING: unknown document: 'no'\n")
+        stdout.write(f"{source}/book/20_b.ipynb:40003: WARNING: a second paragraph\n")
         stdout.write(f"{source}/book/20_b.ipynb:20001: WARNING: no line of ours\n")
         stdout.write(f"{source}/page.md:20001: WARNING: another page\n")
         return subprocess.CompletedProcess([], 1)
@@ -644,7 +647,8 @@ def test_a_warning_about_a_notebook_names_the_line_of_its_source(project, monkey
     with pytest.raises(BuildError) as caught:
         site.run_jupyter_book(project, source, project)
     assert str(caught.value).splitlines()[1:] == [
-        "book/20_b.py:9: WARNING: unknown document: 'no'",
+        "book/20_b.py:8: WARNING: unknown document: 'no'",
+        "book/20_b.py:9: WARNING: a second paragraph",
         f"{source}/book/20_b.ipynb:20001: WARNING: no line of ours",
         f"{source}/page.md:20001: WARNING: another page",
     ]

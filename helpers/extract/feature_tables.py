@@ -83,13 +83,13 @@ def write_feature_table(path, found):
 
 
 def check_ending(path):
-    """Raise a ValueError if a path does not end in ``.parquet``."""
+    """Raise a UserError if a path does not end in ``.parquet``."""
     if Path(path).suffix.lower() != ".parquet":
         raise UserError(f"{path}: expected a file name that ends in .parquet")
 
 
 def check_target(path):
-    """Raise a ValueError if a path is no name for a feature table, or holds something else."""
+    """Raise a UserError if a path is no name for a feature table, or holds something else."""
     path = Path(path)
     check_ending(path)
     try:
@@ -228,7 +228,7 @@ def _is_vectors(kind):
 
 
 def check_comparable(facts, others, what):
-    """Raise a ValueError if two sets of features were not computed in the same way."""
+    """Raise a UserError if two sets of features were not computed in the same way."""
     wrong = [k for k in MUST_AGREE if facts.get(k) != others.get(k)]
     if wrong or facts.get("encoder") != others.get("encoder"):
         said = "; ".join(
@@ -260,7 +260,7 @@ def extract_table(
 
     Raises
     ------
-    ImageError, UserError, ValueError, FileNotFoundError, DownloadError, OSError
+    ImageError, UserError, DownloadError, OSError
         As the functions above.
 
     Notes

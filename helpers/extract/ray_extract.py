@@ -24,6 +24,7 @@ from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.extract.remote_images import list_anywhere, local_copies, named_as
 from helpers.extract.scale import check_alike, field_of
+from helpers.images.pixel_size import check_preparation
 from helpers.images.read import ImageError
 from helpers.io.atomic import atomic_write
 from helpers.io.optional import optional
@@ -99,6 +100,8 @@ def extract_parts(
     ray = optional("ray", "ray")
     optional("ray.data", "ray")
     _check(on_error, workers, part_images)
+    asked = ("crop_bottom", "target_um", "value_range")
+    check_preparation(**{name: options[name] for name in asked if name in options})
     loaded = load_encoder(encoder, dtype=dtype)
     check_options(
         loaded.entry, options.get("pipeline", "micrograph"), options.get("normalize", "none")

@@ -109,9 +109,9 @@ def check_field(images, encoder, target_um):
     if entry.input_size and small:
         raise ImageError(
             f"{entry.title} takes {field} x {field} pixels, which are {field * target_um:.4g} µm "
-            f"a side at target_um {target_um:g}. {len(small)} of {len(images)} images show less, "
-            f"such as {small[0]} ({sides[small[0]] * target_um:.4g} µm): expected a target_um "
-            f"of at most {_floor(fits):g} for all, or larger images (extract --pixel-size-um)"
+            f"a side where target_um is {target_um:g}. {len(small)} of {len(images)} images show "
+            f"less, such as {small[0]} ({sides[small[0]] * target_um:.4g} µm): expected "
+            f"target_um={_floor(fits):g} or less for all, or larger images"
         )
     cut = [share for share in shares if share < 1]
     if cut:

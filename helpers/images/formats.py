@@ -72,7 +72,7 @@ def file_image(file, name):
         raise ImageError(f"{name} is an empty file (0 bytes): expected an image; copy it again")
     if start in TIFF_STARTS:
         return _tiff(file, name)
-    with _quietpillow_image():
+    with _quiet_pillow():
         image = Image.open(file)
         # The further pictures of an MPO file are previews or other views of the first.
         count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
@@ -145,13 +145,13 @@ def pillow_image(image, name, file=None):
 
     def decode():
         if file is None:  # it may be shared between threads
-            with _quietpillow_image():
+            with _quiet_pillow():
                 image.load()
         elif is_png:
             content = _read(file)
             _refuse_padding(content, image, name, deep)
             file.seek(0)
-            with _quietpillow_image():
+            with _quiet_pillow():
                 Image.open(file).verify()  # checksums, which load() passes over
         elif image.format == "JPEG2000":
             content = _read(file)
@@ -169,7 +169,7 @@ def pillow_image(image, name, file=None):
             after_pixels = file.read().rpartition(b"IDAT")[2]
             if not any(chunk in after_pixels for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt")):
                 getexif = functools.partial(Image.Image.getexif, image)  # need not decode
-        with _quietpillow_image():
+        with _quiet_pillow():
             return getexif().get(274)
 
     return StoredImage(name, image.size[::-1], decode, orientation)
@@ -220,7 +220,7 @@ def _pillow_pixels(image):
 
 
 @contextlib.contextmanager
-def _quietpillow_image():
+def _quiet_pillow():
     """Hold back Pillow's warnings and its own limit of pixels, both of the whole process."""
     with _lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

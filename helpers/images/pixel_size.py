@@ -14,7 +14,7 @@ from skimage.transform import rescale
 
 from helpers import UserError
 from helpers.images import _tiff_sizes
-from helpers.images.read import ImageError, image_size, read_image
+from helpers.images.read import ImageError, check_range, image_size, read_image
 
 SAME_SIZE = 1.05  # factor up to which pixel sizes count as the same
 
@@ -165,6 +165,14 @@ def crop_rows(crop_bottom, height, path="the image"):
     return rows
 
 
+def check_preparation(*, crop_bottom=None, target_um=None, value_range=None):
+    """Refuse what no image can be cut, scaled or read with, before any is opened."""
+    crop_rows(crop_bottom, 2**31)
+    check_range(value_range)
+    if target_um is not None and not (np.isfinite(target_um) and target_um > 0):
+        raise UserError(f"target_um is {target_um}: expected micrometres above 0")
+
+
 def prepare_images(files, *, crop_bottom=None, target_um=None, value_range=None, field=None):
     """Images cut and brought to one pixel size, and the pixel sizes that they state.
 
@@ -194,6 +202,7 @@ def prepare_images(files, *, crop_bottom=None, target_um=None, value_range=None,
         A pixel size that is not stated where `target_um` needs it, or needs an image more than
         16 times as large or small: the files are named. A `crop_bottom` that leaves nothing.
     """
+    check_preparation(crop_bottom=crop_bottom, target_um=target_um, value_range=value_range)
     found = [_stated(path) for path in files]
     stated, troubles = [s for s, _ in found], [trouble for _, trouble in found]
     for path in files if crop_bottom is not None else ():
@@ -222,8 +231,6 @@ def _stated(path):
 
 def _scales(files, stated, troubles, target_um):
     """Factors that bring files to one pixel size; 1 for those with a trouble."""
-    if not (np.isfinite(target_um) and target_um > 0):
-        raise UserError(f"target_um is {target_um}: expected micrometres above 0")
     rows = [row for row in zip(map(os.fspath, files), stated, troubles, strict=True) if not row[2]]
     silent = [name for name, size, _ in rows if size is None]
     if silent:

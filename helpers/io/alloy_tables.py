@@ -36,7 +36,6 @@ __all__ = [
     "UNITS",
     "AlloyTable",
     "CompositionWarning",
-    "UserError",
     "match_images",
     "merge_niobium",
     "odd_sums",

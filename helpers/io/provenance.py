@@ -17,8 +17,8 @@ from pathlib import Path
 def code_digest(modules):
     """Hash of what the code of modules does.
 
-    It changes with neither comments, docstrings and imports nor with where the modules lie, so
-    that a module that is moved or renamed keeps what it has computed.
+    It changes with neither comments and docstrings nor with where the modules of the package lie,
+    so that a module that is moved or renamed keeps what it has computed. What they import counts.
 
     Parameters
     ----------
@@ -38,12 +38,15 @@ def code_digest(modules):
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes imports and docstrings out of code."""
+    """Takes docstrings out of code, and of imports from its own package where that module lies."""
 
-    def visit_Import(self, node):
-        return None
+    def __init__(self, package):
+        self.package = package
 
-    visit_ImportFrom = visit_Import
+    def visit_ImportFrom(self, node):
+        if node.level or node.module.partition(".")[0] == self.package:
+            node.level, node.module = 0, self.package
+        return node
 
     def visit_documented(self, node):
         if ast.get_docstring(node) is not None:
@@ -59,7 +62,9 @@ def _digest(module):
     if spec is None:
         raise ModuleNotFoundError(f"no module {module}: the key of results names it", name=module)
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    return hashlib.sha256(ast.unparse(_Bare().visit(tree)).encode()).hexdigest()
+    return hashlib.sha256(
+        ast.unparse(_Bare(module.partition(".")[0]).visit(tree)).encode()
+    ).hexdigest()
 
 
 def versions(libraries):

@@ -35,6 +35,7 @@ OPTIONS = {
     "sheet": "--sheet",
     "target_um": "--pixel-size-um",
     "value_range": "--value-range",
+    "workers": "--workers",
 }
 PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
@@ -309,18 +310,14 @@ def main(arguments=None):
 
 
 def _in_options(message):
-    """The message with arguments of Python written as on the command line."""
-    names = "|".join(OPTIONS)
+    """The message with arguments of Python, ``name=value`` or ``name is value``, as options."""
     value = r"'[^']*'|\([^)]*\)|[\w.]+"
-    # Not inside quotes and paths, which are the user's own names.
-    pattern = rf"(?<![\w'/.-])({names})(?:=({value}))?(?![\w'/]|\.\w)"
+    # Not inside quotes and paths, which hold the user's own names.
+    pattern = rf"(?<![\w'/\\.-])({'|'.join(OPTIONS)})(?:=({value})|(?= is ['\d(-]))"
 
     def written(match):
         name, value = match.groups()
-        if value is not None:
-            return f"{OPTIONS[name]} {value.translate(PLAIN)}"
-        said = "_" in name or message[match.end() :].startswith(" is ")
-        return OPTIONS[name] if said else name
+        return f"{OPTIONS[name]} {value.translate(PLAIN)}" if value else OPTIONS[name]
 
     return re.sub(pattern, written, message)
 

@@ -170,7 +170,7 @@ def predict_table(
 
     Raises
     ------
-    UserError, ValueError, UserError, ImageError, OSError
+    UserError, ImageError, OSError
         As the functions above; other numbers of images a sample than a model that concatenates
         them was fitted to.
 

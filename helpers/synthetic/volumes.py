@@ -25,7 +25,7 @@ import torch
 from tqdm import tqdm
 
 from helpers import UserError
-from helpers.datasets import save_two_phase
+from helpers.datasets import PHASE_MODULI, save_two_phase
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.provenance import code_digest
@@ -176,7 +176,7 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=No
     """
     recipe = {"seed": seed, "filter_widths": FILTER_WIDTHS, "volume_fractions": VOLUME_FRACTIONS}
     # A shard counts only for the code that made it.
-    recipe["code"] = code_digest(CODE)
+    recipe |= {"code": code_digest(CODE), "moduli": PHASE_MODULI}
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(shards or ROOT / "_build" / "two_phase") / key
     if n_samples < 1 or (jobs is not None and jobs < 1):

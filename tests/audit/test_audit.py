@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 from benchmarks.bench_leak_rule import SIZES, made
 from helpers import intervals, scores
 from helpers.audit import audit, controls, plots, source_leak
-from helpers.audit import runs as _audit_runs
+from helpers.audit import runs as audit_runs
 from helpers.audit.controls import blind_predictions, forest_predictions, grey_level_statistics
 from helpers.audit.source_leak import clustered_interval, lost_gain, source_accuracy
 from helpers.cross_validation import nested_cv
@@ -466,7 +466,7 @@ def test_bad_input_is_named_before_the_first_run(changes, message, monkeypatch):
     def never(*_, **__):
         raise AssertionError("a run was started")
 
-    monkeypatch.setattr(_audit_runs, "evaluate_descriptors", never)
+    monkeypatch.setattr(audit_runs, "evaluate_descriptors", never)
     given = {"X": X, "y": Y, "groups": GROUPS, **QUICK, **changes}
     with pytest.raises(ValueError, match=message):
         audit.audit(**given)

@@ -10,14 +10,16 @@ from helpers.io.provenance import _digest, code_digest
 
 CODE = '''"""About it."""
 
-from pack.b import g
+from scipy.linalg import svd
+
+from PACK.b import g
 
 
 def f(x):
     """Say so."""
-    from pack.b import h
+    from PACK.b import h
 
-    return g(x) + h(x) + 1
+    return svd(g(x)) + h(x) + 1
 '''
 
 
@@ -38,14 +40,28 @@ def digest(tmp_path, monkeypatch):
 
 
 def test_a_key_follows_the_code_and_not_its_words(digest):
-    key = digest("pack1/a.py", CODE)
-    assert digest("pack1/a.py", "# why\n" + CODE.replace("Say so.", "Say it otherwise.")) == key
-    assert digest("pack1/a.py", CODE.replace("+ 1", "+ 2")) != key
+    key = digest("pack1/a.py", CODE.replace("PACK", "pack1"))
+    said = "# why\n" + CODE.replace("Say so.", "Say it otherwise.")
+    assert digest("pack1/a.py", said.replace("PACK", "pack1")) == key
+    assert digest("pack1/a.py", CODE.replace("PACK", "pack1").replace("+ 1", "+ 2")) != key
 
 
 def test_a_key_stays_when_a_module_moves_into_a_room(digest):
-    key = digest("pack2/a.py", CODE)
-    assert digest("pack2/room/other.py", CODE.replace("pack.b", "pack.room.b")) == key
+    key = digest("pack2/a.py", CODE.replace("PACK", "pack2"))
+    assert digest("pack2/room/other.py", CODE.replace("PACK", "pack2.room")) == key
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("scipy.linalg", "numpy.linalg"),
+        ("import g", "import k as g"),
+        ("import h", "import g as h"),
+    ],
+)
+def test_a_key_follows_what_is_imported(digest, old, new):
+    code = CODE.replace("PACK", "pack3")
+    assert digest("pack3/a.py", code) != digest("pack3/a.py", code.replace(old, new))
 
 
 def test_a_module_that_is_gone_is_told():

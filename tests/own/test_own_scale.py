@@ -165,7 +165,7 @@ def test_encoders_of_one_size_get_it_or_refuse(tmp_path):
     assert network_scales(images, "clip-b16").tolist() == [1, 1]
     images, _ = prepare_images(files, target_um=0.2, field=224)
     with pytest.raises(
-        ImageError, match=r"44\.8 µm a side.*1 of 2 .*b\.tif \(25\.6 µm.*most 0\.114"
+        ImageError, match=r"44\.8 µm a side.*1 of 2 .*b\.tif \(25\.6 µm.*target_um=0\.114 or less"
     ):
         check_field(images, "clip-b16", 0.2)
     with pytest.warns(PixelSizeWarning, match=r"1 of 2 images show less than 224 pixels.*b\.tif"):

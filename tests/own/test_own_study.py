@@ -548,8 +548,7 @@ def test_from_a_folder_and_a_table_to_predictions(scans, tmp_path, capsys):
     assert run("predict", model, other, "--out", tmp_path / "r.csv") == 1
     said = capsys.readouterr().err
     assert (
-        "do not go together: encoder 'microvit' and 'microvit'; --crop-bottom None and '10%'"
-        in said
+        "do not go together: encoder 'microvit' and 'microvit'; crop_bottom None and '10%'" in said
     )
     assert not (tmp_path / "r.csv").exists()
 
@@ -659,6 +658,11 @@ def test_arguments_in_messages_are_told_as_options(tmp_path, capsys):
         ("sheet is 'x': leave the sheet out", "--sheet is 'x': leave the sheet out"),
         ("there is no file a/value_range.csv", "there is no file a/value_range.csv"),
         ("there is no column 'crop_bottom'", "there is no column 'crop_bottom'"),
+        ("there is no folder target_um: mend it", "there is no folder target_um: mend it"),
+        (r"no C:\\data\\target_um is 'x'", r"no C:\\data\\target_um is 'x'"),
+        ("the sheet is empty", "the sheet is empty"),
+        ("workers is 0: expected", "--workers is 0: expected"),
+        ("expected target_um=0.2 or less", "expected --pixel-size-um 0.2 or less"),
         ("more than max_pixels=100: crop it", "more than max_pixels=100: crop it"),
     ],
 )
