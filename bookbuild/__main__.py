@@ -13,8 +13,7 @@ import time
 from pathlib import Path
 
 from bookbuild.chapters import REGISTRY, ROOT, BuildError, affected, chapters_in_toc
-from bookbuild.lock import locked
-from bookbuild.runner import Run, Runner, plan
+from bookbuild.runner import Run, Runner, locked, plan
 from bookbuild.site import build_site
 
 # Where data and weights come from; a chapter declares those that it uses.

@@ -1,5 +1,6 @@
 """Execute chapters side by side, and only those whose inputs changed."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 
 from bookbuild.chapters import (
     KERNELSPEC,
@@ -26,6 +28,28 @@ from bookbuild.chapters import (
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATH_VARIABLES = ("MICROPROP_DATA", "MICROPROP_CACHE", REGISTRY)
+
+
+@contextlib.contextmanager
+def locked(folder: Path):
+    """Keep other builds out of ``folder``, and clear away what a killed one left there.
+
+    Two at once would take away each other's files. The system takes the lock from a process that
+    ends in whatever way.
+
+    Raises
+    ------
+    BuildError
+        Another build holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "build.lock", timeout=0):
+            for leftover in folder.glob("executed/*/.*.unfinished.*"):
+                leftover.unlink(missing_ok=True)
+            yield
+    except Timeout:
+        raise BuildError(f"Another build is at work in {folder}; wait for it or end it.") from None
 
 
 @dataclass

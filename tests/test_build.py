@@ -1,7 +1,6 @@
 """The runner, on tiny projects of its own: what runs when, and what a failure leaves behind."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from filelock import FileLock
 
 import bookbuild.__main__ as build
 from bookbuild import site
@@ -27,7 +27,6 @@ from bookbuild.chapters import (
     notebook_text,
     toc_entries,
 )
-from bookbuild.lock import locked
 from bookbuild.sync import sync
 from bookbuild.worker import OutputError, check_outputs
 
@@ -310,7 +309,6 @@ def test_an_interrupted_run_leaves_nothing_finished_and_no_process(project, endi
     assert planned(project) == {"10_a", "20_b"}
     folder = project / "_build" / "executed" / "embedded"
     assert [path.name for path in folder.iterdir()] == []
-    assert not (project / "_build" / "build.pid").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -320,29 +318,16 @@ def test_a_killed_run_leaves_no_process_and_the_next_clears_up(project):
     folder = project / "_build" / "executed" / "embedded"
     leftovers = {path.name for path in folder.iterdir()}
     assert ".20_b.unfinished.json" in leftovers
-    assert (project / "_build" / "build.pid").is_file()
     assert run(project, names=["10_a"]) == {"10_a": True}
     assert {path.name for path in folder.iterdir()} == {"10_a.ipynb", "10_a.json"}
-    assert not (project / "_build" / "build.pid").exists()
 
 
 def test_two_builds_at_once_are_refused(project, capsys):
-    lock = project / "_build" / "build.pid"
-    write(lock, str(os.getpid()))
-    assert build.main(["--root", str(project), "--no-site"]) == 1
-    message = f"Another build (process {os.getpid()}) is at work in _build; wait for it or end it."
-    assert message in capsys.readouterr().err
-    assert lock.is_file()
-
-
-@pytest.mark.parametrize("content", ["", "not a number", "own number, older than this process"])
-def test_a_lock_whose_owner_is_gone_is_taken_over(tmp_path, content):
-    lock = tmp_path / "build.pid"
-    write(lock, str(os.getpid()) if "own" in content else content)
-    os.utime(lock, (1e9, 1e9))
-    with locked(tmp_path):
-        assert lock.read_text(encoding="utf-8") == str(os.getpid())
-    assert not lock.exists()
+    (project / "_build").mkdir()
+    with FileLock(project / "_build" / "build.lock"):
+        assert build.main(["--root", str(project), "--no-site"]) == 1
+    said = capsys.readouterr().err
+    assert f"Another build is at work in {project / '_build'}; wait for it or end it." in said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
