@@ -33,7 +33,7 @@ from helpers import plots, plots_images
 from helpers.datasets import DATA, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
-from helpers.io.alloy_tables import odd_sums
+from helpers.io.superalloy_files import odd_sums
 from helpers.plots_images import Step
 from helpers.preprocessing import input_rule, preprocess_micrograph
 from helpers.regression import mape

@@ -29,7 +29,7 @@ from helpers import plots
 from helpers.datasets import DATA, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
-from helpers.io.alloy_tables import odd_sums
+from helpers.io.superalloy_files import odd_sums
 from helpers.regression import mape
 from helpers.scores import PAPER_SEED, evaluate_descriptors, score_table
 from helpers.superalloy_scores import TWO_POINT, outlier_table, superalloy_descriptors

@@ -15,14 +15,13 @@ import scipy.io
 
 from helpers import UserError
 from helpers.images.read import list_images, read_image
-from helpers.io.alloy_tables import match_images, read_alloy_table
 from helpers.io.archives import fetch_archive
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
 from helpers.io.superalloy_files import (
-    NO_MAT_FILE,
     SuperalloyData,
     read_published,
+    read_table,
     superalloy_data,
 )
 from helpers.segmentation import segment
@@ -263,62 +262,18 @@ def convert_published(mat_file, path):
         (n moduli [GPa]).
     path : path-like
         The ``.npz`` to write.
-
-    Raises
-    ------
-    ValueError
-        Not a MATLAB file of that form.
     """
-    try:
-        content = scipy.io.loadmat(mat_file, variable_names=["data", "label"])
-        modulus = content["label"].ravel().astype(float)
-        size = round((content["data"].size / len(modulus)) ** (1 / 3))
-        volumes = content["data"].reshape(size, size, size, len(modulus)).transpose(3, 0, 1, 2)
-    except (ArithmeticError, LookupError, ValueError, *NO_MAT_FILE) as error:
-        raise UserError(
-            f"{mat_file} does not hold cubic volumes `data` and their moduli `label`: {error!r}"
-        ) from error
+    content = scipy.io.loadmat(mat_file, variable_names=["data", "label"])
+    modulus = content["label"].ravel().astype(float)
+    size = round((content["data"].size / len(modulus)) ** (1 / 3))
+    volumes = content["data"].reshape(size, size, size, len(modulus)).transpose(3, 0, 1, 2)
     sections = np.stack([volumes[:, 0], volumes[:, :, 0], volumes[:, :, :, 0]], axis=1)
     arrays = {
-        "sections": check_volumes(sections),
+        "sections": sections.astype(np.uint8),
         "modulus": modulus,
         "volume_fraction": volumes.mean((1, 2, 3)),
     }
     save_two_phase(path, arrays)
-
-
-def check_volumes(volumes):
-    """Return `volumes` as uint8 (n, X, Y, Z) of phases 0 and 1, or say what is wrong.
-
-    Raises
-    ------
-    ValueError
-        Names the first volume or value that is not as expected.
-    """
-    if not hasattr(volumes, "shape"):
-        shapes = [np.shape(v) for v in volumes]
-        for i, shape in enumerate(shapes):
-            if shape != shapes[0]:
-                raise UserError(
-                    f"volume {i} has shape {shape} but volume 0 has {shapes[0]}: "
-                    "volumes of one batch share one shape; call once for each shape"
-                )
-    array = np.asarray(volumes)
-    if array.ndim != 4:
-        raise UserError(
-            f"volumes have shape {array.shape}: expected (n, X, Y, Z), voxel values of "
-            "3-D volumes; write volume[None] for a single one"
-        )
-    if array.size == 0:
-        raise UserError(f"volumes are empty (shape {array.shape}): expected at least one voxel")
-    binary = (array == 0) | (array == 1)
-    if not binary.all():
-        n, *voxel = (int(i) for i in np.argwhere(~binary)[0])
-        raise UserError(
-            f"volume {n} holds {array[n, *voxel]} at voxel {tuple(voxel)}: expected phase 0 "
-            "(compliant) or 1 (stiff) everywhere; threshold the volume first"
-        )
-    return array.astype(np.uint8)
 
 
 def _read_two_phase(path, remedy):
@@ -360,13 +315,14 @@ def _read_embedded(folder):
     path = folder / "table.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run `python -m helpers.synthetic.alloys`")
-    table = read_alloy_table(path)
-    lacking = [column for column in TRUTH if column not in table.extra_columns]
-    if lacking:
-        raise UserError(f"{path} lacks {lacking}: run `python -m helpers.synthetic.alloys`")
+    table = read_table(path)
     truth = pd.read_csv(path)[TRUTH].set_index(table.composition.index)
+    files = {file.stem: file for file in list_images(folder)}
+    gone = [name for name in table.names if name not in files]
+    if gone:
+        raise UserError(f"{folder} lacks {gone[0]}: run `python -m helpers.synthetic.alloys`")
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(_read_grey, match_images(table.names, list_images(folder))))
+        images = list(pool.map(_read_grey, (files[name] for name in table.names)))
     notice = (
         f"**Data: embedded set**, {len(table.names)} invented alloys with synthetic micrographs, "
         "made by this book's own generator, not the published set of the paper. Nothing in it was "

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.datasets import load_superalloys
-from helpers.io.alloy_tables import odd_sums
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import run_facts
+from helpers.io.superalloy_files import odd_sums
 from helpers.scores import (
     LIBRARIES,
     PAPER_SEED,

@@ -43,8 +43,6 @@ TEXT = st.tuples(st.just("insert"), PLACE, st.sampled_from(CELLS).map(lambda c: 
 TABLE = {
     "cells": st.lists(CELL, max_size=3),
     "damage": st.lists(BYTES | TEXT, max_size=2),
-    "unit": st.sampled_from([None, None, "not stated", "at.%", "wt.%"]),
-    "need_composition": st.booleans(),
 }
 
 

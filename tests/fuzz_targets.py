@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers import UserError
+from helpers.extract.tables import read_rows
 from helpers.images.read import ImageError, image_digest, image_size, read_image
-from helpers.io.alloy_tables import read_alloy_table
 from helpers.preprocessing import read_checked
 
 MAX_PIXELS = 2**18
@@ -59,47 +59,22 @@ def _refusal_or(size_of, path):
         return str(error)
 
 
-class AlloyTables:
-    """`read_alloy_table`."""
+class Rows:
+    """`read_rows`."""
 
-    errors, warnings = UserError, ("CompositionWarning",)
+    errors, warnings = UserError, ()
 
     @staticmethod
     def prepare():
         import openpyxl.reader.excel  # noqa: F401
 
     @staticmethod
-    def run(path, unit, need_composition):
-        """The table as text."""
-        table = read_alloy_table(path, unit, need_composition=need_composition)
-        n = len(table.names)
-        assert n > 0
-        assert len(set(table.names)) == n
-        assert all(isinstance(name, str) and name == name.strip() != "" for name in table.names)
-        assert table.hardness.shape == table.converted.shape == (n,)
-        assert table.hardness.dtype == np.float64
-        assert np.isfinite(table.hardness).all()
-        assert (table.hardness > 0).all()
-        assert table.composition.index.tolist() == table.names
-        assert table.composition.columns.is_unique
-        values = table.composition.to_numpy()
-        assert values.shape[1] > 0 or not need_composition
-        assert np.isfinite(values).all()
-        assert (values >= 0).all()
+    def run(path):
+        """The rows as text."""
+        rows = read_rows(path)
+        assert all(not row or row[-1] is not None for row in rows)
         if path.endswith(".csv"):
-            _compare_with_text(path, table)
-        return repr((table.names, table.hardness.tolist(), values.tolist(), list(table[2])))
-
-
-def _compare_with_text(path, table):
-    """Every number as Python reads the text of its own cell."""
-    text = Path(path).read_bytes().decode("utf-8-sig")
-    header, *rows = csv.reader(io.StringIO(text, newline=""))
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
-    places = {
-        " ".join(cell.split()).split(" (")[0].split(" [")[0]: i for i, cell in enumerate(header)
-    }
-    assert len(rows) == len(table.names)
-    for i, row in enumerate(rows):
-        for symbol, values in table.composition.items():
-            assert values.iloc[i] == float(row[places[symbol]]), (symbol, row)
+            text = Path(path).read_bytes().decode("utf-8-sig")
+            cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+            assert [c for row in rows for c in row if c] == [c for c in cells if c.strip()]
+        return repr(rows)

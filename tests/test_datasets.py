@@ -13,7 +13,6 @@ import scipy.io
 from helpers import datasets
 from helpers.datasets import (
     PUBLISHED_TWO_PHASE,
-    convert_published,
     load_two_phase,
     paper_results,
     save_two_phase,
@@ -231,22 +230,6 @@ def test_shipped_registry_names_hash_licence_and_citation(monkeypatch):
         # What ships is not downloaded, and its manifest holds its hashes.
         assert entry.get("shipped") or entry["url"].startswith("https://")
         assert "fixture" not in entry
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"not a MATLAB file", b"MATLAB 5.0 MAT-file" + bytes(200)]
-)
-def test_what_is_no_mat_file_is_named(tmp_path, content):
-    (tmp_path / "x.mat").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.mat does not hold cubic volumes"):
-        convert_published(tmp_path / "x.mat", tmp_path / "x.npz")
-    assert not (tmp_path / "x.npz").exists()
-
-
-def test_published_volumes_must_be_binary(tmp_path):
-    scipy.io.savemat(tmp_path / "x.mat", {"data": np.full((8, 1), 0.5), "label": [1.0]})
-    with pytest.raises(ValueError, match=r"holds 0\.5"):
-        convert_published(tmp_path / "x.mat", tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "flipped", "other keys"])

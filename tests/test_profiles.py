@@ -16,7 +16,7 @@ from test_encoders import SMALL, save, tiny_clip, tiny_dinov2
 from bookbuild.__main__ import build
 from bookbuild.chapters import ROOT, BuildError
 from helpers.datasets import DATA, PUBLISHED_TWO_PHASE, load_superalloys
-from helpers.io.alloy_tables import odd_sums
+from helpers.io.superalloy_files import odd_sums
 from helpers.superalloy_scores import outlier_table, score_superalloys
 from helpers.synthetic.micrographs import gamma_prime_micrograph
 from helpers.synthetic.volumes import two_phase_volume

@@ -1,5 +1,6 @@
 """Data of case study 2: the published set where it is at hand, and small ones of its form."""
 
+import doctest
 import hashlib
 import json
 import shutil
@@ -14,9 +15,16 @@ from PIL import Image
 from helpers import UserError, datasets, segmentation
 from helpers.datasets import TRUTH, load_superalloys
 from helpers.encoders import ENCODERS
-from helpers.io.alloy_tables import NOT_STATED, odd_sums
+from helpers.io import superalloy_files
 from helpers.io.downloads import DownloadError
-from helpers.io.superalloy_files import SUFFIXES
+from helpers.io.superalloy_files import (
+    NOT_STATED,
+    SUFFIXES,
+    merge_niobium,
+    odd_sums,
+    read_table,
+    source_papers,
+)
 
 COLUMNS = "Al W Ta Ti Cr Ni Mo Hf C Co B V Si Fe Nb Zr Re Cb Ce Mn S P"
 ELEMENTS = COLUMNS.split()
@@ -190,42 +198,6 @@ def test_a_small_set_in_its_place_is_called_a_test_fixture(small):
     assert data.notice.startswith("**Data: test fixture, not the published set**, 3 superalloys")
 
 
-@pytest.mark.parametrize(
-    "row, message",
-    [
-        (np.zeros(5, np.float32), r"holds float32 of shape \(5,\): expected 4 floats"),
-        (np.zeros((4, 1), np.float32), r"holds float32 of shape \(4, 1\): expected 4 floats"),
-        (np.zeros(4, int), r"holds int64 of shape \(4,\)"),
-        (np.array([0, 0, np.nan, 0]), "holds nan: expected finite features"),
-        (np.array([0, "x", None, {}], object), "cannot be read as an array: .*allow_pickle"),
-    ],
-)
-def test_features_that_cannot_be_used_are_named(small, row, message):
-    np.save(small.folder / "Features" / "Paper1-a_dino_b.npy", row)
-    with pytest.raises(ValueError, match=rf"Paper1-a_dino_b\.npy {message}"):
-        small.load()
-
-
-def test_features_that_are_not_there_are_named(small):
-    (small.folder / "Features" / "Paper1-a_dino_b.npy").unlink()
-    with pytest.raises(ValueError, match=r"Paper1-a_dino_b\.npy cannot be read"):
-        small.load()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [{"b": np.zeros((3, 3), np.uint8)}, {"a": np.full((3, 3), 7, np.uint8)}, {"a": np.zeros(3)}],
-)
-def test_segmented_images_of_another_form_are_named(small, content):
-    file = small.folder / "Binary_Images" / "Paper1-a.mat"
-    scipy.io.savemat(file, content)
-    with pytest.raises(ValueError, match=r"Paper1-a\.mat (does not hold|holds `a` of type)"):
-        small.load()
-    file.write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"Paper1-a\.mat does not hold a segmented micrograph"):
-        small.load()
-
-
 def test_without_the_set_a_local_folder_leads_to_the_download(small, monkeypatch, tmp_path):
     small.load()
     (tmp_path / "other" / "two_phase").mkdir(parents=True)
@@ -305,11 +277,7 @@ def test_embedded_micrographs_are_segmented_once_when_asked_for(embedded, monkey
 
 def test_an_embedded_folder_that_is_not_whole_is_told(embedded):
     (embedded / "Synthetic01-00.png").unlink()
-    with pytest.raises(UserError, match=r"without an image \(1\): 'Synthetic01-00'"):
-        load_superalloys()
-    table = pd.read_csv(embedded / "table.csv")
-    table.drop(columns="radius_nm").to_csv(embedded / "table.csv", index=False)
-    with pytest.raises(ValueError, match=r"table\.csv lacks \['radius_nm'\]"):
+    with pytest.raises(UserError, match=r"lacks Synthetic01-00: run `python -m helpers"):
         load_superalloys()
     shutil.rmtree(embedded)
     with pytest.raises(FileNotFoundError, match=r"table\.csv is missing: run `python -m helpers"):
@@ -327,3 +295,45 @@ def test_colour_is_refused(embedded):
 def test_another_source_is_refused():
     with pytest.raises(ValueError, match="source is 'publised': expected 'embedded'"):
         load_superalloys("publised")
+
+
+# Sums, niobium, source papers, the table
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(superalloy_files).failed == 0
+
+
+def test_odd_sums_are_those_beyond_98_and_102():
+    composition = pd.DataFrame(
+        {"Ni": [97.7, 80.5, 1e308], "Al": [0.3, 0.1, 1e308]}, ["a", "b", "c"]
+    )
+    assert odd_sums(composition).to_dict() == {"b": 80.6, "c": np.inf}
+    assert odd_sums(composition, low=99, high=99.5).index.tolist() == ["a", "b", "c"]
+
+
+def test_niobium_is_summed_under_its_present_name():
+    table = pd.DataFrame({"Nb": [1.0, 2], "Al": [3.0, 4], "Cb": [0.5, 0]}, ["a", "b"])
+    merged = merge_niobium(table)
+    assert merged.to_dict("list") == {"Nb": [1.5, 2], "Al": [3, 4]}
+    assert table.columns.tolist() == ["Nb", "Al", "Cb"]  # untouched
+    assert merge_niobium(table[["Al", "Cb"]]).to_dict("list") == {"Al": [3, 4], "Nb": [0.5, 0]}
+    assert merge_niobium(table[["Al"]]).columns.tolist() == ["Al"]
+
+
+def test_source_papers_are_the_digits_before_the_first_hyphen():
+    assert source_papers(["Paper1-6Al-12", "7-8", "Synthetic03-07"]).tolist() == [1, 7, 3]
+    with pytest.raises(UserError, match=r"'a-1' is no name with a source paper"):
+        source_papers(["Paper1-1", "a-1", "Paper3x-1"])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("Image_Name", "Synthetic01-00"), ("Vickers Hardness (GPa)", None), ("Ni (at.%)", -1.0)],
+)
+def test_a_row_that_no_calculation_can_use_is_refused(embedded, column, value):
+    table = pd.read_csv(embedded / "table.csv")
+    table.loc[0, column] = value
+    table.to_csv(embedded / "table.csv", index=False)
+    with pytest.raises(UserError, match=r"table\.csv holds a name twice, no hardness, or no comp"):
+        read_table(embedded / "table.csv")

@@ -20,7 +20,7 @@ from helpers.cross_validation import nested_cv, nested_folds
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.intervals import paired_interval, ratio_interval
-from helpers.io.alloy_tables import odd_sums
+from helpers.io.superalloy_files import odd_sums
 from helpers.regression import aggregate_sections, holdout, holdout_scores, mape
 from helpers.scores import N_FOLDS, PAPER_SEED, evaluate_descriptors
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors

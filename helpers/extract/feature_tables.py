@@ -18,11 +18,11 @@ from helpers import UserError
 from helpers.encoders import Encoder, load_encoder
 from helpers.extract.image_lists import list_samples
 from helpers.extract.scale import check_alike, check_field, field_of, network_scales
+from helpers.extract.tables import first_few
 from helpers.features import extract
 from helpers.images.pixel_size import prepare_images
 from helpers.images.read import ImageError, image_digest, image_size, read_image
 from helpers.io.atomic import atomic_write
-from helpers.io.table_checks import first_few
 from helpers.regression import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata

@@ -11,9 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import UserError
+from helpers.extract.tables import first_few, label, read_rows, sheet_names
 from helpers.images.read import SUFFIXES, ImageError, list_images
-from helpers.io.table_checks import first_few, label
-from helpers.io.table_files import read_rows, sheet_names
 
 TABLES = (".csv", ".xlsx", ".parquet")
 SAMPLE = "sample"  # usual heading of the names of samples
@@ -96,7 +95,7 @@ def read_table(path, sheet=None):
     Raises
     ------
     UserError
-        As `helpers.io.table_files.read_rows`; a heading that stands twice; no rows.
+        As `helpers.extract.tables.read_rows`; a heading that stands twice; no rows.
     """
     path = Path(path)
     if path.suffix.lower() == ".parquet":

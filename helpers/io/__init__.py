@@ -4,9 +4,6 @@
 atomic            a file that is written whole or not at all
 downloads         published files: the registry, one download, its hash
 archives          published folders, file by file, resumed
-alloy_tables      the table of case study 2, and its sources
-table_files       rows of a .csv or .xlsx file
-table_checks      headings, units and numbers of a table
 superalloy_files  case study 2: its data, read from the published folder
 progress          a bar, or lines in a log
 provenance        code, versions and machine that a result came from

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
-import zlib
+import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.io
 
 from helpers import UserError
-from helpers.io.alloy_tables import (
-    NOT_STATED,
-    CompositionWarning,
-    merge_niobium,
-    read_alloy_table,
-    source_papers,
-)
 
-# What SciPy raises for other files, beside errors of values.
-NO_MAT_FILE = (scipy.io.matlab.MatReadError, NotImplementedError, TypeError)
+NAME, GPA, HV = "Image_Name", "Vickers Hardness (GPa)", "Vickers Hardness (HV)"
+KGF_PER_MM2 = 1000 / 9.80665  # in one GPa
+NOT_STATED = "not stated"
 # How the published files of features end, by encoder.
 SUFFIXES = {
     "clip-b16": "clip_b16",
@@ -51,7 +45,7 @@ class SuperalloyData:
         One column an element, indexed by name, in `composition_unit`. Nb and its old name Cb
         are two columns, as in the published table.
     composition_unit : str
-        ``"at.%"``, ``"wt.%"``, or `helpers.io.alloy_tables.NOT_STATED` as in the published table.
+        ``"at.%"``, ``"wt.%"``, or ``"not stated"`` as in the published table.
     images : list of ndarray of uint8, shape (h, w), or None
         Grey micrographs. None for the published set: its raw micrographs, from 19 papers, were
         never published.
@@ -95,26 +89,16 @@ class SuperalloyData:
 
 
 def read_published(folder, entry):
-    """The published set, from a folder that is already verified.
-
-    Parameters
-    ----------
-    folder : Path
-        Laid out as published.
-    entry : dict
-        Of the registry, for the notice.
-
-    Raises
-    ------
-    ValueError
-        A file that is not of the published form; it is named.
-    """
-    with warnings.catch_warnings():
-        # The 17 odd sums are known; chapters show them with `odd_sums`.
-        warnings.simplefilter("ignore", CompositionWarning)
-        table = read_alloy_table(folder / "data.xlsx", NOT_STATED)
+    """The published set, from a folder whose hashes are checked; `entry` is of the registry."""
+    table = read_table(folder / "data.xlsx")
     features = {
-        encoder: _read_features([folder / "Features" / f"{n}_{suffix}.npy" for n in table.names])
+        encoder: np.array(
+            [
+                np.load(folder / "Features" / f"{name}_{suffix}.npy", allow_pickle=False).ravel()
+                for name in table.names
+            ],
+            np.float32,
+        )
         for encoder, suffix in SUFFIXES.items()
     }
     files = [folder / "Binary_Images" / f"{name}.mat" for name in table.names]
@@ -124,7 +108,8 @@ def read_published(folder, entry):
         "micrographs and feature vectors; the raw micrographs were never published. "
         f"{table.converted.sum()} hardness values were given in GPa and converted."
     )
-    return superalloy_data(table, notice, [_read_binary(f) for f in files], features=features)
+    binary_images = [scipy.io.loadmat(file)["a"] // 255 for file in files]
+    return superalloy_data(table, notice, binary_images, features=features)
 
 
 def superalloy_data(table, notice, binary_images, images=None, features=None, truth=None):
@@ -145,33 +130,143 @@ def superalloy_data(table, notice, binary_images, images=None, features=None, tr
     )
 
 
-def _read_features(files):
-    rows = []
-    for file in files:
-        try:
-            row = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"{file} cannot be read as an array: {error}") from error
-        length = len(rows[0]) if rows else row.size
-        if row.shape not in ((length,), (1, length)) or row.dtype.kind != "f":
-            raise UserError(
-                f"{file} holds {row.dtype} of shape {row.shape}: expected {length} floats, as the "
-                "first file of this encoder"
-            )
-        if not np.isfinite(row).all():
-            raise UserError(f"{file} holds {row[~np.isfinite(row)][0]}: expected finite features")
-        rows.append(row.ravel())
-    return np.array(rows, np.float32)
+class AlloyTable(NamedTuple):
+    """A table as `read_table` gives it; n rows in the order of the file.
+
+    `names` (list of str) are those of the images, `hardness` (n,) is in kgf/mm2, `composition`
+    (DataFrame, n rows) in `composition_unit`; `converted` (n,) says whose hardness was in GPa.
+    """
+
+    names: list
+    hardness: np.ndarray
+    composition: pd.DataFrame
+    composition_unit: str
+    converted: np.ndarray
 
 
-def _read_binary(file):
-    try:
-        pixels = scipy.io.loadmat(file, variable_names=["a"])["a"]
-    except (OSError, LookupError, ValueError, zlib.error, *NO_MAT_FILE) as error:
-        raise UserError(f"{file} does not hold a segmented micrograph `a`: {error!r}") from error
-    if pixels.dtype != np.uint8 or pixels.ndim != 2 or not np.isin(pixels, (0, 255)).all():
+def read_table(path):
+    """Names, hardness and composition of a table that is verified or ships with the book.
+
+    Parameters
+    ----------
+    path : Path
+        ``.xlsx`` or ``.csv`` with ``Image_Name``, ``Vickers Hardness (GPa)`` and ``(HV)``, one of
+        them filled, and a column an element, as ``Al`` or ``Al (at.%)``.
+
+    Returns
+    -------
+    AlloyTable
+
+    Raises
+    ------
+    UserError
+        A name that stands twice, hardness that is not positive, a share below 0 or none.
+
+    Notes
+    -----
+    HV [kgf/mm2] = 1000/9.80665 HV [GPa]. Section 3.2 of doi:10.1016/j.actamat.2025.121217
+    prints the factor inverted.
+    """
+    read = pd.read_csv if path.suffix == ".csv" else pd.read_excel
+    table = read(path, na_values=["N/a"], dtype={NAME: str})
+    table.columns = [heading.strip().replace("Gpa", "GPa") for heading in table.columns]
+    elements = {
+        heading: re.fullmatch(r"([A-Z][a-z]?)(?: \((.t\.%)\))?", heading)
+        for heading in table.columns
+    }
+    elements = {heading: match for heading, match in elements.items() if match}
+    (unit,) = {match[2] or NOT_STATED for match in elements.values()}
+    table = table.set_index(NAME)
+    hardness = table[HV].fillna(KGF_PER_MM2 * table[GPA]).astype(float)
+    composition = table[list(elements)].astype(float)
+    composition.columns = [match[1] for match in elements.values()]
+    if not (table.index.is_unique and (hardness > 0).all() and (composition >= 0).all(axis=None)):
         raise UserError(
-            f"{file} holds `a` of type {pixels.dtype} and shape {pixels.shape}: expected uint8 "
-            "(h, w) of 0 and 255"
+            f"{path} holds a name twice, no hardness, or no composition in one of its rows: it is "
+            "not the table that this book knows"
         )
-    return pixels // 255
+    converted = table[HV].isna().to_numpy()
+    return AlloyTable(list(table.index), hardness.to_numpy(), composition, unit, converted)
+
+
+def odd_sums(composition, low=98, high=102):
+    """Sums of the compositions that do not come to about 100 %.
+
+    Parameters
+    ----------
+    composition : DataFrame, shape (n, n_elements)
+        One row an alloy.
+    low, high : float
+        Sums from `low` to `high` are left out.
+
+    Returns
+    -------
+    Series of float
+        In the unit of the table, indexed like `composition`.
+
+    Examples
+    --------
+    >>> odd_sums(pd.DataFrame({"Ni": [90, 63.1], "Al": [10, 10]}, ["a", "b"])).to_dict()
+    {'b': 73.1}
+    """
+    with np.errstate(over="ignore"):  # an infinite sum is listed as well
+        sums = composition.sum(axis=1)
+    return sums[~sums.between(low - 1e-9, high + 1e-9)]  # 98 may come to 97.99999999999999
+
+
+def merge_niobium(composition):
+    """Composition with niobium in one column: Nb and Cb, its old name, summed as Nb.
+
+    Parameters
+    ----------
+    composition : DataFrame, shape (n, n_elements)
+        One column an element symbol.
+
+    Returns
+    -------
+    DataFrame
+        Without Cb, the other columns in their order; a copy where there is no Cb.
+
+    Examples
+    --------
+    >>> merge_niobium(pd.DataFrame({"Nb": [1.0, 0], "Ni": [99, 98], "Cb": [0, 2.0]}))
+        Nb  Ni
+    0  1.0  99
+    1  2.0  98
+    """
+    if "Cb" not in composition:
+        return composition.copy()
+    if "Nb" not in composition:
+        return composition.rename(columns={"Cb": "Nb"})
+    merged = composition.drop(columns="Cb")
+    merged["Nb"] = composition["Nb"] + composition["Cb"]
+    return merged
+
+
+def source_papers(names):
+    """Numbers of the source papers: the digits in front of the first hyphen of every name.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As ``"Paper27-10"``.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+
+    Raises
+    ------
+    UserError
+        Names that do not begin like that.
+
+    Examples
+    --------
+    >>> source_papers(["Paper27-10", "Synthetic03-07"])
+    array([27,  3])
+    """
+    found = [re.match(r"[^\d-]*(\d+)-", name) for name in names]
+    bad = [name for name, match in zip(names, found, strict=True) if not match]
+    if bad:
+        raise UserError(f"{bad[0]!r} is no name with a source paper: expected 'Paper27-10'")
+    return np.array([int(match[1]) for match in found], int)

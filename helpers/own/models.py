@@ -20,8 +20,8 @@ from helpers.audit.audit import Audit, audit
 from helpers.audit.tables import BY_SOURCE, SHUFFLED
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.extract.feature_tables import sample_matrix
+from helpers.extract.tables import first_few
 from helpers.intervals import half_width
-from helpers.io.table_checks import first_few
 from helpers.own.properties import likely_pairs
 from helpers.scores import N_FOLDS, PAPER_SEED
 

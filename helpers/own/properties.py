@@ -14,9 +14,17 @@ import pandas as pd
 
 from helpers import UserError
 from helpers.extract.image_lists import column, read_table
+from helpers.extract.tables import first_few
 from helpers.images.read import SUFFIXES
-from helpers.io.table_checks import ELEMENTS, UNITS, first_few
 
+UNITS = ("at.%", "wt.%")
+# Cb is columbium, the old name of niobium.
+_SYMBOLS = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
+    "Br Kr Rb Sr Y Zr Nb Cb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd "
+    "Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U"
+)
+ELEMENTS = frozenset(_SYMBOLS.split())
 MISSING = {"", "n/a", "na", "nan", "none", "-"}
 _ALMOST = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?")  # a number with a decimal comma or a sign
 BALANCE = {"bal", "bal.", "balance", "rest"}

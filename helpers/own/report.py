@@ -12,10 +12,10 @@ import numpy as np
 
 from helpers import UserError
 from helpers.extract.feature_tables import digests, read_feature_table, sample_matrix
+from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.optional import optional
-from helpers.io.table_checks import first_few
 from helpers.own.model_files import load_model
 
 CHAPTER = ROOT / "book" / "85_your_own_micrographs.ipynb"

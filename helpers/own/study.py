@@ -17,9 +17,9 @@ from helpers.extract.feature_tables import (
     sample_matrix,
 )
 from helpers.extract.scale import span
+from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
-from helpers.io.table_checks import first_few
 from helpers.own.fitted_scale import check_as_fitted, scale_facts
 from helpers.own.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
 from helpers.own.models import fit_property, join, predict_property, tell_left_out

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 
 from helpers import UserError
-from helpers.datasets import check_volumes
-from helpers.synthetic.elastic_fields import default_device, solve_load_case
+from helpers.synthetic.elastic_fields import check_volumes, default_device, solve_load_case
 from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiffness
 
 # On a CPU one volume at a time is fastest; a GPU wants many.

@@ -16,8 +16,7 @@ from helpers import UserError
 from helpers.extract.feature_tables import FeatureTable
 from helpers.extract.image_lists import list_samples
 from helpers.extract.remote_images import list_anywhere
-from helpers.io.alloy_tables import read_alloy_table
-from helpers.io.table_files import read_rows
+from helpers.extract.tables import read_rows
 from helpers.own import cli, properties
 from helpers.own.models import join
 from helpers.own.properties import PropertyTable, read_properties
@@ -127,9 +126,6 @@ def test_per_cent_cells_are_read_as_they_are_seen(tmp_path):
     path = book(tmp_path / "t.xlsx", rows, formats)
     assert read_rows(path)[1] == ["a", 31.2, 31.2, 7.0, 4]
     assert read_properties(path).composition["Al"].tolist() == [7.0]
-    rows = [["Image_Name", "Vickers Hardness (HV)", "Ni (at.%)"], ["a", 400, 1]]
-    table = read_alloy_table(book(tmp_path / "s.xlsx", rows, {"C2": "0%"}))
-    assert table.composition.loc["a", "Ni"] == 100
 
 
 def test_leading_zeros_are_part_of_a_name(tmp_path):

@@ -10,6 +10,7 @@ import csv
 import functools
 import io
 import re
+import reprlib
 import warnings
 import zipfile
 from pathlib import Path
@@ -24,6 +25,9 @@ MAX_COLUMNS = 1000
 LAST_ROW = 2**20  # that a spreadsheet can have
 NO_VALUE = "a formula whose value is not stored"
 _ZIP, _OLD_EXCEL = b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = _brief.maxlong = 60
 
 
 def read_rows(path, sheet=None):
@@ -233,3 +237,15 @@ def _trimmed(row):
     while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
         row.pop()
     return row
+
+
+def label(cell):
+    """A cell in a message, without quotes."""
+    return _brief.repr(str(cell))[1:-1]
+
+
+def first_few(items, count=10):
+    """The first items, the middle of long ones left out, and how many more there are."""
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    texts = map(str, items[:count])
+    return ", ".join(t if len(t) <= 300 else f"{t[:200]}...{t[-60:]}" for t in texts) + more
