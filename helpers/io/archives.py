@@ -13,7 +13,6 @@ import zipfile
 import zlib
 
 import filelock
-import requests
 
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import (
@@ -21,6 +20,7 @@ from helpers.io.downloads import (
     LOCAL_COPY,
     DownloadError,
     cache_folder,
+    download,
     local_copy,
     registry,
     registry_path,
@@ -29,7 +29,6 @@ from helpers.io.downloads import (
 from helpers.io.progress import progress_bar
 
 MAX_MEMBER = 2**27  # bytes of one file, unpacked
-BLOCK = 2**14  # bytes; a transfer that breaks off loses less than one
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, RuntimeError)
 
 
@@ -132,7 +131,7 @@ def _complete(name, entry, folder, hashes):
                 return
             if not archive.exists():
                 print(f"downloading {name} from {entry['url']}", flush=True)
-                _download(entry["url"], archive, name)
+                download(entry["url"], archive, None, name)
             try:
                 _extract(archive, folder, entry["folder"], {file: hashes[file] for file in wrong})
             except (DownloadError, *_DAMAGED) as error:
@@ -147,44 +146,6 @@ def _complete(name, entry, folder, hashes):
             f"there already is kept), name another folder with space in {CACHE}, or put the files "
             f"into a folder {name}, and name the folder that holds it in {LOCAL_COPY}"
         ) from error
-
-
-def _download(url, archive, name):
-    """Download to a file beside `archive`, on from what an earlier call left there."""
-    part, tag = archive.with_suffix(".part"), archive.with_suffix(".etag")
-    done = part.stat().st_size if part.exists() and tag.exists() else 0
-    headers = {"Accept-Encoding": "identity"}
-    if done:
-        headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text(encoding="latin-1")}
-    with requests.get(url, headers=headers, stream=True, timeout=60) as response:
-        span = re.fullmatch(r"bytes (\d+)-.*/(\d+)", response.headers.get("Content-Range", ""))
-        partial = response.status_code == 206 and span and int(span[1]) == done
-        if done and response.status_code in (206, 416) and not partial:
-            part.unlink()  # longer than the whole, or another piece than was asked for
-            return _download(url, archive, name)
-        response.raise_for_status()
-        done = done if partial else 0
-        coded = response.headers.get("Content-Encoding", "identity") != "identity"
-        total = None if coded else span[2] if partial else response.headers.get("Content-Length")
-        total = int(total) if total else None
-        with part.open("ab" if done else "wb") as file:
-            if not done:
-                _note_tag(tag, None if coded else response.headers.get("ETag"))
-            with progress_bar(name, "B", total, done=done, unit_scale=True) as bar:
-                for block in response.iter_content(BLOCK):
-                    bar.update(file.write(block))
-    if total is not None and part.stat().st_size != total:
-        raise OSError(f"the transfer was cut after {part.stat().st_size} of {total} bytes")
-    part.replace(archive)
-    tag.unlink(missing_ok=True)
-
-
-def _note_tag(path, tag):
-    """Keep what says that a later answer is of the same bytes; weak tags do not."""
-    if tag and not tag.startswith("W/"):
-        path.write_text(tag, encoding="latin-1")
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _extract(archive, folder, inner, wanted):

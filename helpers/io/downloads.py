@@ -5,18 +5,18 @@ Every file stands in ``data/registry.json`` with its address, hash, licence and 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import sys
-import tempfile
+import re
 from pathlib import Path
 
 import requests
+from filelock import FileLock
 from platformdirs import user_cache_path
 
 from helpers import UserError
+from helpers.io.progress import progress_bar
 
 PACKAGE = Path(__file__).resolve().parent.parent
 # What ships with the book lies beside the package in a clone; a wheel holds the part of it that
@@ -25,6 +25,7 @@ INSTALLED = (PACKAGE / "shipped").is_dir()
 ROOT = PACKAGE / "shipped" if INSTALLED else PACKAGE.parent
 LOCAL_COPY = "MICROPROP_DATA"
 CACHE = "MICROPROP_CACHE"
+BLOCK = 2**14  # bytes; a transfer that breaks off loses less than one
 REGISTRY = "MICROPROP_REGISTRY"  # tests put fixtures in the place of the published files
 
 
@@ -127,8 +128,7 @@ def fetch(name):
     ValueError
         A folder, for which there is `helpers.io.archives.fetch_archive`.
     DownloadError
-        No network, a server that refuses, a transfer cut short, a wrong hash. Nothing is
-        left in the cache then.
+        As in `download`.
     """
     entries = registry()
     if name not in entries:
@@ -151,7 +151,7 @@ def _download(name, entry, target):
     print(f"downloading {name} from {entry['url']}", flush=True)
     try:
         download(entry["url"], target, entry["hash"])
-    except (OSError, requests.RequestException) as error:
+    except OSError as error:  # those of requests are among them
         size = f"{entry['size'] / 1e6:.0f} MB" if entry.get("size") else "size unknown"
         raise DownloadError(
             f"could not download {name} ({size}) from {entry['url']} to {target.parent}: {error}. "
@@ -160,39 +160,74 @@ def _download(name, entry, target):
         ) from error
 
 
-def download(url, target, expected):
-    """Download one file; nothing is left at `target` unless it is whole and verified.
+def download(url, target, expected, title=None):
+    """Download one file, on from where an earlier call was interrupted.
 
     Parameters
     ----------
     url : str
         Its address.
     target : Path
-        Where it goes.
+        Where it goes. It is there only once it is whole and verified; what arrived before waits
+        beside it.
     expected : str or None
         Hash as in `verify`. None: the publisher states none, so nothing is compared.
+    title : str, optional
+        Of the progress. None: the name of the file.
 
     Raises
     ------
-    OSError, requests.RequestException
-        No network, a server that refuses, a transfer cut short, a full disk, a wrong hash.
+    OSError
+        No network, a server that refuses, a transfer cut short, a full disk: what arrived stays,
+        and the next call goes on from there where the server can. A wrong hash: nothing stays.
     """
-    import pooch  # here, for it warns in notebooks that have no ipywidgets
-
-    part = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-        os.close(handle)
-        # A bar is for a terminal; in a notebook or a log it would be noise on stderr.
-        fetcher = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=60)
-        fetcher(url, part, None)
+    part = target.with_name(f".{target.name}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(part.with_suffix(".lock")):
+        if target.exists():  # another process has been here meanwhile
+            return
+        _receive(url, part, title or target.name)
         if expected is not None:
-            verify(part, expected)
-        Path(part).replace(target)
-    finally:
-        if part is not None:
-            Path(part).unlink(missing_ok=True)
-        if not target.exists():
-            with contextlib.suppress(OSError):  # another download may use it
-                target.parent.rmdir()
+            try:
+                verify(part, expected)
+            except DownloadError:
+                part.unlink()
+                raise
+        part.replace(target)
+
+
+def _receive(url, part, title):
+    """The whole of an address in the file `part`, on from what is there."""
+    tag = part.with_suffix(".etag")
+    done = part.stat().st_size if part.exists() and tag.exists() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if done:
+        headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text(encoding="latin-1")}
+    with requests.get(url, headers=headers, stream=True, timeout=60) as response:
+        span = re.fullmatch(r"bytes (\d+)-.*/(\d+)", response.headers.get("Content-Range", ""))
+        partial = response.status_code == 206 and span and int(span[1]) == done
+        if done and response.status_code in (206, 416) and not partial:
+            part.unlink()  # longer than the whole, or another piece than was asked for
+            return _receive(url, part, title)
+        response.raise_for_status()
+        done = done if partial else 0
+        coded = response.headers.get("Content-Encoding", "identity") != "identity"
+        total = None if coded else span[2] if partial else response.headers.get("Content-Length")
+        total = int(total) if total else None
+        with part.open("ab" if done else "wb") as file:
+            if not done:
+                _note_tag(tag, None if coded else response.headers.get("ETag"))
+            with progress_bar(title, "B", total, done=done, unit_scale=True) as bar:
+                for block in response.iter_content(BLOCK):
+                    bar.update(file.write(block))
+    if total is not None and part.stat().st_size != total:
+        raise OSError(f"the transfer was cut after {part.stat().st_size} of {total} bytes")
+    tag.unlink(missing_ok=True)
+
+
+def _note_tag(path, tag):
+    """Keep what says that a later answer is of the same bytes; weak tags do not."""
+    if tag and not tag.startswith("W/"):
+        path.write_text(tag, encoding="latin-1")
+    else:
+        path.unlink(missing_ok=True)

@@ -12,8 +12,6 @@ import os
 import sys
 from pathlib import Path
 
-import requests
-
 from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import (
@@ -107,7 +105,7 @@ def fetch_weights(entry):
         folder = cache_folder() / "encoders" / entry.name
         try:
             _download_from_hub(entry, folder) if entry.hub_id else _download_url(entry, folder)
-        except (OSError, requests.RequestException, ValueError) as error:
+        except (OSError, ValueError) as error:  # those of requests are among them
             raise DownloadError(
                 f"the weights of {entry.name} are not on this machine and could not be "
                 f"downloaded to {folder}: {error}. With a network and enough space, "

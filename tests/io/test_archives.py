@@ -180,7 +180,7 @@ def test_a_cut_transfer_goes_on_where_it_was_cut(server, tmp_path):
     with pytest.raises(DownloadError, match=r"could not get set .* Try again \(what is there"):
         fetch_archive("set")
     kept = part_of(tmp_path)
-    assert 100_000 - archives.BLOCK <= kept <= 100_000
+    assert 100_000 - downloads.BLOCK <= kept <= 100_000
     server.cut = None
     assert files_below(fetch_archive("set")) == FILES
     assert server.asked[1]["Range"] == f"bytes={kept}-"
@@ -197,7 +197,7 @@ def test_it_may_be_cut_again_and_again(server):
         with contextlib.suppress(DownloadError):
             done = files_below(fetch_archive("set")) == FILES
     assert len(server.asked) > 4
-    assert sum(server.sent) < len(server.content) + len(server.sent) * archives.BLOCK
+    assert sum(server.sent) < len(server.content) + len(server.sent) * downloads.BLOCK
 
 
 @pytest.mark.parametrize("ranges, tag", [(False, '"v1"'), (True, None), (True, 'W/"v1"')])
@@ -400,7 +400,7 @@ def test_an_interrupted_transfer_is_kept(server, tmp_path, monkeypatch):
         return Stopping(disable=False, file=io.StringIO())
 
     with monkeypatch.context() as patch:
-        patch.setattr(archives, "progress_bar", stopping)
+        patch.setattr(downloads, "progress_bar", stopping)
         with pytest.raises(KeyboardInterrupt):
             fetch_archive("set")
     kept = part_of(tmp_path)
