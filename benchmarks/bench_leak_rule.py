@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from helpers.audit.controls import blind_predictions
 from helpers.audit.source_leak import lost_gain
 from helpers.cross_validation import nested_cv, nested_folds
+from helpers.scores import blind_predictions
 
 SIZES = (15, 7, 8, 18, 4, 8, 8, 2, 4, 9, 6, 6, 10, 1, 4, 16, 6, 5, 12)
 # What the property hangs on, beside noise; whether that is a leak.

@@ -187,6 +187,42 @@ def source_mean(y, groups, train, test):
     return means.reindex(groups[test]).fillna(y[train].mean()).to_numpy()
 
 
+def blind_predictions(y, splits, groups=None):
+    """Predictions of the rules that know no image.
+
+    Parameters
+    ----------
+    y : ndarray of float, shape (n,)
+        Property.
+    splits : sequence of (ndarray of int, ndarray of int)
+        Rows (train, test) of the folds, which hold every row out once.
+    groups : ndarray, shape (n,), optional
+        Source of each sample.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        ``"mean"`` and ``"median"`` of the training samples; with groups ``"mean of the source"``,
+        see `source_mean`.
+
+    Examples
+    --------
+    >>> y = np.array([1.0, 2.0, 6.0])
+    >>> splits = [(np.delete(np.arange(3), i), np.array([i])) for i in range(3)]
+    >>> blind_predictions(y, splits)["mean"].tolist()
+    [4.0, 3.5, 1.5]
+    """
+    rules = {"mean": lambda train, test: y[train].mean()}
+    rules["median"] = lambda train, test: np.median(y[train])
+    if groups is not None:
+        rules["mean of the source"] = lambda train, test: source_mean(y, groups, train, test)
+    found = {name: np.empty(len(y)) for name in rules}
+    for name, rule in rules.items():
+        for train, test in splits:
+            found[name][test] = rule(train, test)
+    return found
+
+
 def guess_without_image(y, groups, seed=PAPER_SEED):
     """What one errs by without looking at any image, on the folds of `evaluate_descriptors`.
 
@@ -213,12 +249,13 @@ def guess_without_image(y, groups, seed=PAPER_SEED):
     {'mean of all': '38', 'mean of the source': '0'}
     """
     y, groups = check_target(y, len(groups)), np.asarray(groups)
-    errors = {"mean of all": [], "mean of the source": []}
-    for train, test in KFold(N_FOLDS, shuffle=True, random_state=seed).split(y):
-        overall = np.full(len(test), y[train].mean())
-        errors["mean of all"].append(mape(y[test], overall))
-        errors["mean of the source"].append(mape(y[test], source_mean(y, groups, train, test)))
-    return {name: np.array(values) for name, values in errors.items()}
+    splits = list(KFold(N_FOLDS, shuffle=True, random_state=seed).split(y))
+    predicted = blind_predictions(y, splits, groups)
+    rules = {"mean of all": "mean", "mean of the source": "mean of the source"}
+    return {
+        name: np.array([mape(y[test], predicted[rule][test]) for _, test in splits])
+        for name, rule in rules.items()
+    }
 
 
 def best_descriptors(table, count=3, model="svr"):

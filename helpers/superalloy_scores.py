@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.datasets import load_superalloys
-from helpers.io.atomic import atomic_write
+from helpers.io.atomic import write_table
 from helpers.io.provenance import run_facts
 from helpers.io.superalloy_files import odd_sums
 from helpers.scores import (
@@ -147,17 +147,14 @@ def main(arguments=None):
     if options.write:
         command = f"python -m helpers.superalloy_scores --write {options.write.as_posix()}"
         facts = {"data": "published superalloys", **run_facts(command, LIBRARIES)}
-        _write(table.assign(**facts), options.write)
+        write_table(table.assign(**facts), options.write)
         outlier = options.write.with_name(f"{options.write.stem}_outlier.csv")
         sam = outlier_table(data.features["sam-h"], data).assign(descriptor="sam-h", model="svr")
-        _write(sam.assign(**facts), outlier)
+        write_table(sam.assign(**facts), outlier)
         sums = odd_sums(data.composition).rename("sum").reset_index()
-        _write(sums.assign(**facts), options.write.with_name(f"{options.write.stem}_sums.csv"))
-
-
-def _write(table, path):
-    with atomic_write(path) as file:
-        file.write(table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
+        write_table(
+            sums.assign(**facts), options.write.with_name(f"{options.write.stem}_sums.csv")
+        )
 
 
 if __name__ == "__main__":

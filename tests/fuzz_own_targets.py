@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers import UserError
-from helpers.extract.feature_tables import ADDED, COLUMNS, read_feature_table
+from helpers.extract.feature_tables import COLUMNS, read_feature_table
 from helpers.extract.image_lists import list_samples
 from helpers.images.read import ImageError
 from helpers.own.properties import read_properties
@@ -27,7 +27,7 @@ class FeatureTables:
         found = read_feature_table(path)
         n = len(found.table)
         assert n > 0
-        assert list(found.table.columns) == [*COLUMNS, *ADDED]
+        assert list(found.table.columns) == [*COLUMNS]
         assert found.features.shape[0] == n
         assert found.features.ndim == 2
         assert found.features.dtype == np.float32

@@ -11,12 +11,12 @@ import pandas as pd
 
 from helpers import UserError
 from helpers.audit import runs, tables
-from helpers.audit.controls import blind_predictions, forest_predictions, grey_level_statistics
+from helpers.audit.controls import forest_predictions, grey_level_statistics
 from helpers.audit.runs import Predictor
 from helpers.audit.source_leak import SourceAccuracy, source_accuracy
 from helpers.audit.tables import Run
 from helpers.io.progress import progress_bar
-from helpers.scores import N_FOLDS, PAPER_SEED
+from helpers.scores import N_FOLDS, PAPER_SEED, blind_predictions
 
 SEEDS = (PAPER_SEED, 0, 1, 2, 3)
 SHARES = (0.4, 0.6, 0.8)

@@ -8,45 +8,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 from helpers import UserError
 from helpers.regression import check_descriptors
-from helpers.scores import source_mean
 
 PERCENTILES = (5, 25, 50, 75, 95)
-
-
-def blind_predictions(y, splits, groups=None):
-    """Predictions of the rules that know no image.
-
-    Parameters
-    ----------
-    y : ndarray of float, shape (n,)
-        Property.
-    splits : sequence of (ndarray of int, ndarray of int)
-        Rows (train, test) of the folds, which hold every row out once.
-    groups : ndarray, shape (n,), optional
-        Source of each sample.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n,)
-        ``"mean"`` and ``"median"`` of the training samples; with groups ``"mean of the source"``,
-        see `source_mean`.
-
-    Examples
-    --------
-    >>> y = np.array([1.0, 2.0, 6.0])
-    >>> splits = [(np.delete(np.arange(3), i), np.array([i])) for i in range(3)]
-    >>> blind_predictions(y, splits)["mean"].tolist()
-    [4.0, 3.5, 1.5]
-    """
-    rules = {"mean": lambda train, test: y[train].mean()}
-    rules["median"] = lambda train, test: np.median(y[train])
-    if groups is not None:
-        rules["mean of the source"] = lambda train, test: source_mean(y, groups, train, test)
-    found = {name: np.empty(len(y)) for name in rules}
-    for name, rule in rules.items():
-        for train, test in splits:
-            found[name][test] = rule(train, test)
-    return found
 
 
 def forest_predictions(X, y, splits, seed=0):

@@ -30,7 +30,7 @@ from helpers.datasets import DATA, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES as FEATURE_LIBRARIES
 from helpers.features import extract_features
-from helpers.io.atomic import atomic_write
+from helpers.io.atomic import write_table
 from helpers.io.provenance import run_facts
 from helpers.scores import LIBRARIES, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
@@ -205,17 +205,12 @@ def write_audits(audits, path, facts):
             for (study, model), found in audits.items()
             if len(getattr(found, name))
         ]
-        _write(pd.concat(parts, ignore_index=True).assign(**facts), _path(path, name))
+        write_table(pd.concat(parts, ignore_index=True).assign(**facts), _path(path, name))
 
 
 def _path(path, name):
     path = Path(path)
     return path if name == "table" else path.with_name(f"{path.stem}_{name}{path.suffix}")
-
-
-def _write(table, path):
-    with atomic_write(path) as file:
-        file.write(table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
 
 
 def main(arguments=None):
@@ -240,7 +235,7 @@ def main(arguments=None):
         facts = run_facts(command, dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES]))
         facts["microvit"] = load_encoder("microvit").fingerprint[:16]
         write_audits(audits, options.write, facts)
-        _write(findings.assign(**facts), _path(options.write, "findings"))
+        write_table(findings.assign(**facts), _path(options.write, "findings"))
 
 
 if __name__ == "__main__":

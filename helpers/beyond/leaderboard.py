@@ -13,7 +13,7 @@ import pandas as pd
 from helpers.beyond.learner_scores import score_learner
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES
-from helpers.io.atomic import atomic_write
+from helpers.io.atomic import write_table
 from helpers.io.provenance import run_facts
 from helpers.regression import fit_pls, holdout_scores
 
@@ -49,10 +49,7 @@ class Leaderboard:
         """Write one more row."""
         row = dict(zip(KEYS, key, strict=True)) | row
         self.rows.append(row | self.facts)
-        table = pd.DataFrame(self.rows)
-        text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-        with atomic_write(self.path) as file:
-            file.write(text.encode())
+        write_table(pd.DataFrame(self.rows), self.path)
         shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
         print(*shown.values(), flush=True)
 

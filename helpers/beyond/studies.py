@@ -35,7 +35,7 @@ from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.intervals import nested_coverage
-from helpers.io.atomic import atomic_write
+from helpers.io.atomic import write_table
 from helpers.regression import holdout_rows
 from helpers.superalloy_scores import TWO_POINT
 from helpers.two_point import micrograph_descriptor
@@ -105,11 +105,7 @@ def write_pair(board, path):
         table |= {"modulus": found.y_test, role: found.y_pred}
         table[f"{role}_row"] = " | ".join(row[KEYS[1:]])
     command = f"{board.facts['command']} --pair {path.as_posix()}"
-    text = pd.DataFrame(table | board.facts | {"command": command}).to_csv(
-        index=False, float_format="%.4f", lineterminator="\n"
-    )
-    with atomic_write(path) as file:
-        file.write(text.encode())
+    write_table(pd.DataFrame(table | board.facts | {"command": command}), path)
 
 
 def alloy_learners():

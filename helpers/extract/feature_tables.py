@@ -27,9 +27,9 @@ from helpers.regression import aggregate_sections
 
 KEY = b"microprop"  # of the JSON in the file's metadata
 PARTS = "parts.json"  # names of all parts of a folder
-COLUMNS = ("image", "sample", "height", "width", "pixel_size_um")
-# Empty where a table was written before they were kept.
-ADDED = {"scale": pa.float64(), "digest": pa.string()}
+KINDS = {"image": pa.string(), "sample": pa.string(), "height": pa.int32(), "width": pa.int32()}
+KINDS |= {"pixel_size_um": pa.float64(), "scale": pa.float64(), "digest": pa.string()}
+COLUMNS = tuple(KINDS)
 # What must be the same for features to be comparable.
 MUST_AGREE = (
     "fingerprint", "weights", "pooling", "interpolation", "pipeline", "normalize", "mean_std",
@@ -50,10 +50,10 @@ class FeatureTable(NamedTuple):
 
     `table` (DataFrame): ``image``, ``sample``, ``height`` and ``width`` [pixels, as stored],
     ``pixel_size_um`` [micrometres, NaN where not stated], ``scale`` (see
-    `helpers.extract.scale.network_scales`) and ``digest`` (SHA-256 of the file), both NaN in
-    tables that were written before these were kept. `features` (n, d) float32. `facts`:
-    provenance of `helpers.features.extract`, with ``crop_bottom``, ``target_um``, ``field`` (see
-    `helpers.extract.scale.field_of`) and ``skipped`` (image: reason).
+    `helpers.extract.scale.network_scales`) and ``digest`` (SHA-256 of the file). `features`
+    (n, d) float32. `facts`: provenance of `helpers.features.extract`, with ``crop_bottom``,
+    ``target_um``, ``field`` (see `helpers.extract.scale.field_of`) and ``skipped`` (image:
+    reason).
     """
 
     table: pd.DataFrame
@@ -88,7 +88,7 @@ def check_ending(path):
         raise UserError(f"{path}: expected a file name that ends in .parquet")
 
 
-def check_target(path):
+def check_file(path):
     """Raise a UserError if a path is no name for a feature table, or holds something else."""
     path = Path(path)
     check_ending(path)
@@ -103,16 +103,10 @@ def check_target(path):
 def to_arrow(found):
     """A feature table as a `pyarrow.Table`."""
     values = pa.array(np.ascontiguousarray(found.features, np.float32).ravel())
-    table = found.table
-    arrays = [pa.array(table[c].astype(str), pa.string()) for c in ("image", "sample")]
-    arrays += [pa.array(table[c].astype("int32"), pa.int32()) for c in ("height", "width")]
-    arrays.append(pa.array(table["pixel_size_um"].astype(float), pa.float64(), from_pandas=True))
-    added = {name: kind for name, kind in ADDED.items() if name in table}
-    arrays += [pa.array(table[n], kind, from_pandas=True) for n, kind in added.items()]
+    arrays = [pa.array(found.table[name], kind, from_pandas=True) for name, kind in KINDS.items()]
     arrays.append(pa.FixedSizeListArray.from_arrays(values, found.features.shape[1]))
     facts = json.dumps(found.facts, sort_keys=True).encode()
-    names = [*COLUMNS, *added, "features"]
-    return pa.table(arrays, names).replace_schema_metadata({KEY: facts})
+    return pa.table(arrays, [*COLUMNS, "features"]).replace_schema_metadata({KEY: facts})
 
 
 def read_feature_table(path):
@@ -138,7 +132,8 @@ def read_feature_table(path):
     Examples
     --------
     >>> import tempfile
-    >>> table = pd.DataFrame([["a.png", "a", 4, 4, 0.5]], columns=COLUMNS)
+    >>> row = ["a.png", "a", 4, 4, 0.5, 1.0, "0"]
+    >>> table = pd.DataFrame([row], columns=COLUMNS)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "features.parquet")
     ...     write_feature_table(path, FeatureTable(table, np.ones((1, 3)), {"encoder": "x"}))
@@ -164,7 +159,7 @@ def read_feature_table(path):
     skipped = {k: v for f in facts for k, v in f.get("skipped", {}).items()}
     features = np.concatenate([t["features"].combine_chunks().flatten() for t in tables])
     rows = sum(len(t) for t in tables)
-    table = pd.concat([_plain_columns(t) for t in tables], ignore_index=True)
+    table = pd.concat([t.select(COLUMNS).to_pandas() for t in tables], ignore_index=True)
     features = features.reshape(rows, -1)
     if len(parts) > 1:
         order = table["image"].argsort(kind="stable").to_numpy()
@@ -190,11 +185,8 @@ def _read_part(path):
         table.schema.names  # noqa: B018 (decodes them)
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} cannot be read as parquet ({error}): extract again") from error
-    types = {"image": pa.types.is_string, "sample": pa.types.is_string}
-    types |= {"height": pa.types.is_int32, "width": pa.types.is_int32}
-    types |= {"pixel_size_um": pa.types.is_float64, "features": _is_vectors}
+    types = {name: kind.equals for name, kind in KINDS.items()} | {"features": _is_vectors}
     schema = table.schema
-    types |= {n: kind.equals for n, kind in ADDED.items() if n in schema.names}
     wrong = [
         n for n, right in types.items() if n not in schema.names or not right(schema.field(n).type)
     ]
@@ -203,8 +195,7 @@ def _read_part(path):
             f"{path} is no feature table: {first_few(wrong) or 'its metadata'} is missing or of "
             "another type; `microprop extract` writes one"
         )
-    may_lack = {"pixel_size_um", *ADDED}
-    nulls = [n for n in types if n not in may_lack and table[n].null_count]
+    nulls = [n for n in types if n != "pixel_size_um" and table[n].null_count]
     if nulls or not len(table):
         raise UserError(f"{path}: {first_few(nulls) or 'every column'} is empty: extract again")
     try:
@@ -213,14 +204,6 @@ def _read_part(path):
     except ValueError as error:
         raise UserError(f"{path}: its metadata is damaged ({error}): extract again") from error
     return table
-
-
-def _plain_columns(table):
-    """All columns but the features, as a DataFrame; empty where an older table lacks them."""
-    named = [*COLUMNS, *(name for name in ADDED if name in table.column_names)]
-    found = table.select(named).to_pandas().reindex(columns=[*COLUMNS, *ADDED])
-    numbers = dict.fromkeys(("pixel_size_um", "scale"), float)
-    return found.astype(numbers | {"digest": object})
 
 
 def _is_vectors(kind):

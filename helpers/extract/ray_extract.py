@@ -107,9 +107,8 @@ def extract_parts(
         loaded.entry, options.get("pipeline", "micrograph"), options.get("normalize", "none")
     )
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)
-    plan = {"encoder": loaded.provenance(), **options}
     field = field_of(loaded, options.get("pipeline", "micrograph"), options.get("target_um"))
-    plan |= {"field": field} if field is not None else {}  # else parts keep their earlier names
+    plan = {"encoder": loaded.provenance(), "field": field, **options}
     parts = _parts(listed, plan, part_images)
     out = Path(out).resolve()
     _refuse_others(out, parts)

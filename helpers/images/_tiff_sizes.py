@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
-import logging
 import re
-import threading
 
 INCH, CM = 25400.0, 1e4  # micrometres
 # Names of lengths in the descriptions of microscopes, and their micrometres.
@@ -28,20 +25,6 @@ UNITS = {
 }
 # A resolution that is coarser is a printer's or screen's: 1200 dots an inch are 21 micrometres.
 COARSEST_UM = 20.0
-
-_here = threading.local()
-# tifffile logs what it makes of damaged files; they are told with all other bad images.
-logging.getLogger("tifffile").addFilter(lambda record: not getattr(_here, "reading", False))
-
-
-@contextlib.contextmanager
-def quiet():
-    """Silence what tifffile logs of the files that this thread reads."""
-    _here.reading = True
-    try:
-        yield
-    finally:
-        _here.reading = False
 
 
 def fei(file):

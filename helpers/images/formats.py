@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import math
 import threading
 import warnings
@@ -25,7 +26,9 @@ MAX_PAGES = 1000  # damaged directories may follow each other millions of times
 LARGEST_TILE = 2**24  # numbers, where the image itself is smaller
 JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffile turns to RGB
 
-_lock = threading.Lock()
+_lock, _here = threading.Lock(), threading.local()
+# tifffile logs what it makes of damaged files, which are told as errors.
+logging.getLogger("tifffile").addFilter(lambda record: not getattr(_here, "quiet", False))
 
 
 class ImageError(UserError):
@@ -217,6 +220,16 @@ def _pillow_pixels(image):
     elif image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
     return np.asarray(image)
+
+
+@contextlib.contextmanager
+def quiet_tifffile():
+    """Silence what tifffile logs of the files that this thread reads."""
+    _here.quiet = True
+    try:
+        yield
+    finally:
+        _here.quiet = False
 
 
 @contextlib.contextmanager

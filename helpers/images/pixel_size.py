@@ -14,6 +14,7 @@ from skimage.transform import rescale
 
 from helpers import UserError
 from helpers.images import _tiff_sizes
+from helpers.images.formats import quiet_tifffile
 from helpers.images.read import ImageError, check_range, image_size, read_image
 
 SAME_SIZE = 1.05  # factor up to which pixel sizes count as the same
@@ -57,7 +58,7 @@ def pixel_size_um(path):
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
-        with _tiff_sizes.quiet(), tifffile.TiffFile(path) as file:
+        with quiet_tifffile(), tifffile.TiffFile(path) as file:
             for read in _tiff_sizes.READERS:
                 size = read(file)
                 if size is not None and np.isfinite(size) and size > 0:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import math
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +22,12 @@ from helpers.images.formats import (
     file_image,
     open_file,
     pillow_image,
+    quiet_tifffile,
 )
 
 MAX_PIXELS = 2**28  # about 16000 x 16000; 3 GB as float32 in colour
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 TRANSPOSED = (5, 6, 7, 8)  # orientations whose rows are the columns that one should see
-
-_here = threading.local()
-# tifffile logs what it makes of damaged files. Only what this module opens is silenced.
-logging.getLogger("tifffile").addFilter(lambda record: not getattr(_here, "reading", False))
 
 
 def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
@@ -219,8 +214,8 @@ def _opened(source, max_pixels):
         find, name = file_image, str(source)
     elif isinstance(source, Image.Image):
         find, name = pillow_image, f"the Pillow image of {source.width} x {source.height} pixels"
-    with open_file(source) if is_file else contextlib.nullcontext(source) as opened:
-        _here.reading = True
+    opening = open_file(source) if is_file else contextlib.nullcontext(source)
+    with opening as opened, quiet_tifffile():
         try:
             image = find(opened, name)
             height, width = image.shape
@@ -247,8 +242,6 @@ def _opened(source, max_pixels):
                 f"{name} cannot be read as an image ({reason}): it is damaged, cut short or of an "
                 "unknown kind; save it again as PNG or TIFF, or pass a NumPy array"
             ) from error
-        finally:
-            _here.reading = False
 
 
 def _array(source, name):

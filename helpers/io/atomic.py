@@ -17,6 +17,12 @@ NO_SPACE = {
 }
 
 
+def write_table(table, path):
+    """Write a DataFrame of results as a CSV file, numbers with four decimals."""
+    with atomic_write(path) as file:
+        file.write(table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
+
+
 @contextlib.contextmanager
 def atomic_write(path):
     """Open a temporary binary file beside `path`; it takes its place once all is written.

@@ -20,7 +20,7 @@ from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import LIBRARIES, extract_features
 from helpers.intervals import paired_interval, ratio_interval
-from helpers.io.atomic import atomic_write
+from helpers.io.atomic import write_table
 from helpers.io.provenance import run_facts
 from helpers.microvit.measures import (
     OURS,
@@ -233,7 +233,9 @@ def main(arguments=None):
         weights = load_encoder(options.log / "model", pooling="cls").fingerprint[:16]
         command = f"python -m helpers.microvit.pretraining (log of {options.log.as_posix()})"
         facts = run_facts(command, ("torch", "transformers", "numpy"))
-        return _write(training_log(options.log).assign(weights=weights, **facts), options.write)
+        return write_table(
+            training_log(options.log).assign(weights=weights, **facts), options.write
+        )
     table = evaluate(options.model)
     met = [{True: "met", False: "missed"}.get(meets(r), "") for r in table.to_dict("records")]
     print(table.assign(met=met).drop(columns="weights").round(3).to_string(index=False, na_rep=""))
@@ -241,12 +243,7 @@ def main(arguments=None):
         command = "python -m helpers.microvit.evaluation"
         command += f" --model {options.model}" * (options.model != "microvit")
         command += f" --write {options.write.as_posix()}"
-        _write(table.assign(**run_facts(command, LIBRARIES)), options.write)
-
-
-def _write(table, path):
-    with atomic_write(path) as file:
-        file.write(table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
+        write_table(table.assign(**run_facts(command, LIBRARIES)), options.write)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def extract(
     as_json: Json = False,
 ):
     """Features of images by a frozen network, kept in a file."""
-    from helpers.extract.feature_tables import check_target, extract_table, write_feature_table
+    from helpers.extract.feature_tables import check_file, extract_table, write_feature_table
 
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
@@ -138,7 +138,7 @@ def extract(
         return
     if workers is not None:
         raise typer.BadParameter("--workers goes with --engine ray; local uses all cores")
-    check_target(out)
+    check_file(out)
     found = extract_table(images, encoder, **options)
     write_feature_table(out, found)
     n, d = found.features.shape
@@ -255,11 +255,11 @@ def fetch(
     as_json: Json = False,
 ):
     """Download weights or data; shows the sizes first."""
-    from helpers.own.doctor import fetch_all, in_words, sizes
+    from helpers.own.doctor import fetch_all, size_in_words, sizes
 
     wanted = sizes(names)
     for name, (size, here) in wanted.items():
-        print(f"{name:34}{in_words(size, here)}", file=sys.stderr)
+        print(f"{name:34}{size_in_words(size, here)}", file=sys.stderr)
     if not yes and not all(here for _, here in wanted.values()):
         typer.confirm("Download what is not here?", abort=True, err=True)
     _show(fetch_all(names), as_json)

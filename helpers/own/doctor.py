@@ -59,7 +59,7 @@ def diagnose():
     named = {name: f"{entry.title} ({name})" for name, entry in ENCODERS.items()}
     for name, (size, here) in sizes([*ENCODERS, *_data_names()]).items():
         do = "" if here else f"microprop fetch {name}"
-        rows.append(_row(named.get(name, name), in_words(size, here), do))
+        rows.append(_row(named.get(name, name), size_in_words(size, here), do))
     return rows
 
 
@@ -130,7 +130,7 @@ def sizes(names):
     return found
 
 
-def in_words(size, here):
+def size_in_words(size, here):
     """Size and place of something that can be fetched."""
     told = "size not stated" if size is None else f"{size / 1e6:,.1f} MB"
     return f"{'here' if here else 'not here'}, {told}"

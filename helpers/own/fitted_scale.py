@@ -48,14 +48,8 @@ def check_as_fitted(table, facts, model):
     PixelSizeWarning
         Pixel sizes at the network outside the model's range, by more than 5 %, or not stated;
         where the model knows none, other factors. Inputs whose shorter side is not that of the
-        model by more than a quarter. A model that was fitted before these were kept.
+        model by more than a quarter.
     """
-    if not facts.get("scales") or table["scale"].isna().any():
-        tell(
-            f"{model} or the features are of an earlier version, which kept no pixel size at the "
-            "network, so whether they agree cannot be checked: extract and fit again"
-        )
-        return
     by_size = bool(facts["network_um"])
     sizes = table["pixel_size_um"] / table["scale"] if by_size else 1 / table["scale"]
     ends = facts["network_um"] if by_size else [1 / k for k in reversed(facts["scales"])]

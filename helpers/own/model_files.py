@@ -63,7 +63,7 @@ def save_model(folder, model):
         It cannot be written.
     """
     folder = Path(folder).absolute()
-    check_target(folder)
+    check_folder(folder)
     _remove_leftovers(folder)
     new = folder.with_name(f".{folder.name}-{os.getpid()}.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -78,7 +78,7 @@ def save_model(folder, model):
         facts["digest"] = _digest(facts)
         with atomic_write(new / MODEL) as file:
             file.write(json.dumps(facts, indent=1).encode())
-        check_target(folder)  # some time has passed
+        check_folder(folder)  # some time has passed
         old = folder.with_name(f".{folder.name}-{os.getpid()}.old")
         if folder.exists():
             folder.replace(old)
@@ -96,7 +96,7 @@ def _remove_leftovers(folder):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def check_target(folder):
+def check_folder(folder):
     """Raise a UserError where `save_model` would overwrite something that is no model."""
     folder = Path(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -153,15 +152,8 @@ def _check_same(model, table, model_path, table_path):
 
 def _check_unchanged(table, path):
     """Raise a UserError where files are not those that features were computed from."""
-    if table["digest"].isna().any():
-        warnings.warn(
-            f"{path} was written before digests of the images were kept, so whether the report "
-            "shows the same pictures cannot be checked: look, or extract again",
-            stacklevel=3,
-        )
-    kept = table.dropna(subset="digest")
-    now = digests(kept["image"])
-    other = [i for i, a, b in zip(kept["image"], kept["digest"], now, strict=True) if a != b]
+    now = digests(table["image"])
+    other = [i for i, a, b in zip(table["image"], table["digest"], now, strict=True) if a != b]
     if other:
         raise UserError(
             f"{len(other)} images are not those that {path} was computed from: "

@@ -21,7 +21,7 @@ from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
 from helpers.own.fitted_scale import check_as_fitted, scale_facts
-from helpers.own.model_files import LIBRARIES, OwnModel, check_target, load_model, save_model
+from helpers.own.model_files import LIBRARIES, OwnModel, check_folder, load_model, save_model
 from helpers.own.models import fit_property, join, predict_property, tell_left_out
 from helpers.own.properties import read_properties
 
@@ -78,7 +78,7 @@ def fit_models(
     UserWarning
         Samples that have an image or a row in the table alone: they are left out.
     """
-    check_target(out)
+    check_folder(out)
     known = read_properties(
         table, properties, sample_column=sample_column, group_column=group_column,
         composition_unit=composition_unit, sheet=sheet,
@@ -272,11 +272,6 @@ def is_feature_table(path):
 
 def _extract_alike(facts, images, image_column, sample_column, on_error, progress):
     """Features of new images by the encoder and preprocessing of a model."""
-    if facts.get("target_um") and "field" not in facts:
-        raise UserError(
-            f"the model brings images to {facts['target_um']} µm a pixel as an earlier version "
-            "did, which then shrank large ones: extract and fit again"
-        )
     encoder = load_encoder(
         facts["encoder"],
         facts["weights"],

@@ -14,12 +14,13 @@ from benchmarks.bench_leak_rule import SIZES, made
 from helpers import intervals, scores
 from helpers.audit import audit, controls, plots, source_leak
 from helpers.audit import runs as audit_runs
-from helpers.audit.controls import blind_predictions, forest_predictions, grey_level_statistics
+from helpers.audit.controls import forest_predictions, grey_level_statistics
 from helpers.audit.source_leak import clustered_interval, lost_gain, source_accuracy
 from helpers.cross_validation import nested_cv
 from helpers.datasets import DATA, load_superalloys
 from helpers.intervals import half_width, nested_coverage, paired_interval
 from helpers.regression import mape
+from helpers.scores import blind_predictions
 
 SHUFFLED, BY_SOURCE, ONE_OUT = audit.runs.KINDS
 QUICK = {"seeds": [0, 1], "shares": [], "store": False, "progress": False}

@@ -33,7 +33,7 @@ def features(path, n=30, order=None, images=1):
     names = [f"s{i:02}" for i in numbers]
     files = [f"{name}-{k}.png" for k, name in enumerate(names)]
     table = pd.DataFrame({"image": files, "sample": names, "height": 4, "width": 4})
-    table["pixel_size_um"] = np.nan
+    table = table.assign(pixel_size_um=np.nan, scale=1.0, digest="0")
     rng = np.random.default_rng(0)
     values = np.column_stack([numbers, 0.01 * rng.normal(size=(len(numbers), 3))])
     write_feature_table(path, FeatureTable(table, values.astype(np.float32), FACTS))

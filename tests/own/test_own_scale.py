@@ -14,13 +14,11 @@ from test_own_study import run
 
 from helpers import UserError
 from helpers.extract.feature_tables import (
-    ADDED,
     check_comparable,
     extract_table,
     read_feature_table,
     write_feature_table,
 )
-from helpers.extract.ray_extract import _check_alike
 from helpers.extract.scale import check_alike, check_field, field_of, network_scales
 from helpers.images.pixel_size import (
     PixelSizeWarning,
@@ -32,7 +30,7 @@ from helpers.images.read import ImageError
 from helpers.own.fitted_scale import check_as_fitted, in_words, scale_facts
 from helpers.own.model_files import load_model
 from helpers.own.report import left_out_in_words, write_report
-from helpers.own.study import SampleWarning, _extract_alike, predict_table
+from helpers.own.study import SampleWarning, predict_table
 
 
 @pytest.fixture(autouse=True)
@@ -142,8 +140,6 @@ def test_frames_that_state_no_pixel_size_are_compared_by_their_factor(tmp_path):
     assert (facts["network_um"], facts["scales"]) == (None, [1, 1])
     with pytest.warns(PixelSizeWarning, match=r"1 of 2 images .*\(2 pixels of the file\)"):
         check_as_fitted(found.table, facts, "m")
-    with pytest.warns(PixelSizeWarning, match="cannot be checked: extract and fit again"):
-        check_as_fitted(found.table, {"pixel_sizes_um": None}, "m")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # these keep the scale of any frame
         files = [tmp_path / "a.tif", tmp_path / "b.tif"]
@@ -184,30 +180,8 @@ def test_features_of_another_field_do_not_go_together(study, tmp_path):
     for path in sorted(files.iterdir())[2:]:
         path.unlink()
     found = extract_table(files, target_um=0.05, store=False, progress=False)
-    earlier = {k: v for k, v in found.facts.items() if k != "field"}
     with pytest.raises(ValueError, match=r"do not go together.*field 224 and None"):
-        check_comparable(found.facts, earlier, "these")
-    with pytest.raises(ValueError, match=r"as an earlier version did.*extract and fit again"):
-        _extract_alike(earlier, files, "image", None, "raise", False)
-
-
-def test_tables_of_earlier_versions_are_read(study, tmp_path):
-    found = extract_table(study / "hi", store=False, progress=False)
-    assert found.table["scale"].tolist() == [0.5] * 8
-    parts = tmp_path / "parts"
-    parts.mkdir()
-    new, old = (found._replace(table=found.table[k], features=found.features[k])
-                for k in (slice(0, 5), slice(5, 8)))  # fmt: skip
-    write_feature_table(parts / "a.parquet", new)
-    write_feature_table(parts / "b.parquet", old._replace(table=old.table.drop(columns=[*ADDED])))
-    read = read_feature_table(parts).table
-    for name in ADDED:
-        assert read[name].isna().tolist() == [False] * 5 + [True] * 3
-    paths = sorted(parts.iterdir())
-    _check_alike(paths)
-    write_feature_table(paths[0], new._replace(table=new.table.assign(scale=[1.0, 0.5, 1, 1, 1])))
-    with pytest.warns(PixelSizeWarning, match="pixel sizes differ"):
-        _check_alike(paths)
+        check_comparable(found.facts, found.facts | {"field": None}, "these")
 
 
 # What TIFF files state
@@ -309,13 +283,6 @@ def test_other_images_of_the_same_names_are_refused(fitted, tmp_path, monkeypatc
     with pytest.raises(UserError, match=r"(?s)1 images are not those.*01-1\.tif\. Run"):
         write_report("m", "f.parquet", tmp_path / "r.html")
     assert image.endswith("01-1.tif")
-    old = found._replace(table=found.table.drop(columns="digest"))
-    write_feature_table("f.parquet", old)
-    with (
-        pytest.warns(UserWarning, match="shows the same pictures cannot be checked"),
-        pytest.raises(FileNotFoundError),
-    ):
-        write_report("m", "f.parquet", tmp_path / "r.html", chapter=tmp_path / "none.ipynb")
 
 
 @pytest.mark.slow  # test_report looks at another header

@@ -239,7 +239,7 @@ def test_prepared_images_give_the_features_of_prepared_pixels(scans):
 
 @pytest.fixture
 def table():
-    rows = [["b.png", "s", 4, 5, 0.5], ["a.png", "t", 4, 5, np.nan]]
+    rows = [["b.png", "s", 4, 5, 0.5, 1.0, "0"], ["a.png", "t", 4, 5, np.nan, 0.5, "1"]]
     features = np.arange(6, dtype=np.float32).reshape(2, 3)
     return FeatureTable(pd.DataFrame(rows, columns=COLUMNS), features, {"encoder": "x"})
 
@@ -418,7 +418,9 @@ def test_too_few_samples_or_sources_are_refused():
     with pytest.raises(ValueError, match="3 sources: at least 4"):
         choose_folds(30, np.repeat(["a", "b", "c"], 10))
     assert choose_folds(30, np.repeat(["a", "b", "c", "d"], 8)) == {"outer": 4, "inner": 3}
-    other = FeatureTable(pd.DataFrame([["x", "x", 1, 1, 1.0]], columns=COLUMNS), X[:1], {})
+    other = FeatureTable(
+        pd.DataFrame([["x", "x", 1, 1, 1.0, 1.0, "0"]], columns=COLUMNS), X[:1], {}
+    )
     with pytest.raises(ValueError, match=r"no sample of the images \(x\) stands in the table"):
         join(other, known)
 
