@@ -76,5 +76,6 @@ class Rows:
         if path.endswith(".csv"):
             text = Path(path).read_bytes().decode("utf-8-sig")
             cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
-            assert [c for row in rows for c in row if c] == [c for c in cells if c.strip()]
+            found = [c for row in rows for c in row if c and c.strip()]
+            assert found == [c for c in cells if c.strip()]
         return repr(rows)
