@@ -324,8 +324,9 @@ def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
     BuildError
         There is no such file in the project.
     """
-    path = next((p for p in (file.resolve(), root / file) if p.is_file()), None)
-    if path is None or not path.is_relative_to(root):
+    places = (place.resolve() for place in (file, root / file))
+    path = next((p for p in places if p.is_file() and p.is_relative_to(root)), None)
+    if path is None:
         raise BuildError(f"There is no file {file} in {root}.")
     every = path.relative_to(root).as_posix() in ("pyproject.toml", "bookbuild/worker.py")
     chapters = [c.name for c in chapters_in_toc(root) if every or path in inputs(root, c.source)]
