@@ -9,7 +9,6 @@ shipped weights; interrupted, it goes on where it was. Columns: ``part``, ``quan
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -46,7 +45,7 @@ COUNTED = "its training targets, counted"
 PAPERS_BEST = ("clip-l14", "dinov2-l14", "clip-b16")  # of the paper's nine, over 20 shuffles
 
 
-def case_study_1(sections, modulus, features, data="embedded"):
+def case_study_1(sections, modulus, features):
     """The paper's protocol, and MicroViT's error as a share of the others'.
 
     Parameters
@@ -57,18 +56,20 @@ def case_study_1(sections, modulus, features, data="embedded"):
     features : mapping of str to ndarray, shape (3 * n, d)
         Of all sections, one volume after the other. Added here: two-point statistics, the stiff
         fraction, and the very statistics that MicroViT was trained to predict.
-    data : str
-        Name of the data, for the table.
 
     Returns
     -------
     list of dict
         MAPE of the test part. Ratios with the interval of `helpers.intervals.ratio_interval`.
     """
-    part, flat, rows, results = "case study 1", sections.reshape(-1, *sections.shape[2:]), [], {}
-    maps = two_point_statistics(flat).reshape(len(flat), -1)
-    simple = {COUNTED: image_statistics(flat), "stiff fraction": flat.mean((1, 2))}
-    for name, values in {**features, TWO_POINT: maps, **simple}.items():
+    part, data = "case study 1", "embedded"
+    flat, rows, results = sections.reshape(-1, *sections.shape[2:]), [], {}
+    features = features | {
+        TWO_POINT: two_point_statistics(flat),
+        COUNTED: image_statistics(flat),
+        "stiff fraction": flat.mean((1, 2)),
+    }
+    for name, values in features.items():
         for how in ("concat", "mean"):
             X = aggregate_sections(values.reshape(*sections.shape[:2], -1), how)
             scores = holdout_scores(X, min(50, X.shape[1]))
@@ -77,8 +78,8 @@ def case_study_1(sections, modulus, features, data="embedded"):
                 keys = data, name, f"{model.upper()}, {how}"
                 rows.append(row(part, "MAPE", *keys, result.test_mape, unit="%"))
             first = 100 * scores.explained_variance_ratio[0]
-            keys = part, "variance of the first component", data, name, how
-            rows.append(row(*keys, first, unit="%"))
+            quantity = "variance of the first component"
+            rows.append(row(part, quantity, data, name, how, first, unit="%"))
     errors = {k: np.abs(r.y_pred / r.y_test - 1) for k, r in results.items()}
     for other, bound in ((RANDOM, 0.55), (TWO_POINT, 0.9)):
         ratio, ends = ratio_interval(*(errors[name, "concat", "pr"] for name in (OURS, other)))
@@ -147,8 +148,8 @@ def evaluate(model="microvit"):
     -------
     pandas.DataFrame
     """
-    encoders, start = twins(model), time.monotonic()
-    describe, rows = describers(encoders), []
+    encoders, start, rows = twins(model), time.monotonic(), []
+    describe = describers(encoders)
 
     def features(images, name, **options):
         return {k: extract_features(images, e, name=name, **options) for k, e in encoders.items()}
@@ -156,10 +157,6 @@ def evaluate(model="microvit"):
     def done(part, new):
         rows.extend(new)
         print(f"{part}: done, {time.monotonic() - start:.0f} s", flush=True)
-        for r in new:
-            if meets(r) is not None:
-                told = f"{r['value']:.3g} ({r['low']:.3g} to {r['high']:.3g})"
-                print(f"  {r['quantity']}: {told}, target {r['target']}", flush=True)
 
     study, published = load_two_phase("embedded"), load_superalloys("published")
     alloys = load_superalloys("embedded")
@@ -207,13 +204,10 @@ def training_log(folder, points=100):
         Columns ``curve``, ``minutes``, ``step``, ``images``, ``value``.
     """
     losses, probes = (pd.read_csv(Path(folder) / f"{n}.csv") for n in ("losses", "probes"))
-    probes = probes.drop_duplicates("step")
-    losses = losses.assign(minutes=losses.pop("seconds") / 60, curve="loss")
-    parts = losses.columns.difference(["step", "minutes", "images", "curve"])
-    losses["value"] = losses[parts].sum(axis=1)
-    some = losses.groupby(np.arange(len(losses)) // -(-len(losses) // points))
-    thin = some[["minutes", "step", "images", "value"]].mean().assign(curve="loss")
     keys = ["step", "minutes", "images"]
+    losses["value"] = losses.drop(columns=keys).sum(axis=1)
+    some = losses.groupby(np.arange(len(losses)) // -(-len(losses) // points))
+    thin = some[[*keys, "value"]].mean().assign(curve="loss")
     table = pd.concat([thin, probes.melt(keys, var_name="curve")], ignore_index=True)
     return table[["curve", "minutes", "step", "images", "value"]].round({"step": 0, "images": 0})
 
@@ -227,24 +221,21 @@ def main(arguments=None):
     parser.add_argument("--model", default="microvit", help="or a folder, such as your own")
     parser.add_argument("--log", type=Path, metavar="FOLDER", help="only write a run's log to CSV")
     options = parser.parse_args(arguments)
+    if options.log and not options.write:
+        parser.error("--log needs --write, the CSV to write")
     if options.log:
-        if options.write is None:
-            parser.error("--log needs --write, the CSV to write")
         weights = load_encoder(options.log / "model", pooling="cls").fingerprint[:16]
+        table = training_log(options.log).assign(weights=weights)
         command = f"python -m helpers.microvit.pretraining (log of {options.log.as_posix()})"
-        facts = run_facts(command, ("torch", "transformers", "numpy"))
-        return write_table(
-            training_log(options.log).assign(weights=weights, **facts), options.write
-        )
-    table = evaluate(options.model)
-    met = [{True: "met", False: "missed"}.get(meets(r), "") for r in table.to_dict("records")]
-    print(table.assign(met=met).drop(columns="weights").round(3).to_string(index=False, na_rep=""))
+    else:
+        table = evaluate(options.model)
+        met = [{True: "met", False: "missed"}.get(meets(r), "") for r in table.to_dict("records")]
+        shown = table.assign(met=met).drop(columns="weights").round(3)
+        print(shown.to_string(index=False, na_rep=""))
+        command = f"{parser.prog} --model {options.model} --write {options.write}"
     if options.write:
-        command = "python -m helpers.microvit.evaluation"
-        command += f" --model {options.model}" * (options.model != "microvit")
-        command += f" --write {options.write.as_posix()}"
         write_table(table.assign(**run_facts(command, LIBRARIES)), options.write)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

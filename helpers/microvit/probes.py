@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, RidgeCV
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
@@ -18,7 +18,6 @@ from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.microvit.statistics import mean_chord
 from helpers.microvit.training_images import sample_batch
-from helpers.regression import mape
 from helpers.synthetic.homogenization import youngs_modulus
 from helpers.synthetic.volumes import sections_of, two_phase_volume
 
@@ -42,100 +41,83 @@ def probe_volumes(path=PROBE_FILE, n=800):
         with atomic_write(path) as file:
             np.savez_compressed(file, sections=sections, modulus=modulus)
     with np.load(path, allow_pickle=False) as file:
-        return file["sections"][:n], file["modulus"][:n]
+        return file["sections"], file["modulus"]
 
 
-def probe_images(n=900, shape=(49, 49)):
-    """Held-out images, binary and grey, with what a linear probe is asked for.
-
-    Returns
-    -------
-    images : ndarray of float32, shape (n, h, w)
-    targets : dict of ndarray, shape (n,)
-        ``fraction``; ``chord_y``, ``chord_x``: logarithm of the mean chord length, averaged over
-        the phases; ``anisotropy``: logarithm of the ratio of the two.
-    known : ndarray of bool, shape (n,)
-        See `helpers.microvit.training_images.Batch`.
-    """
-    batch = sample_batch(np.random.default_rng([SEED, 1]), n, shape)
-    chords = [
-        sum(np.log(mean_chord(phase, axis)) for phase in (batch.phases, 1 - batch.phases)) / 2
-        for axis in (1, 2)
-    ]
-    targets = {
-        "fraction": batch.phases.mean((1, 2)),
-        "chord_y": chords[0],
-        "chord_x": chords[1],
-        "anisotropy": chords[1] - chords[0],
-    }
-    return batch.images, targets, batch.known
+def probe_images(n=900):
+    """Held-out images of 49 x 49 pixels, binary and grey, with the microstructures below them."""
+    return sample_batch(np.random.default_rng([SEED, 1]), n)
 
 
-def linear_r2(features, target):
-    """Share of the variance that ridge regression explains: fitted on two thirds, then tested.
+def shape_r2(features, batch):
+    """R2 of linear probes for what tells microstructures apart.
 
     Parameters
     ----------
     features : ndarray, shape (n, d)
-    target : ndarray, shape (n,)
+    batch : helpers.microvit.training_images.Batch
+        The images that they describe.
+
+    Returns
+    -------
+    list of float
+        Of the volume fraction, where the image tells which phase is which; of the logarithm of
+        the mean chord length along y and along x, averaged over the phases; of the anisotropy,
+        the logarithm of the ratio of the two.
     """
+    pair = batch.phases, 1 - batch.phases
+    y, x = (sum(np.log(mean_chord(p, axis)) for p in pair) / 2 for axis in (1, 2))
+    fraction = batch.phases.mean((1, 2))
+    return [
+        linear_r2(features[batch.known], fraction[batch.known]),
+        *(linear_r2(features, target) for target in (y, x, x - y)),
+    ]
+
+
+def linear_r2(features, target):
+    """Share of the variance that ridge regression explains: fitted on two thirds, then tested."""
     n = 2 * len(target) // 3
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 5, 15)))
     return float(model.fit(features[:n], target[:n]).score(features[n:], target[n:]))
 
 
-def modulus_mape(features, modulus, n_components=(4, 6, 8, 10, 12, 15)):
-    """Error of the paper's model on concatenated features, and R2 of a linear probe.
+def modulus_mape(features, modulus):
+    """Error [%] of the paper's model: principal components, second-order polynomial regression.
 
-    PCA, then second-order polynomial regression, in five folds; the best number of components.
-
-    Returns
-    -------
-    mape : float
-        [%]
-    r2 : float
-        Of ridge regression for the logarithm of the modulus.
+    Mean over five folds, with the best number of components.
     """
-    errors = []
-    folds = list(KFold(5, shuffle=True, random_state=0).split(features))
-    scores = []
-    for train, test in folds:
-        pca = PCA(max(n_components), svd_solver="full").fit(features[train])
-        scores.append((pca.transform(features[train]), pca.transform(features[test])))
-    for k in n_components:
-        model = make_pipeline(StandardScaler(), PolynomialFeatures(2), LinearRegression())
-        errors.append(
-            np.mean(
-                [
-                    mape(modulus[test], model.fit(a[:, :k], modulus[train]).predict(b[:, :k]))
-                    for (train, test), (a, b) in zip(folds, scores, strict=True)
-                ]
-            )
-        )
-    return float(min(errors)), linear_r2(features, np.log(modulus))
+    model = make_pipeline(
+        PCA(svd_solver="full"), StandardScaler(), PolynomialFeatures(2), LinearRegression()
+    )
+    search = GridSearchCV(
+        model,
+        {"pca__n_components": [4, 6, 8, 10, 12, 15]},
+        scoring="neg_mean_absolute_percentage_error",
+        cv=KFold(5, shuffle=True, random_state=0),
+        refit=False,
+    )
+    return -100 * float(search.fit(features, modulus).best_score_)
 
 
-def run_probes(encode, sections=None, modulus=None):
+def run_probes(encode):
     """All probes of one network.
 
     Parameters
     ----------
     encode : callable
         Images (n, h, w), float32, to features (n, d).
-    sections, modulus : ndarray or None
-        Of `probe_volumes`. None: the probes that need no elasticity.
 
     Returns
     -------
     dict of str to float
-        ``r2_*`` and, with volumes, ``mape_modulus`` [%] and ``r2_log_modulus``.
+        ``r2_*``, see `shape_r2`; ``mape_modulus`` [%] and ``r2_log_modulus`` of the sections of
+        `probe_volumes`.
     """
-    images, targets, known = probe_images()
-    features = encode(images)
-    rows = {name: known if name == "fraction" else slice(None) for name in targets}
-    result = {f"r2_{k}": linear_r2(features[rows[k]], t[rows[k]]) for k, t in targets.items()}
-    if sections is not None:
-        n, k, h, w = sections.shape
-        flat = encode(sections.reshape(n * k, h, w).astype(np.float32)).reshape(n, -1)
-        result["mape_modulus"], result["r2_log_modulus"] = modulus_mape(flat, modulus)
-    return result
+    batch = probe_images()
+    names = ("r2_fraction", "r2_chord_y", "r2_chord_x", "r2_anisotropy")
+    result = dict(zip(names, shape_r2(encode(batch.images), batch), strict=True))
+    sections, modulus = probe_volumes()
+    n, _, h, w = sections.shape
+    features = encode(sections.reshape(-1, h, w).astype(np.float32)).reshape(n, -1)
+    result["mape_modulus"] = modulus_mape(features, modulus)
+    return result | {"r2_log_modulus": linear_r2(features, np.log(modulus))}

@@ -19,6 +19,8 @@ from helpers.microvit.statistics import image_statistics, statistic_names
 from helpers.microvit.training_images import sample_batch
 from helpers.vit.networks import compute_class_token_only, hub_positions, quiet_transformers
 
+EMPHASIS = 3.0  # weight of the standard deviation of some statistics; that of others is 1
+
 
 class Statistics(nn.Module):
     """Head that predicts the statistics of the phases from the class token.
@@ -27,25 +29,16 @@ class Statistics(nn.Module):
     lengths, in which phases and directions differ most, count more. The head is linear, so that
     what it needs lies open to other linear models. Where an image does not tell which phase is
     which, it is asked for what does not depend on it.
-
-    Parameters
-    ----------
-    width : int
-        Length of the class token.
-    emphasis : float
-        Weight of the standard deviation of conductivities and chord lengths; that of all others
-        is 1.
     """
 
-    def __init__(self, width, emphasis=3.0):
+    def __init__(self, width):
         super().__init__()
         names, shared = statistic_names()
         mean, spread = _moments()
         more = [any(word in name for word in ("conductivity", "chord")) for name in names]
-        weight = [emphasis if m else 1.0 for m in more]
         self.register_buffer("mean", mean.clone())
         self.register_buffer("scale", spread + 1e-4)
-        self.register_buffer("weight", torch.tensor(weight))
+        self.register_buffer("weight", torch.where(torch.tensor(more), EMPHASIS, 1.0))
         self.register_buffer("shared", torch.from_numpy(shared))
         self.predict = nn.Linear(width, len(names))
 
@@ -59,19 +52,19 @@ class Statistics(nn.Module):
 
 
 @functools.cache
-def _moments(n=2000):
-    """Mean and standard deviation of each statistic over images of 49 x 49 pixels."""
-    values = image_statistics(sample_batch(np.random.default_rng(1), n).phases)
+def _moments():
+    """Mean and standard deviation of each statistic over 2000 images of 49 x 49 pixels."""
+    values = image_statistics(sample_batch(np.random.default_rng(1), 2000).phases)
     return torch.from_numpy(values.mean(0)), torch.from_numpy(values.std(0))
 
 
 class Prototypes(nn.Module):
-    """Projection of tokens onto prototypes, as in DINO."""
+    """Projection of tokens onto 512 prototypes, as in DINO."""
 
-    def __init__(self, width, n=512):
+    def __init__(self, width):
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, 512), nn.GELU(), nn.Linear(512, 128))
-        self.prototypes = nn.Parameter(torch.randn(n, 128))
+        self.prototypes = nn.Parameter(torch.randn(512, 128))
 
     def forward(self, tokens):
         return F.normalize(self.mlp(tokens), dim=-1) @ F.normalize(self.prototypes, dim=-1).T
@@ -113,57 +106,55 @@ class Trainer(nn.Module):
     Parameters
     ----------
     objective : str
-        ``"statistics"``: see `helpers.microvit.trainer.Statistics`. ``"distillation"``: two parts
-        of one microstructure, mirrored and imaged by themselves, get one class token, and masked
-        patches that of the whole image (DINO, arXiv:2104.14294; iBOT, arXiv:2111.07832).
-        ``"both"``.
+        ``"statistics"``: see `Statistics`. ``"distillation"``: two parts of one microstructure,
+        mirrored and imaged by themselves, get one class token, and masked patches that of the
+        whole image (DINO, arXiv:2104.14294; iBOT, arXiv:2111.07832). ``"both"``.
     seed : int
         Of weights and data.
     batch : int
         Images of 49 x 49 pixels a step; of larger ones as many as have as many tokens.
     lr : float
         Highest learning rate, after 100 steps; from there on half a cosine.
-    emphasis : float
-        See `helpers.microvit.trainer.Statistics`.
-    architecture : dict
+    architecture : dict, optional
         Options of ``transformers.Dinov2Config``.
+    device : str
+
+    Attributes
+    ----------
+    steps, images : int
+        How many there were.
+    seconds : float
+        Of training, as `helpers.microvit.pretraining.train` counts them.
+    logs : dict of str to list of dict
+        What it has kept of losses and probes.
     """
 
-    def __init__(
-        self,
-        objective,
-        seed=0,
-        batch=64,
-        lr=1e-3,
-        emphasis=3.0,
-        architecture=None,
-        device="cpu",
-    ):
+    def __init__(self, objective, seed=0, batch=64, lr=1e-3, architecture=None, device="cpu"):
         from transformers import Dinov2Config, Dinov2Model
 
         super().__init__()
         if objective not in OBJECTIVES:
             raise UserError(f"objective is {objective!r}: expected one of {OBJECTIVES}")
         self.options = {"objective": objective, "seed": seed, "batch": batch, "lr": lr}
-        self.options |= {"emphasis": emphasis, "architecture": architecture or {}}
-        self.objective, self.batch, self.lr, self.device = objective, batch, lr, device
+        self.options["architecture"] = architecture = ARCHITECTURE | (architecture or {})
+        self.batch, self.lr, self.device = batch, lr, device
         self.rng, self.steps, self.seconds, self.images = np.random.default_rng(seed), 0, 0.0, 0
+        self.logs = {"losses": [], "probes": []}
         self.views = 1 if objective == "statistics" else 2
         with quiet_transformers(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.student = Dinov2Model(Dinov2Config(**{**ARCHITECTURE, **(architecture or {})}))
+            self.student = Dinov2Model(Dinov2Config(**architecture))
             width = self.student.config.hidden_size
-            self.statistics = None if objective == "distillation" else Statistics(width, emphasis)
-            self.prototypes = None if objective == "statistics" else Prototypes(width)
+            self.statistics = None if objective == "distillation" else Statistics(width)
+            if self.views == 2:
+                self.prototypes = Prototypes(width)
+                self.teacher_prototypes = copy.deepcopy(self.prototypes).requires_grad_(False)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         for network in (self.student, self.teacher):
             embeddings = network.embeddings
             embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
-            if objective == "statistics":  # no other token is asked for
+            if self.views == 1:  # no other token is asked for
                 compute_class_token_only(network)
-        self.teacher_prototypes = copy.deepcopy(self.prototypes)
-        if self.prototypes is not None:
-            self.teacher_prototypes.requires_grad_(False)
         learned = [p for p in self.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in learned if p.ndim == 2], "weight_decay": 0.05},
@@ -174,10 +165,8 @@ class Trainer(nn.Module):
 
     def step(self, progress):
         """One optimisation step; `progress` (0 to 1) sets learning rate and moving average."""
-        warm_up, cosine = (
-            min(1.0, (self.steps + 1) / 100),
-            0.5 + 0.5 * math.cos(math.pi * progress),
-        )
+        warm_up = min(1.0, (self.steps + 1) / 100)
+        cosine = 0.5 + 0.5 * math.cos(math.pi * progress)
         for group in self.optimizer.param_groups:
             group["lr"] = max(self.lr * warm_up * cosine, 1e-6)
         sides = SMALL if self.rng.random() < 0.8 else LARGE
@@ -190,7 +179,10 @@ class Trainer(nn.Module):
         sum(losses.values()).backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimizer.step()
-        self._follow(min(0.998, (1 + self.steps) / (10 + self.steps)))
+        momentum = min(0.998, (1 + self.steps) / (10 + self.steps))
+        follow(self.teacher, self.student, momentum)
+        if self.views == 2:
+            follow(self.teacher_prototypes, self.prototypes, momentum)
         self.steps, self.images = self.steps + 1, self.images + len(data.images)
         return {name: loss.item() for name, loss in losses.items()}
 
@@ -200,30 +192,25 @@ class Trainer(nn.Module):
         if self.views == 2:
             half = self.rng.permutation(n)[:, None] < n // 2
             mask = torch.from_numpy(half & (self.rng.random((n, tokens)) < 0.3)).to(self.device)
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+        half_precision = torch.autocast(torch.device(self.device).type, torch.bfloat16)
+        with half_precision:
             output = self.student(pixel_values=pixels, bool_masked_pos=mask).last_hidden_state
         losses = {}
         if self.statistics is not None:
             losses["statistics"] = self.statistics.loss(output[:, 0], data.phases, data.known)
         if self.views == 2:
-            with torch.no_grad(), torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            with torch.no_grad(), half_precision:
                 target = self.teacher(pixel_values=pixels).last_hidden_state
-            scores = [self.prototypes(t.float()) for t in (output[:, 0], output[:, 1:][mask])]
-            target = [target[:, 0].roll(n // 2, 0), target[:, 1:][mask]]
-            target = [sinkhorn(self.teacher_prototypes(t.float())) for t in target]
+            # The class token of the other view, and masked patches of the same one.
+            pairs = {
+                "class token": (output[:, 0], target[:, 0].roll(n // 2, 0)),
+                "patches": (output[:, 1:][mask], target[:, 1:][mask]),
+            }
             weight = 1.0 if self.statistics is None else 0.1
-            losses["class token"] = weight * cross_entropy(scores[0], target[0])
-            losses["patches"] = weight * cross_entropy(scores[1], target[1])
+            for name, (token, asked) in pairs.items():
+                assigned = sinkhorn(self.teacher_prototypes(asked.float()))
+                losses[name] = weight * cross_entropy(self.prototypes(token.float()), assigned)
         return losses
-
-    @torch.no_grad()
-    def _follow(self, momentum):
-        pairs = [(self.teacher, self.student), (self.teacher_prototypes, self.prototypes)]
-        for slow, fast in pairs:
-            if fast is not None:
-                torch._foreach_lerp_(
-                    list(slow.parameters()), list(fast.parameters()), 1 - momentum
-                )
 
     @torch.inference_mode()
     def encode(self, images):
@@ -243,26 +230,40 @@ class Trainer(nn.Module):
 
     def checkpoint(self, path):
         """Write everything that `resume` needs, whole or not at all."""
-        state = {
-            "model": self.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "counts": [self.steps, self.seconds, self.images],
-            "options": self.options,
-        }
-        with atomic_write(path) as file:
-            torch.save(state, file)
+        facts = [self.steps, self.seconds, self.images, self.logs]
+        facts.append(json.dumps(self.rng.bit_generator.state))
+        save_checkpoint(path, self, self.optimizer, self.options, facts)
 
     def resume(self, path):
         """Go on from a checkpoint; ValueError where it is of a run with other options."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        for name, value in self.options.items():
-            if (old := state["options"][name]) != value:
-                raise UserError(
-                    f"{path} is of a run with {name} = {old!r}, not {value!r}: repeat that run's "
-                    "options, or choose another folder"
-                )
-        self.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        self.steps, self.seconds, self.images = state["counts"]
+        facts = load_checkpoint(path, self, self.optimizer, self.options)
+        self.steps, self.seconds, self.images, self.logs, rng = facts
+        self.rng.bit_generator.state = json.loads(rng)
+
+
+@torch.no_grad()
+def follow(slow, fast, momentum):
+    """Move the weights of a network towards those of another."""
+    for average, latest in zip(slow.parameters(), fast.parameters(), strict=True):
+        average.lerp_(latest, 1 - momentum)
+
+
+def save_checkpoint(path, network, optimizer, options, facts):
+    """Write a training as it stands, whole or not at all; `options` and `facts` are plain."""
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+    with atomic_write(path) as file:
+        torch.save(state | {"options": options, "facts": facts}, file)
+
+
+def load_checkpoint(path, network, optimizer, options):
+    """Go on from a checkpoint: gives its facts; ValueError where its options were others."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for name, value in options.items():
+        if (old := state["options"][name]) != value:
+            raise UserError(
+                f"{path} is of a run with {name} = {old!r}, not {value!r}: repeat that run's "
+                "options, or choose another folder"
+            )
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["facts"]

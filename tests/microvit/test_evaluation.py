@@ -201,9 +201,9 @@ def test_attention_is_that_of_the_whole_network(microvit):
 
 def test_log_of_a_run(tmp_path, microvit):
     steps = np.arange(25, 2525, 25)
-    losses = pd.DataFrame({"step": steps, "seconds": 60.0 * steps, "images": steps, "a": 1.0})
+    losses = pd.DataFrame({"step": steps, "minutes": 1.0 * steps, "images": steps, "a": 1.0})
     losses.assign(b=2.0).to_csv(tmp_path / "losses.csv", index=False)
-    probes = pd.DataFrame({"step": [0, 9, 9], "minutes": 0.5, "images": 3, "r2_x": 0.1})
+    probes = pd.DataFrame({"step": [0, 9], "minutes": 0.5, "images": 3, "r2_x": 0.1})
     probes.to_csv(tmp_path / "probes.csv", index=False)
     log = training_log(tmp_path, points=20)
     assert log["curve"].value_counts().to_dict() == {"loss": 20, "r2_x": 2}
