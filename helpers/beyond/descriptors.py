@@ -18,7 +18,7 @@ COARSE = 3  # voxels a side that one pixel of the second scale averages
 
 
 @torch.inference_mode()
-def all_tokens(encoder, images, batch=64):
+def all_tokens(encoder, images):
     """Class token and mean patch token of every layer of a DINOv2, after the final norm.
 
     Parameters
@@ -27,8 +27,6 @@ def all_tokens(encoder, images, batch=64):
         Loaded with ``pooling="mean"``, so that the last layer computes all tokens.
     images : ndarray, shape (n, h, w)
         0 to 1; cut to multiples of the patch.
-    batch : int
-        Images in one forward pass, about.
 
     Returns
     -------
@@ -40,17 +38,15 @@ def all_tokens(encoder, images, batch=64):
     >>> all_tokens(encoder, np.zeros((2, 51, 51))).shape
     (2, 6, 2, 192)
     """
-    patch = encoder.entry.patch
-    h, w = (side - side % patch for side in images.shape[1:])
-    found = []
-    for part in np.array_split(images[:, :h, :w], max(1, len(images) // batch)):
+    h, w = (side - side % encoder.entry.patch for side in images.shape[1:])
+    tokens = []
+    for part in np.array_split(images[:, :h, :w], max(1, len(images) // 64)):
         pixels = torch.from_numpy(part.astype(np.float32))[:, None].expand(-1, 3, -1, -1)
         with quiet_transformers():
             output = encoder.model(pixel_values=pixels, output_hidden_states=True)
-        states = [encoder.model.layernorm(state) for state in output.hidden_states[1:]]
-        pooled = [torch.stack([s[:, 0], s[:, 1:].mean(1)], dim=1) for s in states]
-        found.append(torch.stack(pooled, dim=1).numpy())
-    return np.concatenate(found)
+        states = encoder.model.layernorm(torch.stack(output.hidden_states[1:], dim=1))
+        tokens.append(torch.stack([states[:, :, 0], states[:, :, 1:].mean(2)], dim=2).numpy())
+    return np.concatenate(tokens)
 
 
 def physics_features(sections):
@@ -98,7 +94,7 @@ def coarse_sections(sections):
 
 
 class Describer:
-    """Blocks of descriptors of one data set, each computed at its first use.
+    """Blocks of descriptors of one data set.
 
     Parameters
     ----------
@@ -112,27 +108,31 @@ class Describer:
 
     def __init__(self, sections, rows, name=None):
         self.sections, self.rows, self.name = sections, rows, name
-        self.flat = sections.reshape(-1, *sections.shape[2:])
         self._extract = functools.cache(self._features)
 
-    def _features(self, kind="pretrained", change=None):
+    def _of_each(self, describe):
+        """What `describe` makes of the sections (3 * n, h, w), for each volume: (n, 3, ...)."""
+        values = describe(self.sections.reshape(-1, *self.sections.shape[2:]))
+        return values.reshape(len(self.sections), 3, *values.shape[1:])
+
+    def microvit(self, kind="pretrained", *, coarse=False, turned=False):
+        """Class tokens (n, 3, 192) of MicroViT, of the trained one or the ``"random"`` one.
+
+        Of the sections as they are, at a second scale, turned by a quarter, or both.
+        """
+        return self._extract(kind, coarse, turned)
+
+    def _features(self, kind, coarse, turned):
         encoder = load_encoder("microvit", kind, device="cpu")
-        images = self.flat if change is None else np.ascontiguousarray(change(self.flat))
-        store = {"name": self.name} if self.name and change is None else {"store": False}
-        features = extract_features(images, encoder, pipeline="section", **store)
-        return features.reshape(len(self.sections), 3, -1)
+        kept = self.name is not None and not coarse and not turned
+        options = {"name": self.name} if kept else {"store": False}
 
-    def microvit(self, kind="pretrained"):
-        """Class tokens (n, 3, 192) of MicroViT, of the trained one or the ``"random"`` one."""
-        return self._extract(kind)
+        def describe(images):
+            images = np.rot90(images, axes=(1, 2)) if turned else images
+            images = coarse_sections(images) if coarse else np.ascontiguousarray(images)
+            return extract_features(images, encoder, pipeline="section", **options)
 
-    def coarse(self):
-        """MicroViT at a second scale: (n, 3, 192)."""
-        return self._extract("pretrained", coarse_sections)
-
-    def turned(self, coarse=False):
-        """MicroViT of the sections turned by a quarter: (n, 3, 192)."""
-        return self._extract("pretrained", _coarse_turn if coarse else _quarter_turn)
+        return self._of_each(describe)
 
     def symmetric(self, coarse=False):
         """MicroViT made blind to what cannot change a modulus along x: (n, 3, 192).
@@ -141,7 +141,7 @@ class Describer:
         turns the first: their means and absolute differences stay. At the second scale if
         `coarse`.
         """
-        whole, turned = self.coarse() if coarse else self.microvit(), self.turned(coarse)
+        whole, turned = (self.microvit(coarse=coarse, turned=t) for t in (False, True))
         x = (whole[:, 0] + turned[:, 0]) / 2
         y, z = whole[:, 1], whole[:, 2]
         return np.stack([x, (y + z) / 2, np.abs(y - z) / 2], axis=1)
@@ -150,14 +150,12 @@ class Describer:
     def tokens(self):
         """See `all_tokens`: (n, 3, n_layers, 2, 192)."""
         encoder = load_encoder("microvit", pooling="mean", device="cpu")
-        found = all_tokens(encoder, self.flat)
-        return found.reshape(len(self.sections), 3, *found.shape[1:])
+        return self._of_each(functools.partial(all_tokens, encoder))
 
     @functools.cached_property
     def two_point(self):
-        """Periodic two-point autocorrelations: (n, 3, h * w)."""
-        maps = two_point_statistics(self.flat, dtype=np.float32)
-        return maps.reshape(len(self.sections), 3, -1)
+        """Periodic two-point autocorrelations: (n, 3, h, w)."""
+        return self._of_each(functools.partial(two_point_statistics, dtype=np.float32))
 
     @functools.cached_property
     def counted(self):
@@ -165,7 +163,7 @@ class Describer:
 
         They have several units: each column is divided by its standard deviation.
         """
-        values = image_statistics(self.flat).reshape(len(self.sections), 3, -1)
+        values = self._of_each(image_statistics)
         scale = values[self.rows].std(axis=0)
         return values / np.where(scale > 1e-6, scale, 1)
 
@@ -173,14 +171,6 @@ class Describer:
     def physics(self):
         """See `physics_features`: (n, 12)."""
         return physics_features(self.sections)
-
-
-def _quarter_turn(images):
-    return np.rot90(images, axes=(1, 2))
-
-
-def _coarse_turn(images):
-    return coarse_sections(_quarter_turn(images))
 
 
 # Blocks of a Describer that stand side by side.
@@ -193,10 +183,10 @@ DESCRIPTORS = {
     "MicroViT, mean of sections": lambda d: [d.microvit().mean(1)],
     "MicroViT + bounds": lambda d: [d.microvit(), d.physics],
     "MicroViT, symmetries of the load": lambda d: [d.symmetric()],
-    "MicroViT, mean of a quarter turn": lambda d: [d.microvit() + d.turned()],
+    "MicroViT, mean of a quarter turn": lambda d: [d.microvit() + d.microvit(turned=True)],
     "MicroViT, class + mean patch token": lambda d: [d.tokens[:, :, -1]],
     "MicroViT, class tokens of all layers": lambda d: [d.tokens[:, :, :, 0]],
-    "MicroViT, two scales": lambda d: [d.microvit(), d.coarse()],
+    "MicroViT, two scales": lambda d: [d.microvit(), d.microvit(coarse=True)],
     "MicroViT, two scales, symmetries": lambda d: [d.symmetric(), d.symmetric(coarse=True)],
     "MicroViT, random": lambda d: [d.microvit("random")],
     "counted statistics": lambda d: [d.counted],
@@ -231,9 +221,9 @@ def descriptor_matrix(describer, name):
     >>> descriptor_matrix(Describer(sections, np.arange(6)), "fractions and bounds").shape
     (9, 12)
     """
-    found = []
+    blocks = []
     for block in DESCRIPTORS[name](describer):
         flat = block.reshape(len(block), -1)
         total = flat[describer.rows].var(axis=0, dtype=np.float64).sum()
-        found.append((flat / np.sqrt(total)).astype(np.float32))
-    return np.hstack(found)
+        blocks.append((flat / np.sqrt(total)).astype(np.float32))
+    return np.hstack(blocks)

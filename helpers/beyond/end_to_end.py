@@ -9,24 +9,25 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.metrics import mean_absolute_error, r2_score
 from torch import nn
 from torch.nn import functional as F
 
 from helpers.beyond.leaderboard import Leaderboard
+from helpers.beyond.learner_scores import unseen_scores
 from helpers.beyond.studies import STUDY
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
 from helpers.intervals import half_width
-from helpers.io.atomic import atomic_write
+from helpers.microvit.trainer import decay_groups, load_checkpoint, save_checkpoint
 from helpers.regression import holdout_rows, mape
+
+CHECKPOINTS = Path("_build") / "networks"
 
 
 class SmallCNN(nn.Sequential):
@@ -50,21 +51,17 @@ def _conv(before, after, stride):
 class FineTuned(nn.Module):
     """A vision transformer in Hugging Face format whose weights go on learning.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Such as ``helpers.encoders.load_encoder("microvit").model``.
-    patch : int
-        Sections are cut to its multiples [pixels].
+    Sections are cut to multiples of its patch.
     """
 
-    def __init__(self, model, patch=7):
+    def __init__(self, model):
         super().__init__()
-        self.model, self.patch = model.float().train().requires_grad_(True), patch
+        self.model = model.float().train().requires_grad_(True)
         self.n_features = model.config.hidden_size
 
     def forward(self, sections):
-        h, w = (side - side % self.patch for side in sections.shape[-2:])
+        patch = self.model.config.patch_size
+        h, w = (side - side % patch for side in sections.shape[-2:])
         pixels = sections[..., :h, :w].expand(-1, 3, -1, -1)
         return self.model(pixel_values=pixels).last_hidden_state[:, 0]
 
@@ -116,8 +113,8 @@ class Trained(NamedTuple):
     """A network after its training.
 
     `raw` (n,): predicted logarithms of all rows, by the epoch with the lowest validation MAPE,
-    mirror images averaged. `history`: dicts of ``epoch``, ``loss``, ``val_mape`` [%] and
-    ``seconds`` since the start. `n_weights`: how many numbers were trained.
+    mirror images averaged. `history`: dicts of ``epoch``, ``loss``, ``val_mape`` [%] and the
+    ``seconds`` it took. `n_weights`: how many numbers were trained.
     """
 
     raw: np.ndarray
@@ -126,7 +123,7 @@ class Trained(NamedTuple):
 
 
 def train_on_sections(
-    make, sections, y, train, val, *, epochs=10, batch=32, lr=1e-3, seed=0, checkpoint=None
+    make, sections, y, train, val, checkpoint, *, epochs=10, batch=32, lr=1e-3, seed=0
 ):
     """Fit the logarithm of a property to three sections; keep the epoch with the best validation.
 
@@ -139,14 +136,19 @@ def train_on_sections(
         Property, above 0.
     train, val : ndarray of int
         Rows of either part.
+    checkpoint : path-like
+        File written after each epoch, from which an interrupted call goes on.
     epochs, batch, lr, seed : number
         Passes over the training part, samples a step, highest learning rate (half a cosine).
-    checkpoint : path-like, optional
-        File written after each epoch, from which an interrupted call goes on.
 
     Returns
     -------
     Trained
+
+    Raises
+    ------
+    ValueError
+        The checkpoint is of other options.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -154,14 +156,13 @@ def train_on_sections(
     t = np.log(y)
     centre, spread = t[train].mean(), t[train].std()
     target = torch.from_numpy(((t - centre) / spread).astype(np.float32))
-    optimizer = torch.optim.AdamW(_groups(network), lr=lr)
-    state = {"best": math.inf, "weights": network.state_dict(), "history": []}
-    if checkpoint is not None and Path(checkpoint).is_file():
-        state, network_state, optimizer_state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(network_state)
-        optimizer.load_state_dict(optimizer_state)
+    optimizer = torch.optim.AdamW(decay_groups(network, lambda p: p.ndim > 1), lr=lr)
+    options = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
+    best, history = None, []
+    if Path(checkpoint).is_file():
+        best, history = load_checkpoint(checkpoint, network, optimizer, options)
     steps = math.ceil(len(train) / batch)
-    for epoch in range(len(state["history"]), epochs):
+    for epoch in range(len(history), epochs):
         start, rng = time.perf_counter(), np.random.default_rng([seed, epoch])
         losses = []
         for part in np.array_split(rng.permutation(train), steps):
@@ -170,26 +171,15 @@ def train_on_sections(
                 group["lr"] = lr * min(20 * done, 0.5 + 0.5 * math.cos(math.pi * done))
             losses.append(_step(network, optimizer, equivalent(sections[part], rng), target[part]))
         error = mape(y[val], np.exp(centre + spread * predict(network, sections[val])))
-        if error < state["best"]:
-            weights = {k: v.clone() for k, v in network.state_dict().items()}
-            state |= {"best": error, "weights": weights}
-        before = state["history"][-1]["seconds"] if state["history"] else 0.0
+        if all(error < row["val_mape"] for row in history):
+            best = {name: weight.clone() for name, weight in network.state_dict().items()}
         facts = {"epoch": epoch, "loss": float(np.mean(losses)), "val_mape": error}
-        state["history"].append(facts | {"seconds": before + time.perf_counter() - start})
-        if checkpoint is not None:
-            print(*(f"{k} {v:.4g}" for k, v in state["history"][-1].items()), flush=True)
-            with atomic_write(checkpoint) as file:
-                torch.save((state, network.state_dict(), optimizer.state_dict()), file)
-    network.load_state_dict(state["weights"])
+        history.append(facts | {"seconds": time.perf_counter() - start})
+        print(history[-1], flush=True)
+        save_checkpoint(checkpoint, network, optimizer, options, [best, history])
+    network.load_state_dict(best)
     raw = centre + spread * predict(network, sections)
-    return Trained(raw, state["history"], sum(p.numel() for p in network.parameters()))
-
-
-def _groups(network):
-    """Parameters for the optimizer: biases and scales do not decay."""
-    decay = [p for p in network.parameters() if p.ndim > 1]
-    rest = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+    return Trained(raw, history, sum(p.numel() for p in network.parameters()))
 
 
 def _step(network, optimizer, sections, target):
@@ -211,67 +201,53 @@ def predict(network, sections, batch=64):
     network.eval()
     values = []
     for part in np.array_split(sections, max(1, math.ceil(len(sections) / batch))):
-        views = [
-            network(torch.from_numpy(v.astype(np.float32))).numpy()
-            for v in (part, part[..., ::-1, ::-1])
-        ]
-        values.append(np.mean(views, axis=0))
+        views = [torch.from_numpy(v.astype(np.float32)) for v in (part, part[..., ::-1, ::-1])]
+        values.append(np.mean([network(view).numpy() for view in views], axis=0))
     return np.concatenate(values)
+
+
+def fine_tuned_microvit():
+    """MicroViT as it ships, to go on learning."""
+    return FineTuned(load_encoder("microvit", device="cpu").model)
 
 
 # Name -> encoder, highest learning rate, epochs.
 NETWORKS = {
     "CNN from scratch": (SmallCNN, 2e-3, 40),
-    "MicroViT, fine-tuned": (
-        lambda: FineTuned(load_encoder("microvit", device="cpu").model),
-        3e-4,
-        10,
-    ),
+    "MicroViT, fine-tuned": (fine_tuned_microvit, 3e-4, 10),
 }
 
 
-def network_row(trained, y, val, test, level=0.9):
+def network_row(trained, y, val, test):
     """Cells of a row of a leaderboard, as `helpers.beyond.leaderboard.holdout_row` gives them."""
-    low, high = (
-        np.exp(trained.raw + sign * half_width((np.log(y) - trained.raw)[val], level))
-        for sign in (-1, 1)
-    )
-    predicted, truth, inside = np.exp(trained.raw), y[test], (low <= y) & (y <= high)
+    half = half_width((np.log(y) - trained.raw)[val])
+    predicted, low, high = (np.exp(trained.raw[test] + d) for d in (0, -half, half))
     best = min(trained.history, key=lambda facts: facts["val_mape"])
     return {
         "options": str({"epochs": len(trained.history), "best": best["epoch"] + 1}),
         "val_mape": best["val_mape"],
-        "mape": mape(truth, predicted[test]),
-        "r2": float(r2_score(truth, predicted[test])),
-        "mae": float(mean_absolute_error(truth, predicted[test])),
-        "coverage": 100 * float(inside[test].mean()),
-        "width": float((high - low)[test].mean()),
-        "seconds": trained.history[-1]["seconds"],
+        **unseen_scores(y[test], predicted, low, high),
+        "seconds": sum(facts["seconds"] for facts in trained.history),
         "features": trained.n_weights,
     }
 
 
 def main(arguments=None):
     """Train the networks that the file does not hold yet."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.beyond.end_to_end", description=__doc__
-    )
-    parser.add_argument("--write", type=Path, required=True, metavar="CSV")
-    parser.add_argument("--checkpoints", type=Path, default=Path("_build/networks"))
-    options = parser.parse_args(arguments)
-    command = f"python -m helpers.beyond.end_to_end --write {options.write.as_posix()}"
-    board, study = Leaderboard(options.write, command), load_two_phase("embedded")
-    train, val, test = holdout_rows(len(study.modulus))
+    parser = argparse.ArgumentParser("python -m helpers.beyond.end_to_end", description=__doc__)
+    board, _ = Leaderboard.of_command(parser, arguments)
+    study = load_two_phase("embedded")
+    y = study.modulus
+    train, val, test = holdout_rows(len(y))
     for name, (make, lr, epochs) in NETWORKS.items():
         key = STUDY, name, "end to end", "network"
         if not board.has(*key):
-            path = options.checkpoints / f"{name.replace(', ', ' ').replace(' ', '_')}.pt"
+            path = CHECKPOINTS / f"{name}.pt"
             trained = train_on_sections(
-                make, study.sections, study.modulus, train, val,
-                lr=lr, epochs=epochs, checkpoint=path,
-            )  # fmt: skip
-            board.add(key, **network_row(trained, study.modulus, val, test))
+                make, study.sections, y, train, val, path, lr=lr, epochs=epochs
+            )
+            board.add(key, **network_row(trained, y, val, test))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.beyond.learner_scores import score_learner
+from helpers.cross_validation import nested_folds
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES
 from helpers.io.atomic import write_table
@@ -41,6 +42,13 @@ class Leaderboard:
         held = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
         self.rows = [row for row in held if row["weights"] == weights]
 
+    @classmethod
+    def of_command(cls, parser, arguments):
+        """The board that ``--write`` of a command names, and the other options given."""
+        parser.add_argument("--write", type=Path, required=True, metavar="CSV")
+        options = parser.parse_args(arguments)
+        return cls(options.write, f"{parser.prog} --write {options.write.as_posix()}"), options
+
     def has(self, *key):
         """Whether the file holds a row (study, descriptor, reduction, learner)."""
         return key in [tuple(row[name] for name in KEYS) for row in self.rows]
@@ -67,18 +75,18 @@ def reduced(X, y, reduction):
     return holdout_scores(X, min(MOST[reduction], X.shape[1]), target=target)
 
 
-def nested_reduced(folds, X, y, reduction):
-    """Folds whose components are those of one of `REDUCTIONS` instead.
+def nested_components(X, y, reduction, **options):
+    """Folds of nested cross-validation, their components by one of `REDUCTIONS`.
 
     Parameters
     ----------
-    folds : helpers.cross_validation.NestedFolds
-        With principal components.
     X : ndarray of float, shape (n, n_features)
-        The descriptors that they come from.
+        Descriptors.
     y : ndarray of float, shape (n,)
         Property. Partial least squares look at its logarithm in the training rows of each split.
     reduction : str
+    **options
+        Of `helpers.cross_validation.nested_folds`.
 
     Returns
     -------
@@ -86,12 +94,11 @@ def nested_reduced(folds, X, y, reduction):
 
     Examples
     --------
-    >>> from helpers.cross_validation import nested_folds
     >>> X = np.random.default_rng(0).normal(size=(60, 6))
-    >>> folds = nested_folds(X, outer=4, inner=3)
-    >>> nested_reduced(folds, X, np.exp(X[:, 0]), "PLS").outer[0].scores.shape
+    >>> nested_components(X, np.exp(X[:, 0]), "PLS", outer=4, inner=3).outer[0].scores.shape
     (60, 6)
     """
+    folds = nested_folds(X, n_jobs=1, **options)
     if reduction == "PCA":
         return folds
     count = min(MOST[reduction], X.shape[1])
@@ -105,7 +112,9 @@ def nested_reduced(folds, X, y, reduction):
     return dataclasses.replace(folds, outer=outer, inner=inner, n_components=count)
 
 
-def compute(board, study, name, X, y, learners, *, reductions=("PCA",)):
+def compute(
+    board, study, name, X, y, learners, *, reductions=("PCA",), reduce=reduced, score=holdout_row
+):
     """Rows of a descriptor that a leaderboard does not hold yet.
 
     Parameters
@@ -118,7 +127,11 @@ def compute(board, study, name, X, y, learners, *, reductions=("PCA",)):
     learners : sequence of str
         In `LEARNERS`.
     reductions : sequence of str
-        In `REDUCTIONS`. Partial least squares look at the logarithm of `y`.
+        In `REDUCTIONS`.
+    reduce : callable
+        (X, y, reduction) -> components, under the protocol of the study.
+    score : callable
+        (components, y, learner) -> cells of a row.
     """
     for reduction in reductions:
         wanted = [k for k in learners if not board.has(study, name, reduction, k)]
@@ -127,10 +140,10 @@ def compute(board, study, name, X, y, learners, *, reductions=("PCA",)):
         start = time.perf_counter()
         matrix = X()
         middle = time.perf_counter()
-        scores = reduced(matrix, y, reduction)
+        components = reduce(matrix, y, reduction)
         times = {"described_in": middle - start, "reduced_in": time.perf_counter() - middle}
         for learner in wanted:
-            row = holdout_row(scores, y, learner) | {"features": matrix.shape[1], **times}
+            row = score(components, y, learner) | {"features": matrix.shape[1], **times}
             board.add((study, name, reduction, learner), **row)
 
 

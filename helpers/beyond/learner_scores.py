@@ -94,12 +94,9 @@ def score_learner(scores, y, learner, level=0.9):
     """
     y = check_target(y, len(scores.tuning))
     if isinstance(learner, str) and learner in MODELS:  # every k at once
-        most = LEARNERS[learner].grid["k"][-1]
-        few = dataclasses.replace(
-            scores, tuning=scores.tuning[:, :most], final=scores.final[:, :most]
-        )
-        grid = {"k": [holdout(few, y, learner).n_components]}
-        learner = LEARNERS[learner]._replace(grid=grid)
+        few = scores.tuning[:, : LEARNERS[learner].grid["k"][-1]]
+        best = holdout(dataclasses.replace(scores, tuning=few), y, learner).n_components
+        learner = LEARNERS[learner]._replace(grid={"k": [best]})
     learner = _checked(learner, y)
     tuning = Split(scores.train, scores.val, scores.tuning)
     final = Split(np.concatenate([scores.train, scores.val]), scores.test, scores.final)
@@ -110,18 +107,23 @@ def score_learner(scores, y, learner, level=0.9):
     seconds = time.perf_counter() - start
     low, high, predicted = (_back(learner, raw + d) for d in (-half, half, 0))
     truth = y[scores.test]
-    return Score(
-        options,
-        min(errors),
-        mape(truth, predicted),
-        float(r2_score(truth, predicted)),
-        float(mean_absolute_error(truth, predicted)),
-        100 * float(np.mean((low <= truth) & (truth <= high))),
-        float(np.mean(high - low)),
-        seconds,
-        truth,
-        predicted,
-    )
+    scored = unseen_scores(truth, predicted, low, high)
+    return Score(options, min(errors), **scored, seconds=seconds, y_test=truth, y_pred=predicted)
+
+
+def unseen_scores(y, predicted, low, high):
+    """What every row of a leaderboard says of samples (n,) that a model has not seen.
+
+    ``mape`` and ``coverage`` [%], ``r2``, ``mae`` and the mean ``width`` of the intervals from
+    `low` to `high`, both in the unit of the property.
+    """
+    return {
+        "mape": mape(y, predicted),
+        "r2": float(r2_score(y, predicted)),
+        "mae": float(mean_absolute_error(y, predicted)),
+        "coverage": 100 * float(np.mean((low <= y) & (y <= high))),
+        "width": float(np.mean(high - low)),
+    }
 
 
 def nested_learner(folds, y, learner):
@@ -194,16 +196,16 @@ def _tune(learner, splits, y):
     limit = splits[0].scores.shape[1]
     grid = [{**o, "k": min(o["k"], limit)} for o in ParameterGrid(learner.grid)]
     grid = [o for i, o in enumerate(grid) if o not in grid[:i]]
-    errors, best = [], None
+    errors, tried = [], []
     for options in grid:
-        values, found = np.full(len(y), np.nan), []
+        values = np.full(len(y), np.nan)
         for split in splits:
             values[split.test] = _predict(learner, options, split, y)
-            found.append(mape(y[split.test], _back(learner, values[split.test])))
-        errors.append(float(np.mean(found)))
-        if best is None or errors[-1] < min(errors[:-1]):
-            best = options, values
-    return errors, *best
+        found = _back(learner, values)
+        errors.append(float(np.mean([mape(y[s.test], found[s.test]) for s in splits])))
+        tried.append(values)
+    best = int(np.argmin(errors))
+    return errors, grid[best], tried[best]
 
 
 def _predict(learner, options, split, y):

@@ -8,41 +8,29 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
-from pathlib import Path
+import itertools
 
 import numpy as np
 
 from helpers.beyond.leaderboard import Leaderboard, compute
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
-from helpers.features import extract_features
+from helpers.microvit.measures import OURS, describers
+from helpers.superalloy_scores import TWO_POINT
 from helpers.synthetic.volumes import two_phase_volume
 from helpers.two_point import two_point_statistics
 
-ALL = list(range(51))
+N_VOLUMES = 1000
 # Label -> axes that the sections are normal to, and their places on each.
 CUTS = {
     "1 section across the load": ([0], [0]),
     "1 section along the load": ([1], [0]),
     "3 sections": ([0, 1, 2], [0]),
     "9 sections": ([0, 1, 2], [0, 17, 34]),
-    "153 sections": ([0, 1, 2], ALL),
+    "153 sections": ([0, 1, 2], list(range(51))),
 }
 WHOLE = "whole volume"
 LEARNERS = ("lr", "pr", "log ridge pr", "log gp", "log kernel ridge")
-
-
-def all_sections(volume):
-    """All sections of a cubic volume, (3, n, n, n): normal to x, to y and to z.
-
-    Examples
-    --------
-    >>> volume = np.arange(27).reshape(3, 3, 3)
-    >>> bool((all_sections(volume)[1, 2] == volume[:, 2]).all())
-    True
-    """
-    return np.stack([np.moveaxis(volume, axis, 0) for axis in range(3)])
 
 
 def half_map(volume):
@@ -81,66 +69,31 @@ def averaged(describe, volumes, cut):
     ndarray, shape (N, n_features)
     """
     axes, places = cut
-    found = []
+    described = []
     for some in np.array_split(volumes, max(1, len(volumes) // 50)):
-        sections = np.stack([all_sections(v)[axes][:, places] for v in some])
-        flat = describe(sections.reshape(-1, *volumes.shape[2:]))
-        found.append(flat.reshape(len(some), len(axes), len(places), -1).mean(axis=2))
-    return np.concatenate(found).reshape(len(volumes), -1)
+        cuts = [np.moveaxis(some, 1 + axis, 1)[:, places] for axis in axes]
+        values = describe(np.stack(cuts, axis=1).reshape(-1, *volumes.shape[2:]))
+        by_axis = values.reshape(len(some), len(axes), len(places), -1).mean(axis=2)
+        described.append(by_axis.reshape(len(some), -1))
+    return np.concatenate(described)
 
 
 def main(arguments=None):
     """Compute the table, or what the file does not hold yet."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.beyond.section_count", description=__doc__
-    )
-    parser.add_argument("--write", type=Path, required=True, metavar="CSV")
-    parser.add_argument("--volumes", type=int, default=1000)
-    parser.add_argument("--no-long", action="store_true", help="not all sections of MicroViT")
-    options = parser.parse_args(arguments)
-    command = f"python -m helpers.beyond.section_count --write {options.write.as_posix()}"
-    board = Leaderboard(options.write, command)
-    study, n = load_two_phase("embedded"), options.volumes
-    volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(n)])
-    if not np.array_equal(
-        averaged(_as_is, volumes, CUTS["3 sections"]).reshape(n, 3, 51, 51), study.sections[:n]
-    ):
-        raise RuntimeError("the volumes that were made again do not have the embedded sections")
-    encoder = load_encoder("microvit", device="cpu")
-    describe = {
-        "two-point statistics": functools.partial(two_point_statistics, dtype=np.float32),
-        "MicroViT": lambda flat: extract_features(
-            flat, encoder, pipeline="section", store=False, progress=False
-        ),
+    parser = argparse.ArgumentParser("python -m helpers.beyond.section_count", description=__doc__)
+    board, _ = Leaderboard.of_command(parser, arguments)
+    study = load_two_phase("embedded")
+    volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(N_VOLUMES)])
+    describe = describers({OURS: load_encoder("microvit", device="cpu")})
+    descriptors = {
+        (WHOLE, "volume fraction"): lambda: volumes.mean((1, 2, 3))[:, None],
+        (WHOLE, "two-point statistics in 3-D"): lambda: np.stack([half_map(v) for v in volumes]),
     }
-    y = study.modulus[:n]
-    tasks = [(name, label) for name in describe for label in CUTS]
-    long = ("MicroViT", "153 sections")
-    tasks = [t for t in tasks if t != long] + [long] * (not options.no_long)
-    every = {WHOLE: lambda: volumes.mean((1, 2, 3))[:, None]}
-    compute(board, WHOLE, "volume fraction", every[WHOLE], y, LEARNERS)
-    compute(
-        board,
-        WHOLE,
-        "two-point statistics in 3-D",
-        lambda: np.stack([half_map(v) for v in volumes]),
-        y,
-        LEARNERS,
-    )
-    for name, label in tasks:
-        compute(
-            board,
-            label,
-            name,
-            lambda name=name, label=label: averaged(describe[name], volumes, CUTS[label]),
-            y,
-            LEARNERS,
-        )
-
-
-def _as_is(sections):
-    return sections
+    for name, (label, cut) in itertools.product((TWO_POINT, OURS), CUTS.items()):
+        descriptors[label, name] = functools.partial(averaged, describe[name], volumes, cut)
+    for key, X in descriptors.items():
+        compute(board, *key, X, study.modulus[:N_VOLUMES], LEARNERS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

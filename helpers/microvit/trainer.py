@@ -155,11 +155,7 @@ class Trainer(nn.Module):
             embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
             if self.views == 1:  # no other token is asked for
                 compute_class_token_only(network)
-        learned = [p for p in self.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in learned if p.ndim == 2], "weight_decay": 0.05},
-            {"params": [p for p in learned if p.ndim != 2], "weight_decay": 0.0},
-        ]
+        groups = decay_groups(self, lambda p: p.ndim == 2)
         self.to(device)
         self.optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)
 
@@ -239,6 +235,15 @@ class Trainer(nn.Module):
         facts = load_checkpoint(path, self, self.optimizer, self.options)
         self.steps, self.seconds, self.images, self.logs, rng = facts
         self.rng.bit_generator.state = json.loads(rng)
+
+
+def decay_groups(network, decays):
+    """What a network learns, for the optimizer: weights for which `decays` holds, and others."""
+    learned = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in learned if decays(p)], "weight_decay": 0.05},
+        {"params": [p for p in learned if not decays(p)], "weight_decay": 0.0},
+    ]
 
 
 @torch.no_grad()

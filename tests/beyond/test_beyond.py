@@ -9,10 +9,10 @@ from sklearn.cross_decomposition import PLSRegression
 
 from helpers.beyond import leaderboard, plots, section_count, studies
 from helpers.beyond.descriptors import DESCRIPTORS, Describer, descriptor_matrix
-from helpers.beyond.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_reduced
+from helpers.beyond.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_components
 from helpers.beyond.learners import LEARNERS
 from helpers.beyond.section_count import CUTS, averaged
-from helpers.beyond.studies import FOLDS, STUDY, alloy_learners, nested_row
+from helpers.beyond.studies import FOLDS, STUDY, nested_row
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
@@ -59,20 +59,20 @@ def test_rows_that_a_file_holds_are_not_computed_again(problem, tmp_path):
 def test_nested_rows_are_pooled(problem):
     X, y = problem
     folds = nested_folds(X[:80], outer=4, inner=3)
-    found, book = nested_row(folds, y[:80], None), nested_cv(folds, y[:80], "svr")
+    found, book = nested_row(folds, y[:80], "svr"), nested_cv(folds, y[:80], "svr")
     assert found["mape"] == book.mean
     assert found["coverage"] == nested_coverage(book, y[:80]).coverage
-    assert nested_row(folds, y[:80], alloy_learners()["log ridge pr"])["mape"] < found["mape"]
+    assert nested_row(folds, y[:80], "log ridge pr")["mape"] < found["mape"]
 
 
 def test_components_come_from_training_rows_alone(problem):
     X, y = problem[0][:60], problem[1][:60]
     folds = nested_folds(X, outer=2, inner=2)
-    found = nested_reduced(folds, X, y, "PLS")
+    found = nested_components(X, y, "PLS", outer=2, inner=2)
     split = found.outer[0]
     other = y.copy()
     other[split.test] *= 50
-    again = nested_reduced(folds, X, other, "PLS")
+    again = nested_components(X, other, "PLS", outer=2, inner=2)
     np.testing.assert_array_equal(again.outer[0].scores, split.scores)
     np.testing.assert_array_equal(split.train, folds.outer[0].train)
     book = PLSRegression(found.n_components, scale=False)

@@ -57,10 +57,12 @@ def test_equivalent_volumes_keep_what_the_modulus_along_x_depends_on():
     assert not np.array_equal(changed, sections)
 
 
-def test_a_network_learns_and_predicts(volumes):
+def test_a_network_learns_and_predicts(volumes, tmp_path):
     sections, y = volumes
     train, val = np.arange(80), np.arange(80, 100)
-    raw, history, n = train_on_sections(Mean, sections, y, train, val, epochs=40, lr=0.02)
+    raw, history, n = train_on_sections(
+        Mean, sections, y, train, val, tmp_path / "c.pt", epochs=40, lr=0.02
+    )
     predicted = np.exp(raw)
     assert n == 1 + (3 * 2 + 1) * 128 + 128 + 1
     assert history[-1]["loss"] < 0.3 * history[0]["loss"]
@@ -73,7 +75,9 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     sections, y = volumes
     options = {"epochs": 4, "batch": 16, "seed": 1}
     rows = np.arange(60), np.arange(60, 80)
-    whole, history, _ = train_on_sections(SmallCNN, sections, y, *rows, **options)
+    whole, history, _ = train_on_sections(
+        SmallCNN, sections, y, *rows, tmp_path / "whole.pt", **options
+    )
     write = end_to_end.predict
 
     def killed(net, some, **k):
@@ -87,11 +91,13 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr(end_to_end, "predict", killed)
         with pytest.raises(KeyboardInterrupt):
-            train_on_sections(SmallCNN, sections, y, *rows, checkpoint=path, **options)
-    again, later, _ = train_on_sections(SmallCNN, sections, y, *rows, checkpoint=path, **options)
+            train_on_sections(SmallCNN, sections, y, *rows, path, **options)
+    again, later, _ = train_on_sections(SmallCNN, sections, y, *rows, path, **options)
     np.testing.assert_allclose(again, whole, rtol=1e-5)
     assert [h["epoch"] for h in later] == [0, 1, 2, 3]
     assert [h["loss"] for h in later] == pytest.approx([h["loss"] for h in history])
+    with pytest.raises(ValueError, match="of a run with seed = 1, not 2"):
+        train_on_sections(SmallCNN, sections, y, *rows, path, **{**options, "seed": 2})
 
 
 def test_mirrors_give_one_prediction(volumes):
