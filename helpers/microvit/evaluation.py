@@ -188,30 +188,6 @@ def _segmented(images):
     return np.stack([micrograph_descriptor(segment(image)) for image in grey])
 
 
-def training_log(folder, points=100):
-    """Loss and probes of a run of `helpers.microvit.pretraining` as one table, the loss thinned.
-
-    Parameters
-    ----------
-    folder : path-like
-        With ``losses.csv`` and ``probes.csv``.
-    points : int
-        Rows of the loss, at most: means of as many steps each.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``curve``, ``minutes``, ``step``, ``images``, ``value``.
-    """
-    losses, probes = (pd.read_csv(Path(folder) / f"{n}.csv") for n in ("losses", "probes"))
-    keys = ["step", "minutes", "images"]
-    losses["value"] = losses.drop(columns=keys).sum(axis=1)
-    some = losses.groupby(np.arange(len(losses)) // -(-len(losses) // points))
-    thin = some[[*keys, "value"]].mean().assign(curve="loss")
-    table = pd.concat([thin, probes.melt(keys, var_name="curve")], ignore_index=True)
-    return table[["curve", "minutes", "step", "images", "value"]].round({"step": 0, "images": 0})
-
-
 def main(arguments=None):
     """Compute the table and write it with its provenance."""
     parser = argparse.ArgumentParser(
@@ -225,7 +201,9 @@ def main(arguments=None):
         parser.error("--log needs --write, the CSV to write")
     if options.log:
         weights = load_encoder(options.log / "model", pooling="cls").fingerprint[:16]
-        table = training_log(options.log).assign(weights=weights)
+        log = pd.read_csv(options.log / "log.csv")
+        curves = log.melt(["step", "minutes", "images"], var_name="curve").dropna()
+        table = curves.assign(weights=weights)
         command = f"python -m helpers.microvit.pretraining (log of {options.log.as_posix()})"
     else:
         table = evaluate(options.model)

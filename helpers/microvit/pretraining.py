@@ -15,6 +15,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -30,7 +31,7 @@ from helpers.vit.networks import read_model
 
 SAVE_SECONDS = 120.0
 LONGEST_STEP = 10.0  # seconds; what lasts longer was a pause, and is not counted
-LOG_STEPS = 25  # averaged in a row of the losses
+LOG_STEPS = 50  # whose mean loss is a row of the log
 
 
 def train(
@@ -41,8 +42,8 @@ def train(
     Parameters
     ----------
     out : path-like
-        Folder: ``checkpoint.pt`` (every two minutes), ``losses.csv``, ``probes.csv``, and at the
-        end the model in ``model``. A checkpoint in it is resumed.
+        Folder: ``checkpoint.pt`` (every two minutes), ``log.csv`` with losses and probes, and at
+        the end the model in ``model``. A checkpoint in it is resumed.
     objective : str
         See `Trainer`.
     minutes, steps : float, int or None
@@ -71,7 +72,7 @@ def train(
     trainer = Trainer(objective, **rest)
     if (out / "checkpoint.pt").is_file():
         trainer.resume(out / "checkpoint.pt")
-    if not trainer.logs["probes"]:
+    if not trainer.log:
         _probe(trainer, out)
     saved, recent = trainer.seconds, []
     while True:
@@ -79,17 +80,17 @@ def train(
         if progress >= 1:
             break
         start, before = clock(), trainer.seconds
-        recent.append(trainer.step(progress))
+        recent.append(sum(trainer.step(progress).values()))
         trainer.seconds += min(clock() - start, LONGEST_STEP)
         if trainer.steps % LOG_STEPS == 0:
-            _log(trainer, out, "losses", pd.DataFrame(recent).mean().to_dict())
+            _log(trainer, out, {"loss": float(np.mean(recent))})
             recent = []
         if not recent and trainer.seconds - saved > SAVE_SECONDS:  # no row of the log half done
             saved = trainer.seconds
             trainer.checkpoint(out / "checkpoint.pt")
         if trainer.seconds // (60 * probe_minutes) > before // (60 * probe_minutes):
             _probe(trainer, out)
-    if trainer.logs["probes"][-1]["step"] < trainer.steps:
+    if "loss" in trainer.log[-1] or trainer.log[-1]["step"] < trainer.steps:
         _probe(trainer, out)
     trainer.save(out / "model")  # before the checkpoint: after it, nothing would do it again
     trainer.checkpoint(out / "checkpoint.pt")
@@ -98,15 +99,15 @@ def train(
 
 def _probe(trainer, out):
     """Probe the features as they are now."""
-    _log(trainer, out, "probes", run_probes(trainer.encode))
-    print(trainer.logs["probes"][-1], flush=True)
+    _log(trainer, out, run_probes(trainer.encode))
+    print(trainer.log[-1], flush=True)
 
 
-def _log(trainer, out, name, row):
-    """One more row of a log; its file holds what this run and those before it have kept."""
+def _log(trainer, out, row):
+    """One more row of the log; a checkpoint keeps all, so the file never holds more than those."""
     facts = {"step": trainer.steps, "minutes": trainer.seconds / 60, "images": trainer.images}
-    trainer.logs[name].append(facts | row)
-    write_table(pd.DataFrame(trainer.logs[name]), out / f"{name}.csv")
+    trainer.log.append(facts | row)
+    write_table(pd.DataFrame(trainer.log), out / "log.csv")
 
 
 def compare(out, table, **options):
@@ -122,13 +123,15 @@ def compare(out, table, **options):
         As in `train`. Minutes are those of the processor, which other processes do not distort.
     """
     options |= {"clock": time.process_time, "probe_minutes": math.inf}
-    logs = {o: train(Path(out) / o, o, **options).logs["probes"] for o in OBJECTIVES}
-    untrained = logs[OBJECTIVES[0]][0]
-    none = {name: untrained[name] for name in ("step", "minutes", "images")}
-    rows = [none | run_probes(describers({})[TWO_POINT]), untrained]
-    rows = pd.DataFrame([*rows, *(log[-1] for log in logs.values())]).drop(columns="step")
-    rows.insert(0, "features", [TWO_POINT, "random weights", *OBJECTIVES])
-    write_table(rows, table)
+    logs = {o: train(Path(out) / o, o, **options).log for o in OBJECTIVES}
+    untrained = logs["statistics"][0]
+    rows = {
+        TWO_POINT: untrained | run_probes(describers({})[TWO_POINT]),
+        "random weights": untrained,
+        **{objective: log[-1] for objective, log in logs.items()},
+    }
+    rows = pd.DataFrame(rows.values(), index=rows).drop(columns="step")
+    write_table(rows.rename_axis("features").reset_index(), table)
 
 
 def ship(model, entry):

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import UserError
+from helpers.encoders import ENCODERS
 from helpers.io.atomic import atomic_write
 from helpers.microvit.statistics import image_statistics, statistic_names
 from helpers.microvit.training_images import sample_batch
@@ -89,15 +90,8 @@ def cross_entropy(scores, target, temperature=0.1):
 
 
 OBJECTIVES = ("statistics", "distillation", "both")
-PATCH = 7
+ENTRY = ENCODERS["microvit"]
 SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
-ARCHITECTURE = {
-    "hidden_size": 192,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 3,
-    "image_size": 49,
-    "patch_size": PATCH,
-}
 
 
 class Trainer(nn.Module):
@@ -116,7 +110,7 @@ class Trainer(nn.Module):
     lr : float
         Highest learning rate, after 100 steps; from there on half a cosine.
     architecture : dict, optional
-        Options of ``transformers.Dinov2Config``.
+        Options of ``transformers.Dinov2Config`` in the place of those of MicroViT.
     device : str
 
     Attributes
@@ -125,25 +119,25 @@ class Trainer(nn.Module):
         How many there were.
     seconds : float
         Of training, as `helpers.microvit.pretraining.train` counts them.
-    logs : dict of str to list of dict
-        What it has kept of losses and probes.
+    log : list of dict
+        Rows of losses and of probes, as `helpers.microvit.pretraining.train` adds them.
     """
 
     def __init__(self, objective, seed=0, batch=64, lr=1e-3, architecture=None, device="cpu"):
-        from transformers import Dinov2Config, Dinov2Model
+        from transformers import AutoConfig, AutoModel
 
         super().__init__()
         if objective not in OBJECTIVES:
             raise UserError(f"objective is {objective!r}: expected one of {OBJECTIVES}")
         self.options = {"objective": objective, "seed": seed, "batch": batch, "lr": lr}
-        self.options["architecture"] = architecture = ARCHITECTURE | (architecture or {})
+        self.options["architecture"] = architecture = {**ENTRY.config, **(architecture or {})}
         self.batch, self.lr, self.device = batch, lr, device
         self.rng, self.steps, self.seconds, self.images = np.random.default_rng(seed), 0, 0.0, 0
-        self.logs = {"losses": [], "probes": []}
+        self.log = []
         self.views = 1 if objective == "statistics" else 2
         with quiet_transformers(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.student = Dinov2Model(Dinov2Config(**architecture))
+            self.student = AutoModel.from_config(AutoConfig.for_model(**architecture))
             width = self.student.config.hidden_size
             self.statistics = None if objective == "distillation" else Statistics(width)
             if self.views == 2:
@@ -167,7 +161,7 @@ class Trainer(nn.Module):
             group["lr"] = max(self.lr * warm_up * cosine, 1e-6)
         sides = SMALL if self.rng.random() < 0.8 else LARGE
         shape = tuple(int(s) for s in self.rng.choice(sides, 2))
-        tokens = shape[0] * shape[1] // PATCH**2
+        tokens = shape[0] * shape[1] // ENTRY.patch**2
         n = max(2, round(self.batch / self.views * 50 / (tokens + 1)))
         data = sample_batch(self.rng, n, shape, views=self.views)
         losses = self._losses(data, tokens)
@@ -211,7 +205,7 @@ class Trainer(nn.Module):
     @torch.inference_mode()
     def encode(self, images):
         """Features (n, width) of images (n, h, w), cut to multiples of the patch."""
-        h, w = (side - side % PATCH for side in images.shape[1:])
+        h, w = (side - side % ENTRY.patch for side in images.shape[1:])
         images = torch.from_numpy(images[:, None, :h, :w]).expand(-1, 3, -1, -1)
         tokens = [
             self.teacher(pixel_values=part.to(self.device)).last_hidden_state[:, 0].cpu()
@@ -226,14 +220,14 @@ class Trainer(nn.Module):
 
     def checkpoint(self, path):
         """Write everything that `resume` needs, whole or not at all."""
-        facts = [self.steps, self.seconds, self.images, self.logs]
+        facts = [self.steps, self.seconds, self.images, self.log]
         facts.append(json.dumps(self.rng.bit_generator.state))
         save_checkpoint(path, self, self.optimizer, self.options, facts)
 
     def resume(self, path):
         """Go on from a checkpoint; ValueError where it is of a run with other options."""
         facts = load_checkpoint(path, self, self.optimizer, self.options)
-        self.steps, self.seconds, self.images, self.logs, rng = facts
+        self.steps, self.seconds, self.images, self.log, rng = facts
         self.rng.bit_generator.state = json.loads(rng)
 
 
