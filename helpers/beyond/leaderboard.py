@@ -63,10 +63,8 @@ class Leaderboard:
 
 
 def holdout_row(scores, y, learner):
-    """Cells of a row on the paper's split; see `helpers.beyond.learner_scores.Score`."""
-    found = score_learner(scores, y, learner)._asdict()
-    del found["y_test"], found["y_pred"]
-    return found | {"options": str(found["options"])}
+    """Cells of a row on the paper's split; see `helpers.beyond.learner_scores.score_learner`."""
+    return score_learner(scores, y, learner)[0]
 
 
 def reduced(X, y, reduction):

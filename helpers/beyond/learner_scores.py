@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -17,41 +16,7 @@ from helpers.intervals import half_width
 from helpers.regression import MODELS, check_target, holdout, mape
 
 
-class Score(NamedTuple):
-    """How a learner did on the paper's split.
-
-    Attributes
-    ----------
-    options : dict
-        Those with the lowest validation MAPE.
-    val_mape, mape : float
-        Of the validation and of the test part [%].
-    r2 : float
-        Of the test part.
-    mae : float
-        Mean absolute error of the test part, in the unit of the property.
-    coverage : float
-        Share of the test part inside its prediction interval [%].
-    width : float
-        Mean width of that interval, in the unit of the property.
-    seconds : float
-        Of the final fit.
-    y_test, y_pred : ndarray, shape (n_test,)
-    """
-
-    options: dict
-    val_mape: float
-    mape: float
-    r2: float
-    mae: float
-    coverage: float
-    width: float
-    seconds: float
-    y_test: np.ndarray
-    y_pred: np.ndarray
-
-
-def score_learner(scores, y, learner, level=0.9):
+def score_learner(scores, y, learner):
     """Tune a learner on the validation part, refit it, and score it on the test part.
 
     Parameters
@@ -63,12 +28,13 @@ def score_learner(scores, y, learner, level=0.9):
         Property, no zeros; positive where the learner takes its logarithm.
     learner : helpers.beyond.learners.Learner or str
         Or a name in `helpers.beyond.learners.LEARNERS`.
-    level : float
-        Of the prediction interval, 0 to 1.
 
     Returns
     -------
-    Score
+    row : dict
+        ``options``, those with the lowest validation error, as text; ``val_mape`` [%]; the test
+        part's `unseen_scores`, with intervals of 90 %; ``seconds`` of the final fit.
+    predicted : ndarray, shape (n_test,)
 
     Raises
     ------
@@ -89,7 +55,8 @@ def score_learner(scores, y, learner, level=0.9):
     >>> from helpers.regression import holdout_scores
     >>> X = np.random.default_rng(0).normal(size=(300, 6))
     >>> y = np.exp(3 + X[:, 0])
-    >>> score_learner(holdout_scores(X, 6), y, Learner("", LinearRegression, {"k": [6]})).r2 > 0.99
+    >>> learner = Learner("", LinearRegression, {"k": [6]})
+    >>> score_learner(holdout_scores(X, 6), y, learner)[0]["r2"] > 0.99
     True
     """
     y = check_target(y, len(scores.tuning))
@@ -101,14 +68,18 @@ def score_learner(scores, y, learner, level=0.9):
     tuning = Split(scores.train, scores.val, scores.tuning)
     final = Split(np.concatenate([scores.train, scores.val]), scores.test, scores.final)
     errors, options, inner = _tune(learner, [tuning], y)
-    half = half_width((_to(learner, y) - inner)[scores.val], level)
+    half = half_width((_to(learner, y) - inner)[scores.val])
     start = time.perf_counter()
     raw = _predict(learner, options, final, y)
     seconds = time.perf_counter() - start
     low, high, predicted = (_back(learner, raw + d) for d in (-half, half, 0))
-    truth = y[scores.test]
-    scored = unseen_scores(truth, predicted, low, high)
-    return Score(options, min(errors), **scored, seconds=seconds, y_test=truth, y_pred=predicted)
+    row = {
+        "options": str(options),
+        "val_mape": min(errors),
+        **unseen_scores(y[scores.test], predicted, low, high),
+        "seconds": seconds,
+    }
+    return row, predicted
 
 
 def unseen_scores(y, predicted, low, high):

@@ -102,11 +102,11 @@ def paper_and_best(table):
 def write_pair(board, path):
     """Write the predictions of `paper_and_best` for the test part of case study 1 [GPa]."""
     study, describer = embedded_volumes()
-    y, table = study.modulus, {"volume": holdout_rows(len(study.modulus))[2]}
+    y, test = study.modulus, holdout_rows(len(study.modulus))[2]
+    table = {"volume": test, "modulus": y[test]}
     for role, row in zip(("paper", "best"), paper_and_best(pd.DataFrame(board.rows)), strict=True):
         X = descriptor_matrix(describer, row["descriptor"])
-        score = score_learner(reduced(X, y, row["reduction"]), y, row["learner"])
-        table |= {"modulus": score.y_test, role: score.y_pred}
+        table[role] = score_learner(reduced(X, y, row["reduction"]), y, row["learner"])[1]
         table[f"{role}_row"] = " | ".join(row[KEYS[1:]])
     command = f"{board.facts['command']} --pair {path.as_posix()}"
     write_table(pd.DataFrame(table | board.facts | {"command": command}), path)
