@@ -21,16 +21,8 @@ COARSE = 3  # voxels a side that one pixel of the second scale averages
 def all_tokens(encoder, images):
     """Class token and mean patch token of every layer of a DINOv2, after the final norm.
 
-    Parameters
-    ----------
-    encoder : helpers.encoders.Encoder
-        Loaded with ``pooling="mean"``, so that the last layer computes all tokens.
-    images : ndarray, shape (n, h, w)
-        0 to 1; cut to multiples of the patch.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n_layers, 2, n_features)
+    Of images (n, h, w), 0 to 1, cut to multiples of the patch: (n, n_layers, 2, n_features). The
+    encoder is loaded with ``pooling="mean"``, so that the last layer computes all tokens.
 
     Examples
     --------
@@ -50,16 +42,10 @@ def all_tokens(encoder, images):
 
 
 def physics_features(sections):
-    """Stiff fractions of the sections and their mean, with the bounds that they would imply.
+    """Stiff fractions of sections (n, k, h, w) and their mean, with the bounds they would imply.
 
-    Parameters
-    ----------
-    sections : ndarray of 0 and 1, shape (n, k, h, w)
-
-    Returns
-    -------
-    ndarray, shape (n, 3 * (k + 1))
-        Fractions, then the logarithms of both Hashin-Shtrikman bounds of each [ln GPa].
+    Fractions, then the logarithms of both Hashin-Shtrikman bounds of each [ln GPa]:
+    (n, 3 * (k + 1)).
 
     Examples
     --------
@@ -74,14 +60,8 @@ def physics_features(sections):
 def coarse_sections(sections):
     """A second scale: blocks averaged to one pixel, the result repeated to the old size.
 
-    Parameters
-    ----------
-    sections : ndarray, shape (n, h, w)
-        Periodic, so that the repetition continues them; sides are multiples of `COARSE`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, h, w)
+    Sections (n, h, w) are periodic, so that the repetition continues them; their sides are
+    multiples of `COARSE`.
 
     Examples
     --------

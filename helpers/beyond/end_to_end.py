@@ -49,10 +49,7 @@ def _conv(before, after, stride):
 
 
 class FineTuned(nn.Module):
-    """A vision transformer in Hugging Face format whose weights go on learning.
-
-    Sections are cut to multiples of its patch.
-    """
+    """A vision transformer whose weights go on learning; sections are cut to whole patches."""
 
     def __init__(self, model):
         super().__init__()
@@ -83,17 +80,9 @@ class SectionNetwork(nn.Module):
 def equivalent(sections, rng):
     """Sections of volumes with the same modulus along x: mirrored, shifted, y and z swapped.
 
-    Parameters
-    ----------
-    sections : ndarray, shape (n, 3, h, h)
-        Normal to x (rows y, columns z), y (x, z) and z (x, y), of periodic volumes.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of the same shape
-        Each volume changed by itself. Every section is mirrored and shifted by itself, which no
-        single volume would give, but which is as likely.
+    Sections (n, 3, h, h) are normal to x (rows y, columns z), y (x, z) and z (x, y). Each volume
+    is changed by itself, and every section mirrored and shifted by itself, which no single volume
+    would give, but which is as likely.
     """
     changed = sections.copy()
     swap = rng.random(len(changed)) < 0.5
@@ -127,28 +116,10 @@ def train_on_sections(
 ):
     """Fit the logarithm of a property to three sections; keep the epoch with the best validation.
 
-    Parameters
-    ----------
-    make : callable
-        Gives an encoder: sections (n, 1, h, w) to features (n, n_features).
-    sections : ndarray of uint8, shape (n, 3, h, w)
-    y : ndarray, shape (n,)
-        Property, above 0.
-    train, val : ndarray of int
-        Rows of either part.
-    checkpoint : path-like
-        File written after each epoch, from which an interrupted call goes on.
-    epochs, batch, lr, seed : number
-        Passes over the training part, samples a step, highest learning rate (half a cosine).
-
-    Returns
-    -------
-    Trained
-
-    Raises
-    ------
-    ValueError
-        The checkpoint is of other options.
+    `make` gives an encoder: sections (n, 1, h, w) to features (n, n_features). `sections` are
+    (n, 3, h, w), `y` (n,) is above 0, `train` and `val` are rows. The file `checkpoint` is written
+    after each epoch; an interrupted call goes on from there, if its options are the same. `lr` is
+    the highest learning rate, of half a cosine.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -219,7 +190,7 @@ NETWORKS = {
 
 
 def network_row(trained, y, val, test):
-    """Cells of a row of a leaderboard, as `helpers.beyond.leaderboard.holdout_row` gives them."""
+    """Cells of a row of a leaderboard, as `score_learner` gives them for other learners."""
     half = half_width((np.log(y) - trained.raw)[val])
     predicted, low, high = (np.exp(trained.raw[test] + d) for d in (0, -half, half))
     best = min(trained.history, key=lambda facts: facts["val_mape"])

@@ -63,7 +63,21 @@ class Leaderboard:
 
 
 def holdout_row(scores, y, learner):
-    """Cells of a row on the paper's split; see `helpers.beyond.learner_scores.score_learner`."""
+    """Cells of a row on the paper's split.
+
+    Parameters
+    ----------
+    scores : helpers.regression.HoldoutScores
+    y : array_like of float, shape (n,)
+        Property, no zeros.
+    learner : str
+        In `helpers.beyond.learners.LEARNERS`.
+
+    Returns
+    -------
+    dict
+        See `helpers.beyond.learner_scores.score_learner`, which raises what is wrong with them.
+    """
     return score_learner(scores, y, learner)[0]
 
 
@@ -76,19 +90,8 @@ def reduced(X, y, reduction):
 def nested_components(X, y, reduction, **options):
     """Folds of nested cross-validation, their components by one of `REDUCTIONS`.
 
-    Parameters
-    ----------
-    X : ndarray of float, shape (n, n_features)
-        Descriptors.
-    y : ndarray of float, shape (n,)
-        Property. Partial least squares look at its logarithm in the training rows of each split.
-    reduction : str
-    **options
-        Of `helpers.cross_validation.nested_folds`.
-
-    Returns
-    -------
-    helpers.cross_validation.NestedFolds
+    Partial least squares look at the logarithm of `y` in the training rows of each split.
+    `options` are those of `helpers.cross_validation.nested_folds`.
 
     Examples
     --------
@@ -115,21 +118,9 @@ def compute(
 ):
     """Rows of a descriptor that a leaderboard does not hold yet.
 
-    Parameters
-    ----------
-    board : Leaderboard
-    study, name : str
-    X : callable
-        Gives the descriptors (n, n_features), asked for if anything is missing.
-    y : ndarray of float, shape (n,)
-    learners : sequence of str
-        In `LEARNERS`.
-    reductions : sequence of str
-        In `REDUCTIONS`.
-    reduce : callable
-        (X, y, reduction) -> components, under the protocol of the study.
-    score : callable
-        (components, y, learner) -> cells of a row.
+    `X` gives the descriptors (n, n_features) and is asked for if anything is missing. `reduce`
+    makes components of (X, y, reduction), and `score` cells of a row of (components, y, learner),
+    both under the protocol of the study.
     """
     for reduction in reductions:
         wanted = [k for k in learners if not board.has(study, name, reduction, k)]
@@ -146,7 +137,19 @@ def compute(
 
 
 def best_row(table, **wanted):
-    """The row with the lowest validation error, of those whose columns have the values wanted."""
+    """The row with the lowest validation error, of those whose columns have the values wanted.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of a `Leaderboard`.
+    **wanted : str or sequence of str
+        Column -> its value, or the values that it may have.
+
+    Returns
+    -------
+    pandas.Series
+    """
     for column, values in wanted.items():
         table = table[table[column].isin([values] if isinstance(values, str) else values)]
     return table.loc[table["val_mape"].idxmin()]

@@ -98,23 +98,10 @@ def unseen_scores(y, predicted, low, high):
 
 
 def nested_learner(folds, y, learner):
-    """Nested cross-validation of a learner, on folds that several share.
+    """Nested cross-validation of a learner, a NestedCV, on folds that several share.
 
-    Parameters
-    ----------
-    folds : helpers.cross_validation.NestedFolds
-    y, learner
-        As in `score_learner`.
-
-    Returns
-    -------
-    helpers.cross_validation.NestedCV
-        With a column of ``inner_mape`` for each entry of the grid, in scikit-learn's order.
-
-    Raises
-    ------
-    ValueError
-        As in `score_learner`.
+    `y` and `learner` are as in `score_learner`. A column of ``inner_mape`` for each entry of the
+    grid, in scikit-learn's order.
 
     Examples
     --------

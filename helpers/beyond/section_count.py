@@ -36,14 +36,6 @@ LEARNERS = ("lr", "pr", "log ridge pr", "log gp", "log kernel ridge")
 def half_map(volume):
     """Three-dimensional autocorrelation of a periodic volume, one of each pair of lags r and -r.
 
-    Parameters
-    ----------
-    volume : ndarray of 0 and 1, shape (n, n, n)
-
-    Returns
-    -------
-    ndarray of float32, shape ((n**3 + 1) // 2,)
-
     Examples
     --------
     >>> half_map(np.ones((3, 3, 3), np.uint8)).shape
@@ -54,19 +46,9 @@ def half_map(volume):
 
 
 def averaged(describe, volumes, cut):
-    """Descriptors of volumes: the mean over the sections of each axis, side by side.
+    """Descriptors of volumes (N, n, n, n): the mean over the sections of each axis, side by side.
 
-    Parameters
-    ----------
-    describe : callable
-        Sections (k, n, n) -> (k, ...).
-    volumes : ndarray of uint8, shape (N, n, n, n)
-    cut : (list of int, list of int)
-        Axes and places.
-
-    Returns
-    -------
-    ndarray, shape (N, n_features)
+    `describe` takes sections (k, n, n); `cut` is one of `CUTS`.
     """
     axes, places = cut
     described = []

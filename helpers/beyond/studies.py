@@ -135,12 +135,7 @@ def case_study_2(board):
 def nested_row(folds, y, learner):
     """Cells of a row of nested cross-validation, pooled over the folds but for ``mape``.
 
-    Parameters
-    ----------
-    folds : helpers.cross_validation.NestedFolds
-    y : ndarray of float, shape (n,)
-    learner : str
-        In `ALLOY_GRIDS`, or ``"svr"``, the paper's support vector regression.
+    The learner is ``"svr"``, the paper's support vector regression, or one of `ALLOY_GRIDS`.
     """
     start = time.perf_counter()
     if learner == "svr":

@@ -46,7 +46,7 @@ PAPERS_BEST = ("clip-l14", "dinov2-l14", "clip-b16")  # of the paper's nine, ove
 
 
 def case_study_1(sections, modulus, features):
-    """The paper's protocol, and MicroViT's error as a share of the others'.
+    """The paper's protocol, and MicroViT's error as a share of the others': rows of the table.
 
     Parameters
     ----------
@@ -56,11 +56,6 @@ def case_study_1(sections, modulus, features):
     features : mapping of str to ndarray, shape (3 * n, d)
         Of all sections, one volume after the other. Added here: two-point statistics, the stiff
         fraction, and the very statistics that MicroViT was trained to predict.
-
-    Returns
-    -------
-    list of dict
-        MAPE of the test part. Ratios with the interval of `helpers.intervals.ratio_interval`.
     """
     part, data = "case study 1", "embedded"
     flat, rows, results = sections.reshape(-1, *sections.shape[2:]), [], {}
@@ -91,6 +86,10 @@ def case_study_1(sections, modulus, features):
 def case_study_2(alloys, features, data, *, shuffles=SHUFFLES, store=None):
     """Nested SVR over shuffles of the outer folds, beside predictors that see no image.
 
+    Rows of the table. MAPE: mean over the shuffles, with percentiles 2.5 and 97.5 of the shuffles'
+    means. Differences of MicroViT to the others: paired fold by fold, with the corrected interval
+    of `helpers.intervals.paired_interval`; rows ``"over shuffles"`` hold percentiles.
+
     Parameters
     ----------
     alloys : helpers.datasets.SuperalloyData
@@ -102,13 +101,6 @@ def case_study_2(alloys, features, data, *, shuffles=SHUFFLES, store=None):
         Seeds 0, 1, ... of the outer folds.
     store : path-like, None or False
         See `helpers.scores.evaluate_descriptors`.
-
-    Returns
-    -------
-    list of dict
-        MAPE: mean over the shuffles, with percentiles 2.5 and 97.5 of the shuffles' means.
-        Differences of MicroViT to the others: paired fold by fold, with the corrected interval
-        of `helpers.intervals.paired_interval`; rows ``"over shuffles"`` hold percentiles.
     """
     y = alloys.hardness
     maps = np.stack([micrograph_descriptor(image) for image in alloys.binary_images])
@@ -137,17 +129,7 @@ def case_study_2(alloys, features, data, *, shuffles=SHUFFLES, store=None):
 
 
 def evaluate(model="microvit"):
-    """All parts of the table. The published data must be at hand, or are downloaded.
-
-    Parameters
-    ----------
-    model : str or path-like
-        See `twins`.
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
+    """All parts of the table, a DataFrame, for a model of `helpers.microvit.measures.twins`."""
     encoders, start, rows = twins(model), time.monotonic(), []
     describe = describers(encoders)
 

@@ -173,18 +173,10 @@ def speed(ours, sections, micrographs):
 
 
 def centred_cosine(features, changed):
-    """Cosine between the features of each image before and after a change.
+    """Cosine (n,) between the features (n, d) of each image before and after a change.
 
-    Parameters
-    ----------
-    features, changed : array_like of float, shape (n, d)
-        Of the images as they are, and changed.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        The mean of `features` is subtracted from both: what all images share, which for a random
-        network is nearly everything, counts as no similarity.
+    The mean of `features` is subtracted from both: what all images share, which for a random
+    network is nearly everything, counts as no similarity.
 
     Examples
     --------
@@ -198,22 +190,10 @@ def centred_cosine(features, changed):
 
 
 def changes(images, rng, noise=0.1):
-    """Images after what should leave features alone, and after a turn, which should not.
+    """Images (n, h, h) after what should leave features alone, and after a turn, which should not.
 
-    Parameters
-    ----------
-    images : ndarray of float, shape (n, h, h)
-        0 to 1. Translation takes them for periodic.
-    rng : numpy.random.Generator
-    noise : float
-        Standard deviation of the noise, which is normal and clipped to 0 to 1.
-
-    Yields
-    ------
-    name : str
-        ``"mirror up-down"``, ``"mirror left-right"``, ``"translation"``, ``"noise"``,
-        ``"polarity"`` (bright becomes dark), ``"90-degree turn"``.
-    changed : ndarray of float, shape (n, h, h)
+    Yields names and changed images. Translation takes them for periodic; polarity makes bright
+    dark; noise is normal, of standard deviation `noise`, and clipped to 0 to 1.
 
     Examples
     --------

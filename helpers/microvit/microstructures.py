@@ -3,8 +3,8 @@
 Fields, precipitates and dual-scale mixtures are periodic on the frame they are made in. Lamellae
 and colonies are not: where a translated part of the frame runs over its edge, it shows a seam, as
 at a fault.
-Each function of `FAMILIES` makes `n` of them from one `rng`; `helpers.microvit.training_images`
-makes images of them.
+Each function of `FAMILIES` makes `n` of them from one `rng`: uint8 of shape (n, h, w), 0 or 1;
+`helpers.microvit.training_images` makes images of them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,9 @@ def random_fields(rng, n, shape):
     Filter widths are drawn log-uniformly, each axis by itself, from half a pixel to 0.6 of the
     frame, or (half of the fields) from 5 pixels on; a third have their axes turned. The spectrum
     is Gaussian, or with a long tail (rough interfaces), or a band (spinodal). Some fields are
-    cut at two levels (sheets).
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, h, w)
-
-    Notes
-    -----
-    Along the normal of the section the field has a third width. Of it only one thing is seen:
-    the section's mean differs from the volume's. Its variance is computed, and drawn.
+    cut at two levels (sheets). Along the normal of the section the field has a third width. Of it
+    only one thing is seen: the section's mean differs from the volume's. Its variance is computed,
+    and drawn.
     """
     h, w = shape
     high = 0.6 * min(shape)
@@ -51,6 +44,7 @@ def random_fields(rng, n, shape):
     noise = scipy.fft.rfft2(rng.standard_normal((n, h, w), dtype=np.float32))
     field = scipy.fft.irfft2(noise * damping, s=shape)
     field /= field.std((1, 2), keepdims=True) + 1e-12
+    # Power of the modes that are constant in the section, which shift its mean, and of all others.
     k = np.arange(1, 26)[:, None] / min(shape)
     mean_variance = 2 * np.exp(-((2 * np.pi * k * widths[2]) ** 2)).sum(0)
     in_plane = (damping**2).sum((1, 2)) * 2 * (1 + mean_variance)
@@ -64,13 +58,7 @@ def random_fields(rng, n, shape):
 
 
 def precipitates(rng, n, shape):
-    """Superellipses of many sizes, aspect ratios and corners, scattered or on a lattice.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, h, w)
-        1 in a precipitate.
-    """
+    """Superellipses of many sizes, aspect ratios and corners, scattered or on a lattice."""
     h, w = shape
     points = np.zeros((n, 3, h, w), np.float32)
     kernels = np.zeros((n, 3, h, w), np.float32)
@@ -112,12 +100,7 @@ def _sites(rng, shape, fraction, area, aspect, angle):
 
 
 def lamellae(rng, n, shape):
-    """Stripes of one direction and spacing, straight or wavy.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, h, w)
-    """
+    """Stripes of one direction and spacing, straight or wavy."""
     wave = _stripes(rng, n, shape, rng.choice([0, np.pi / 2, -1], n, p=[0.25, 0.25, 0.5]))
     return (wave < rng.uniform(0.05, 0.95, (n, 1, 1))).astype(np.uint8)
 
@@ -137,13 +120,7 @@ def _stripes(rng, n, shape, angle):
 
 
 def polycrystals(rng, n, shape):
-    """Voronoi tessellations: boundaries, grains of two kinds, or colonies of lamellae.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, h, w)
-        In a third of them 1 is a boundary.
-    """
+    """Voronoi tessellations: a third boundaries, grains of two kinds, colonies of lamellae."""
     h, w = shape
     result = np.empty((n, h, w), np.uint8)
     pixels = np.indices(shape).reshape(2, -1).T + 0.5
@@ -171,12 +148,7 @@ def polycrystals(rng, n, shape):
 
 
 def dual_scale(rng, n, shape):
-    """Coarse regions with another microstructure, of a finer scale, inside one of them or both.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, h, w)
-    """
+    """Coarse regions with another microstructure, of a finer scale, inside one of them or both."""
     coarse = (precipitates if rng.random() < 0.5 else random_fields)(rng, n, shape)
     half = tuple(-(-side // 3) for side in shape)
     fine = random_fields(rng, n, half) if rng.random() < 0.5 else precipitates(rng, n, half)

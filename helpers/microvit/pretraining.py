@@ -37,7 +37,7 @@ LOG_STEPS = 50  # whose mean loss is a row of the log
 def train(
     out, objective, *, minutes=None, steps=None, probe_minutes=10, clock=time.perf_counter, **rest
 ):
-    """Train, or go on training, until a budget of time or of steps is spent.
+    """Train, or go on training, until a budget of time or of steps is spent; gives the `Trainer`.
 
     Parameters
     ----------
@@ -54,15 +54,6 @@ def train(
         Seconds. ``time.process_time`` compares objectives fairly on a busy machine.
     **rest
         Options of `Trainer`.
-
-    Returns
-    -------
-    Trainer
-
-    Raises
-    ------
-    ValueError
-        No budget, or two; a checkpoint of a run with other options.
     """
     if (minutes is None) == (steps is None):
         raise UserError(f"minutes is {minutes}, steps is {steps}: expected one of the two")
@@ -113,14 +104,8 @@ def _log(trainer, out, row):
 def compare(out, table, **options):
     """Train with each objective for as long, and write their probes into one table.
 
-    Parameters
-    ----------
-    out : path-like
-        Folder of the runs, one each; finished ones are not done again.
-    table : path-like
-        CSV: a row for two-point statistics, one for random weights, one for each objective.
-    **options
-        As in `train`. Minutes are those of the processor, which other processes do not distort.
+    Each run has a folder in `out`, and a finished one is not done again; `options` are those of
+    `train`. Minutes are those of the processor, which other processes do not distort.
     """
     options |= {"clock": time.process_time, "probe_minutes": math.inf}
     logs = {o: train(Path(out) / o, o, **options).log for o in OBJECTIVES}
@@ -135,21 +120,9 @@ def compare(out, table, **options):
 
 
 def ship(model, entry):
-    """Put a model into the folder of the book that `entry` names, with a manifest.
+    """Put a model, as `train` leaves it, into the folder of the book that `entry` names.
 
-    Parameters
-    ----------
-    model : path-like
-        Folder in Hugging Face format, as `train` leaves it in ``model``.
-    entry : helpers.encoders.EncoderEntry
-        One with ``shipped``.
-
-    Raises
-    ------
-    ValueError
-        Not a model of the architecture that `entry` states.
-    OSError
-        A file is missing or cannot be written.
+    With a manifest; ValueError where it has another architecture than `entry` states.
     """
     check_architecture(entry, read_model(Path(model), entry), model)
     folder, files = weights.SHIPPED / entry.shipped, {}

@@ -26,14 +26,7 @@ PROBE_FILE = ROOT / "_build" / "microvit_probe.npz"
 
 
 def probe_volumes(path=PROBE_FILE, n=800):
-    """Sections and moduli of volumes like those of case study 1, computed once (5 minutes).
-
-    Returns
-    -------
-    sections : ndarray of uint8, shape (n, 3, 51, 51)
-    modulus : ndarray, shape (n,)
-        Young's modulus along the first axis [GPa].
-    """
+    """Sections (n, 3, 51, 51) and moduli [GPa] like those of case study 1, made once (5 min)."""
     if not Path(path).is_file():
         volumes = [two_phase_volume(SEED, i).volume for i in range(n)]
         modulus = np.concatenate([youngs_modulus(v[None]) for v in volumes])
@@ -50,20 +43,10 @@ def probe_images(n=900):
 
 
 def shape_r2(features, batch):
-    """R2 of linear probes for what tells microstructures apart.
+    """R2 of linear probes for what tells microstructures apart, from features (n, d) of a batch.
 
-    Parameters
-    ----------
-    features : ndarray, shape (n, d)
-    batch : helpers.microvit.training_images.Batch
-        The images that they describe.
-
-    Returns
-    -------
-    list of float
-        Of the volume fraction, where the image tells which phase is which; of the logarithm of
-        the mean chord length along y and along x, averaged over the phases; of the anisotropy,
-        the logarithm of the ratio of the two.
+    Volume fraction, where the image tells which phase is which; the logarithm of the mean chord
+    length along y and along x, averaged over the phases; the logarithm of their ratio.
     """
     pair = batch.phases, 1 - batch.phases
     y, x = (sum(np.log(mean_chord(p, axis)) for p in pair) / 2 for axis in (1, 2))
@@ -100,18 +83,10 @@ def modulus_mape(features, modulus):
 
 
 def run_probes(encode):
-    """All probes of one network.
+    """All probes of one network, `encode`: images (n, h, w), float32, to features (n, d).
 
-    Parameters
-    ----------
-    encode : callable
-        Images (n, h, w), float32, to features (n, d).
-
-    Returns
-    -------
-    dict of str to float
-        ``r2_*``, see `shape_r2`; ``mape_modulus`` [%] and ``r2_log_modulus`` of the sections of
-        `probe_volumes`.
+    A dict of ``r2_*``, see `shape_r2`; and ``mape_modulus`` [%] and ``r2_log_modulus`` of the
+    sections of `probe_volumes`.
     """
     batch = probe_images()
     names = ("r2_fraction", "r2_chord_y", "r2_chord_x", "r2_anisotropy")

@@ -17,14 +17,9 @@ CONTRASTS = (10.0, 100.0)
 
 
 def statistic_names():
-    """Names and groups of the columns of `image_statistics`.
+    """Names of the columns of `image_statistics`, and which stay when the phases are swapped.
 
-    Returns
-    -------
-    names : list of str
-    shared : ndarray of bool
-        Columns that stay the same when the phases are swapped. In the others a swap changes the
-        sign, but for a constant.
+    In the others a swap changes the sign, but for a constant.
     """
     shared = [f"{c} {d} {r}" for c in ("C", "rho") for d in ("y", "x", "d", "|d|") for r in LAGS]
     paired = ["log fraction"]
@@ -56,13 +51,12 @@ def image_statistics(phases):
     Notes
     -----
     "C" is the two-point autocovariance, the mean of (p(x) - f) (p(x + r) - f) over all pairs
-    inside the image (f the volume fraction), "rho" is C / (f (1 - f));
-    along y, x, and along both diagonals: their mean "d" and half their absolute difference.
-    Lineal path: Lu and Torquato 1992, doi:10.1103/PhysRevA.45.922.
+    inside the image (f the volume fraction), "rho" is C / (f (1 - f)); along y, x, and along both
+    diagonals: their mean "d" and half their absolute difference. Lineal path: Lu and Torquato
+    1992, doi:10.1103/PhysRevA.45.922.
 
     Examples
     --------
-    >>> import numpy as np
     >>> image_statistics(np.eye(30, dtype=np.uint8)[None]).shape == (1, len(statistic_names()[0]))
     True
     """
@@ -77,10 +71,7 @@ def image_statistics(phases):
 
 
 def autocovariance(phases, fraction):
-    """Two-point autocovariance of phase 1 at `LAGS`; directions as in `image_statistics`.
-
-    Shape (n, 4 * n_lags).
-    """
+    """Two-point autocovariance (n, 4 * n_lags) of phase 1 at `LAGS`, as in `image_statistics`."""
     h, w = phases.shape[1:]
     reach = max(LAGS)
     size = [scipy.fft.next_fast_len(s + reach, real=True) for s in (h, w)]
@@ -139,22 +130,12 @@ def _clusters(phase):
 
 
 def conductivity_bounds(phase, axis):
-    """Estimates of the in-plane conductivity along `axis`, as a share of log contrast.
+    """Estimates of the in-plane conductivity along `axis` (1: y, 2: x), a share of log contrast.
 
     The phase conducts 10 or 100 times better than the other. Blocks of 2 x 2 pixels are replaced
     by one, until one is left: two in series (harmonic mean), then the pairs in parallel (mean),
-    which conducts less than the block; or the other way round, which conducts more.
-
-    Parameters
-    ----------
-    phase : ndarray of 0 and 1, shape (n, h, w)
-    axis : int
-        1 (along columns of pixels, y) or 2 (x).
-
-    Returns
-    -------
-    ndarray, shape (n, 4)
-        Lower estimate for both contrasts, upper for both; 0 to 1.
+    which conducts less than the block; or the other way round, which conducts more. Shape (n, 4):
+    lower estimate for both contrasts, upper for both, from 0 to 1.
     """
     rows, columns = ((np.arange(64) * side) // 64 for side in phase.shape[1:])
     phase = phase[:, rows][:, :, columns].astype(np.float32)

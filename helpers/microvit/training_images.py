@@ -37,19 +37,7 @@ class Batch(NamedTuple):
 
 
 def crop(rng, phases, shape):
-    """Random part of each frame: translation around its edges, mirrors, crop; no turn.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    phases : ndarray, shape (n, H, W)
-    shape : pair of int
-        (h, w) of the parts, at most (H, W) [pixels].
-
-    Returns
-    -------
-    ndarray, shape (n, h, w)
-    """
+    """Random part (n, h, w) of each frame (n, H, W), which may be translated and mirrored."""
     n, height, width = phases.shape
     rows = (rng.integers(0, height, (n, 1)) + np.arange(shape[0])) % height
     columns = (rng.integers(0, width, (n, 1)) + np.arange(shape[1])) % width
@@ -114,12 +102,7 @@ def sample_batch(rng, n, shape=(49, 49), *, grey=0.35, views=1):
         Share of grey images; the others are binary.
     views : int
         Parts of each microstructure, mirrored and imaged by themselves. Microstructure i gives
-        images i, n + i, ...
-
-    Returns
-    -------
-    Batch
-        Of ``views * n`` images.
+        images i, n + i, ... of the Batch.
 
     Examples
     --------
