@@ -147,21 +147,16 @@ class Describer:
         scale = values[self.rows].std(axis=0)
         return values / np.where(scale > 1e-6, scale, 1)
 
-    @functools.cached_property
-    def physics(self):
-        """See `physics_features`: (n, 12)."""
-        return physics_features(self.sections)
-
 
 # Blocks of a Describer that stand side by side.
 DESCRIPTORS = {
     "two-point statistics": lambda d: [d.two_point],
     "MicroViT": lambda d: [d.microvit()],
-    "fractions and bounds": lambda d: [d.physics],
+    "fractions and bounds": lambda d: [physics_features(d.sections)],
     "MicroViT + two-point": lambda d: [d.microvit(), d.two_point],
     "two-point statistics, mean of sections": lambda d: [d.two_point.mean(1)],
     "MicroViT, mean of sections": lambda d: [d.microvit().mean(1)],
-    "MicroViT + bounds": lambda d: [d.microvit(), d.physics],
+    "MicroViT + bounds": lambda d: [d.microvit(), physics_features(d.sections)],
     "MicroViT, symmetries of the load": lambda d: [d.symmetric()],
     "MicroViT, mean of a quarter turn": lambda d: [d.microvit() + d.microvit(turned=True)],
     "MicroViT, class + mean patch token": lambda d: [d.tokens[:, :, -1]],
@@ -175,7 +170,7 @@ DESCRIPTORS = {
         d.symmetric(), d.symmetric(coarse=True), d.counted
     ],
     "MicroViT + two-point + bounds + counted": lambda d: [
-        d.microvit(), d.two_point, d.physics, d.counted
+        d.microvit(), d.two_point, physics_features(d.sections), d.counted
     ],
 }  # fmt: skip
 

@@ -11,7 +11,6 @@ import itertools
 import math
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -98,19 +97,6 @@ def equivalent(sections, rng):
     return changed[i, j, rows[..., :, None], columns[..., None, :]]
 
 
-class Trained(NamedTuple):
-    """A network after its training.
-
-    `raw` (n,): predicted logarithms of all rows, by the epoch with the lowest validation MAPE,
-    mirror images averaged. `history`: dicts of ``epoch``, ``loss``, ``val_mape`` [%] and the
-    ``seconds`` it took. `n_weights`: how many numbers were trained.
-    """
-
-    raw: np.ndarray
-    history: list
-    n_weights: int
-
-
 def train_on_sections(
     make, sections, y, train, val, checkpoint, *, epochs=10, batch=32, lr=1e-3, seed=0
 ):
@@ -120,6 +106,9 @@ def train_on_sections(
     (n, 3, h, w), `y` (n,) is above 0, `train` and `val` are rows. The file `checkpoint` is written
     after each epoch; an interrupted call goes on from there, if its options are the same. `lr` is
     the highest learning rate, of half a cosine.
+
+    Gives the predicted logarithms of all rows, mirror images averaged; dicts of ``epoch``,
+    ``loss``, ``val_mape`` [%] and the ``seconds`` it took; how many numbers were trained.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -150,7 +139,7 @@ def train_on_sections(
         save_checkpoint(checkpoint, network, optimizer, options, [best, history])
     network.load_state_dict(best)
     raw = centre + spread * predict(network, sections)
-    return Trained(raw, history, sum(p.numel() for p in network.parameters()))
+    return raw, history, sum(p.numel() for p in network.parameters())
 
 
 def _step(network, optimizer, sections, target):
@@ -189,17 +178,17 @@ NETWORKS = {
 }
 
 
-def network_row(trained, y, val, test):
+def network_row(raw, history, n_weights, y, val, test):
     """Cells of a row of a leaderboard, as `score_learner` gives them for other learners."""
-    half = half_width((np.log(y) - trained.raw)[val])
-    predicted, low, high = (np.exp(trained.raw[test] + d) for d in (0, -half, half))
-    best = min(trained.history, key=lambda facts: facts["val_mape"])
+    half = half_width((np.log(y) - raw)[val])
+    predicted, low, high = (np.exp(raw[test] + d) for d in (0, -half, half))
+    best = min(history, key=lambda facts: facts["val_mape"])
     return {
-        "options": str({"epochs": len(trained.history), "best": best["epoch"] + 1}),
+        "options": str({"epochs": len(history), "best": best["epoch"] + 1}),
         "val_mape": best["val_mape"],
         **unseen_scores(y[test], predicted, low, high),
-        "seconds": sum(facts["seconds"] for facts in trained.history),
-        "features": trained.n_weights,
+        "seconds": sum(facts["seconds"] for facts in history),
+        "features": n_weights,
     }
 
 
@@ -217,7 +206,7 @@ def main(arguments=None):
             trained = train_on_sections(
                 make, study.sections, y, train, val, path, lr=lr, epochs=epochs
             )
-            board.add(key, **network_row(trained, y, val, test))
+            board.add(key, **network_row(*trained, y, val, test))
 
 
 if __name__ == "__main__":

@@ -67,9 +67,8 @@ def _kernel_ridge(gamma, alpha):
 
 
 def _boosting(learning_rate):
-    return HistGradientBoostingRegressor(
-        learning_rate=learning_rate, max_iter=300, min_samples_leaf=10, random_state=0
-    )
+    options = {"max_iter": 300, "min_samples_leaf": 10, "random_state": 0}
+    return HistGradientBoostingRegressor(learning_rate=learning_rate, **options)
 
 
 class SampledGaussianProcess:

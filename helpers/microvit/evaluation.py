@@ -9,7 +9,6 @@ shipped weights; interrupted, it goes on where it was. Columns: ``part``, ``quan
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -130,15 +129,11 @@ def case_study_2(alloys, features, data, *, shuffles=SHUFFLES, store=None):
 
 def evaluate(model="microvit"):
     """All parts of the table, a DataFrame, for a model of `helpers.microvit.measures.twins`."""
-    encoders, start, rows = twins(model), time.monotonic(), []
+    encoders = twins(model)
     describe = describers(encoders)
 
     def features(images, name, **options):
         return {k: extract_features(images, e, name=name, **options) for k, e in encoders.items()}
-
-    def done(part, new):
-        rows.extend(new)
-        print(f"{part}: done, {time.monotonic() - start:.0f} s", flush=True)
 
     study, published = load_two_phase("embedded"), load_superalloys("published")
     alloys = load_superalloys("embedded")
@@ -148,19 +143,18 @@ def evaluate(model="microvit"):
     some = sections[chosen].astype(np.float32)
     parts = np.stack([m[:SIDE, :SIDE] for m in alloys.images[::4]]) / np.float32(255)
 
-    done("speed", speed(encoders[OURS], some, alloys.images[::8]))
-    done("invariance, sections", invariance(some, describe, "sections", skip=["polarity"]))
-    describe_grey = {**describe, TWO_POINT: _segmented}
-    new = invariance(parts, describe_grey, "grey micrographs", skip=["translation"])
-    done("invariance, micrographs", new)
-    done("sensitivity", sensitivity(describers(encoders, periodic=False)))
-    new = case_study_2(alloys, features(alloys.images, "superalloys-embedded"), "embedded, grey")
-    done("case study 2, embedded", new)
+    rows = speed(encoders[OURS], some, alloys.images[::8])
+    rows += invariance(some, describe, "sections", skip=["polarity"])
+    describe[TWO_POINT] = _segmented
+    rows += invariance(parts, describe, "grey micrographs", skip=["translation"])
+    rows += sensitivity(describers(encoders, periodic=False))
+    values = features(alloys.images, "superalloys-embedded")
+    rows += case_study_2(alloys, values, "embedded, grey")
     values = features(published.binary_images, "superalloys-published")
     values |= {f"{ENCODERS[n].title} (paper)": published.features[n] for n in PAPERS_BEST}
-    done("case study 2, published", case_study_2(published, values, "published, segmented"))
+    rows += case_study_2(published, values, "published, segmented")
     values = features(sections, "two-phase-embedded", pipeline="section")
-    done("case study 1", case_study_1(study.sections, study.modulus, values))
+    rows += case_study_1(study.sections, study.modulus, values)
     return pd.DataFrame(rows).assign(weights=encoders[OURS].fingerprint[:16])
 
 

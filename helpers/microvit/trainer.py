@@ -84,11 +84,6 @@ def sinkhorn(scores, temperature=0.05, rounds=3):
     return q
 
 
-def cross_entropy(scores, target, temperature=0.1):
-    """Mean over rows of the cross-entropy of assignments and scores (n, k)."""
-    return -(target * F.log_softmax(scores.float() / temperature, 1)).sum(1).mean()
-
-
 OBJECTIVES = ("statistics", "distillation", "both")
 ENTRY = ENCODERS["microvit"]
 SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
@@ -199,7 +194,8 @@ class Trainer(nn.Module):
             weight = 1.0 if self.statistics is None else 0.1
             for name, (token, asked) in pairs.items():
                 assigned = sinkhorn(self.teacher_prototypes(asked.float()))
-                losses[name] = weight * cross_entropy(self.prototypes(token.float()), assigned)
+                scores = self.prototypes(token.float()) / 0.1  # over their temperature
+                losses[name] = weight * F.cross_entropy(scores, assigned)
         return losses
 
     @torch.inference_mode()
