@@ -20,6 +20,9 @@ from helpers.microvit.statistics import image_statistics, statistic_names
 from helpers.microvit.training_images import sample_batch
 from helpers.vit.networks import compute_class_token_only, hub_positions, quiet_transformers
 
+OBJECTIVES = ("statistics", "distillation", "both")
+ENTRY = ENCODERS["microvit"]
+SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
 EMPHASIS = 3.0  # weight of the standard deviation of some statistics; that of others is 1
 
 
@@ -82,11 +85,6 @@ def sinkhorn(scores, temperature=0.05, rounds=3):
         q = q / q.sum(0, keepdim=True).clamp(min=1e-12)
         q = q / q.sum(1, keepdim=True)
     return q
-
-
-OBJECTIVES = ("statistics", "distillation", "both")
-ENTRY = ENCODERS["microvit"]
-SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
 
 
 class Trainer(nn.Module):
