@@ -80,6 +80,13 @@ def ratio_interval(errors, others, level=0.95, draws=2000, seed=0):
     return float(a.mean() / b.mean()), (float(low), float(high))
 
 
+def labelled_number(labels, *cells, unit="", **more):
+    """A row of a table of results: `cells` are its labels, a value and, optional, low and high."""
+    columns = (*labels, "value", "low", "high")
+    cells = (*cells, *[np.nan] * (len(columns) - len(cells)))
+    return {**dict(zip(columns, cells, strict=True)), "unit": unit, **more}
+
+
 class Coverage(NamedTuple):
     """Which samples their prediction interval held.
 
