@@ -25,7 +25,7 @@ from helpers.features import extract_features
 from helpers.intervals import labelled_number, paired_interval, ratio_interval
 from helpers.io.superalloy_files import odd_sums
 from helpers.microvit.measures import centred_cosine
-from helpers.regression import aggregate_sections, holdout, holdout_scores, mape
+from helpers.regression import aggregate_sections, fit_pca, holdout, holdout_scores, mape
 from helpers.scores import N_FOLDS, PAPER_SEED, evaluate_descriptors
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 from helpers.two_point import two_point_statistics
@@ -52,12 +52,11 @@ def component_rows(descriptors, fraction, data, groups=None):
     """
     rows = []
     for name, X in descriptors.items():
-        pca = PCA(1, svd_solver="arpack", random_state=0)
-        first = pca.fit_transform(X - X.mean(axis=0))[:, 0]
-        total = np.var(X, axis=0).sum() * len(X) / (len(X) - 1)
-        share = 100 * pca.explained_variance_[0] / total
+        pca = fit_pca(X, 1)
+        share = 100 * pca.explained_variance_ratio_[0]
         rows.append(row("first component", "share of the variance", name, data, share, unit="%"))
-        r, ends = _correlation(first, fraction, np.arange(len(X)) if groups is None else groups)
+        units = np.arange(len(X)) if groups is None else groups
+        r, ends = _correlation(pca.transform(X)[:, 0], fraction, units)
         rows.append(row("first component", "correlation", name, data, r, *ends))
     return rows
 
@@ -159,6 +158,12 @@ def order_rows(data):
     return rows
 
 
+def _fold_errors(descriptors, y, model, seeds, **options):
+    """MAPE [%] of the outer folds by descriptor, shape (n_seeds, n_folds)."""
+    results = evaluate_descriptors(descriptors, y, [model], seeds=seeds, progress=False, **options)
+    return {n: np.array([results[n, model, s].fold_mape for s in seeds]) for n in descriptors}
+
+
 def composition_rows(data):
     """What composition adds to a descriptor, niobium twice or once, and the odd compositions."""
     rows = []
@@ -167,15 +172,13 @@ def composition_rows(data):
         some = {name: data.features[name] for name in names}
         tables = [None, data.composition, *[data.merged_composition] * (model == "lr")]
         for kind, groups in (("shuffled", None), ("by source", data.groups)):
-            options = {"groups": groups, "seeds": seeds, "progress": False}
-            runs = [
-                evaluate_descriptors(some, data.hardness, [model], composition=table, **options)
+            errors = [
+                _fold_errors(some, data.hardness, model, seeds, groups=groups, composition=table)
                 for table in tables
             ]
             for name in names:
-                errors = [np.array([r[name, model, s].fold_mape for s in seeds]) for r in runs]
                 for step, before, after in zip(steps, errors, errors[1:], strict=False):
-                    mean, ends = paired_interval(after - before)
+                    mean, ends = paired_interval(after[name] - before[name])
                     of = f"{name}, {model}, {kind}"
                     rows.append(row(*step, of, ALLOYS, mean, *ends, unit="points"))
     return rows + _odd_rows(data) + _niobium_rows(data.composition)
@@ -284,17 +287,13 @@ def normalisation_rows(data):
     """
     trained = weights_at_hand(ENCODERS[NORMALISED]) is not None
     encoder = load_encoder(NORMALISED, "pretrained" if trained else "random")
-    raw, normalised = (
-        extract_features(data.images, encoder, normalize=way, name="superalloys-embedded")
+    features = {
+        way: extract_features(data.images, encoder, normalize=way, name="superalloys-embedded")
         for way in ("none", "encoder")
-    )
-    differences = []
-    for seed in SEEDS:
-        outer = KFold(N_FOLDS, shuffle=True, random_state=seed)
-        errors = [nested_cv(X, data.hardness, outer=outer).fold_mape for X in (normalised, raw)]
-        differences.append(errors[0] - errors[1])
-    mean, ends = paired_interval(differences)
-    cosine = centred_cosine(raw, normalised).mean()
+    }
+    errors = _fold_errors(features, data.hardness, "lr", SEEDS)
+    mean, ends = paired_interval(errors["encoder"] - errors["none"])
+    cosine = centred_cosine(features["none"], features["encoder"]).mean()
     labels = "normalised minus not", encoder.title, MICROGRAPHS
     return [
         row("normalisation", "cosine", encoder.title, MICROGRAPHS, cosine),

@@ -104,7 +104,7 @@ def verdict_table(evidence):
     rows = [*_modulus_rows(evidence), *_hardness_rows(evidence), *_best_rows(evidence)]
     rows += [*_composition_rows(evidence), *_discussion_rows(evidence)]
     columns = ["claim", "verdict", "effect", "new verdict", "new effect"]
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    return pd.DataFrame([(*row, "", "")[:5] for row in rows], columns=columns)
 
 
 def _modulus_rows(evidence):
