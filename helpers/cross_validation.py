@@ -18,21 +18,14 @@ from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
 from helpers import UserError
-from helpers.regression import (
-    MODELS,
-    check_descriptors,
-    check_target,
-    design_matrix,
-    fit_nested,
-    mape,
-)
+from helpers.regression import MODELS, check_descriptors, check_target, design_matrix, fit_nested
 
 NESTED_MODELS = {**MODELS, "svr": "support vector regression"}
 MOST_COMPONENTS = {"lr": 50, "pr": 12, "svr": 50}
 
 
 class Split(NamedTuple):
-    """Rows that something is fitted on, rows that it is tried on, component scores of all rows."""
+    """Rows to fit on, rows to try it on, scores of all rows on the components of the first."""
 
     train: np.ndarray
     test: np.ndarray
@@ -43,14 +36,9 @@ class Split(NamedTuple):
 class NestedFolds:
     """All folds of a data set with their components, to be shared by several models.
 
-    Attributes
-    ----------
-    outer : list of Split
-        Rows outside and inside each outer fold; components fitted on the rows outside.
-    inner : list of list of Split
-        For each outer fold the splits of the rows outside it.
-    n_samples, n_components : int
-        Rows, and components kept.
+    `outer`: rows outside and inside each outer fold, components fitted on the rows outside;
+    `inner`: for each outer fold the splits of the rows outside it; `n_samples` rows and
+    `n_components` components kept.
     """
 
     outer: list[Split]
@@ -144,10 +132,8 @@ def nested_folds(
 
     Notes
     -----
-    Means, scales and components come from the training rows of each split alone. One
-    decomposition serves every number of components. Where there are more features than samples
-    the rows are first turned into their own span, which changes no distance and so no component
-    score: the decompositions are then of a small matrix.
+    Means, scales and components come from the training rows of each split alone, and one
+    decomposition serves every number of components.
 
     Examples
     --------
@@ -165,7 +151,6 @@ def nested_folds(
         X = np.hstack([X, composition])
     if groups is not None and np.shape(groups) != (len(X),):
         raise UserError(f"groups have shape {np.shape(groups)}: expected {(len(X),)}")
-    groups = None if groups is None else np.asarray(groups)
     splits = _splits("outer", outer, np.arange(len(X)), groups, seed)
     _check_partition(splits, len(X))
     inner = [_splits("inner", inner, train, groups, seed) for train, _ in splits]
@@ -180,11 +165,12 @@ def nested_folds(
     if not standardize:
         X = _in_own_span(X)
 
-    def reduce(pairs):
+    def reduce(i):
+        pairs = [splits[i], *inner[i]]
         return [Split(*pair, _components(X, pair[0], count, standardize)) for pair in pairs]
 
-    found = _parallel(reduce, [[s, *i] for s, i in zip(splits, inner, strict=True)], n_jobs)
-    return NestedFolds([f[0] for f in found], [f[1:] for f in found], len(X), count)
+    reduced = _parallel(reduce, range(len(splits)), n_jobs)
+    return NestedFolds([r[0] for r in reduced], [r[1:] for r in reduced], len(X), count)
 
 
 def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **options):
@@ -242,23 +228,21 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
         count = min(count, MOST_COMPONENTS[model])
 
     def run(i):
-        tried = [_predictions(model, s, y, range(1, count + 1)) for s in folds.inner[i]]
-        curves = [_errors(p, y[s.test]) for p, s in zip(tried, folds.inner[i], strict=True)]
+        curves, inside = [], np.full((count, len(y)), np.nan)
+        for split in folds.inner[i]:
+            inside[:, split.test] = tried = _predictions(model, split, y, range(1, count + 1))
+            curves.append(_errors(tried, y[split.test]))
         curve = np.mean(curves, axis=0)
         best = int(np.argmin(curve)) + 1
-        inside = np.full(len(y), np.nan)
-        for values, split in zip(tried, folds.inner[i], strict=True):
-            inside[split.test] = values[best - 1]
-        return curve, best, _predictions(model, folds.outer[i], y, [best])[0], inside
+        return curve, best, inside[best - 1], _predictions(model, folds.outer[i], y, [best])[0]
 
-    curves, best, values, inside = zip(
-        *_parallel(run, range(len(folds.outer)), n_jobs), strict=True
-    )
+    done = _parallel(run, range(len(folds.outer)), n_jobs)
+    curves, best, inside, values = zip(*done, strict=True)
     predicted, fold = np.empty(len(y)), np.empty(len(y), int)
     for i, split in enumerate(folds.outer):
         predicted[split.test], fold[split.test] = values[i], i
     return NestedCV(
-        fold_mape=np.array([mape(y[s.test], predicted[s.test]) for s in folds.outer]),
+        fold_mape=np.array([_errors(predicted[s.test], y[s.test]) for s in folds.outer]),
         fold_n_components=np.array(best),
         y_pred=predicted,
         fold=fold,
@@ -268,54 +252,15 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
 
 
 def error_curve(split, y, model, n_components):
-    """MAPE of the rows that were held out, for 1, 2, ... components.
-
-    Parameters
-    ----------
-    split : Split
-        One of a `NestedFolds`.
-    y : ndarray of float, shape (n,)
-        Property of all rows.
-    model : str
-        As in `nested_cv`.
-    n_components : int
-        The largest number to try.
-
-    Returns
-    -------
-    ndarray, shape (n_components,)
-        In percent. That of an outer fold must choose nothing; it shows what hangs on the choice.
-
-    Examples
-    --------
-    >>> X = np.random.default_rng(0).normal(size=(40, 6))
-    >>> folds = nested_folds(X, outer=4, inner=3)
-    >>> error_curve(folds.outer[0], 10 + X[:, 0], "lr", 6).argmin()
-    np.int64(5)
-    """
+    """MAPE [%] of the test rows of a split, for 1, 2, ... components."""
     return _errors(_predictions(model, split, y, range(1, n_components + 1)), y[split.test])
 
 
 @dataclasses.dataclass(frozen=True)
 class ThinnedFolds:
-    """A splitter that keeps the test parts of another and a random share of its training parts.
+    """A splitter that keeps the test parts of `folds` and a random share of its training parts.
 
-    Errors against the share are a learning curve; every point predicts the same samples.
-
-    Attributes
-    ----------
-    folds : scikit-learn splitter
-        One that heeds groups is thinned by whole groups.
-    share : float
-        Of the training samples, or groups, above 0 and at most 1.
-    seed : int
-        Of the choice.
-
-    Examples
-    --------
-    >>> folds = ThinnedFolds(KFold(5), share=0.5, seed=0)
-    >>> [len(train) for train, test in folds.split(np.zeros(20))]
-    [8, 8, 8, 8, 8]
+    Errors against the share are a learning curve. Folds that heed groups lose whole groups.
     """
 
     folds: object
@@ -330,7 +275,7 @@ class ThinnedFolds:
         """Yield pairs of row numbers (train, test)."""
         rng = np.random.default_rng(self.seed)
         for train, test in self.folds.split(X, y, groups):
-            units = train if groups is None else np.asarray(groups)[train]
+            units = train if groups is None else groups[train]
             names = np.unique(units)
             kept = rng.choice(names, int(np.ceil(self.share * len(names))), replace=False)
             yield train[np.isin(units, kept)], test
@@ -338,18 +283,19 @@ class ThinnedFolds:
 
 def _splits(which, splitter, rows, groups, seed):
     """Pairs of row numbers (train, test) that a splitter makes of `rows`."""
+    units = rows if groups is None else np.asarray(groups)[rows]
     if isinstance(splitter, int):
-        kind = KFold if groups is None else GroupKFold
-        n = len(rows) if groups is None else len(np.unique(groups[rows]))
+        n = len(np.unique(units))
         if not 2 <= splitter <= n:
             raise UserError(
                 f"{which} is {splitter}: expected 2 to {n} folds, as many as there are "
                 f"{'samples' if groups is None else 'groups'} to split"
             )
+        kind = KFold if groups is None else GroupKFold
         splitter = kind(splitter, shuffle=True, random_state=seed)
     heeds = splitter.get_metadata_routing().consumes("split", ["groups"])
-    given = {"groups": groups[rows]} if heeds and groups is not None else {}
-    return [(rows[train], rows[test]) for train, test in splitter.split(rows, **given)]
+    options = {"groups": units} if heeds and groups is not None else {}
+    return [(rows[train], rows[test]) for train, test in splitter.split(rows, **options)]
 
 
 def _check_partition(splits, n):
@@ -363,7 +309,11 @@ def _check_partition(splits, n):
 
 
 def _in_own_span(X):
-    """Rows in an orthonormal basis of what they span: the same distances, at most n columns."""
+    """Rows in an orthonormal basis of what they span: at most n columns.
+
+    With the QR decomposition X^T = Q R of the centred rows, x_i = Q r_i: distances between rows,
+    and so all component scores, are those of the columns of R, which are as long as n.
+    """
     if X.shape[1] <= len(X):
         return X
     return np.linalg.qr((X - X.mean(axis=0)).T, mode="r").T
@@ -374,13 +324,15 @@ def _components(X, train, count, standardize):
     if standardize:
         X = _in_own_span(StandardScaler().fit(X[train]).transform(X))
     X = X - X[train].mean(axis=0)
+    # The axes come in the order of their variance and do not depend on how many are kept: the
+    # first k columns of the scores are those of a PCA with k components.
     _, _, axes = scipy.linalg.svd(X[train], full_matrices=False)
     return X @ axes[:count].T
 
 
 def _errors(predicted, truth):
-    """MAPE of each row of predictions, shape (len(counts), n_test)."""
-    return 100 * np.mean(np.abs((predicted - truth) / truth), axis=1)
+    """MAPE [%] over the last axis, that of the samples."""
+    return 100 * np.mean(np.abs((predicted - truth) / truth), axis=-1)
 
 
 def _predictions(model, split, y, counts):
@@ -388,8 +340,8 @@ def _predictions(model, split, y, counts):
     train, test = (split.scores[rows, : max(counts)] for rows in (split.train, split.test))
     target = y[split.train]
     if model == "svr":
-        fits = [(SVR(kernel="linear").fit(train[:, :k], target), test[:, :k]) for k in counts]
-        return np.array([fit.predict(scores) for fit, scores in fits])
+        fits = [SVR(kernel="linear").fit(train[:, :k], target) for k in counts]
+        return np.array([fit.predict(test[:, : fit.n_features_in_]) for fit in fits])
     coefficients = fit_nested(design_matrix(train, model), target, model)
     design = design_matrix(test, model)
     return np.array([design[:, : len(c)] @ c for c in (coefficients[k - 1] for k in counts)])

@@ -80,6 +80,13 @@ def ratio_interval(errors, others, level=0.95, draws=2000, seed=0):
     return float(a.mean() / b.mean()), (float(low), float(high))
 
 
+def labelled_number(labels, *cells, unit="", **more):
+    """A row of a table of results: `cells` are its labels, a value and, optional, low and high."""
+    columns = (*labels, "value", "low", "high")
+    cells = (*cells, *[np.nan] * (len(columns) - len(cells)))
+    return {**dict(zip(columns, cells, strict=True)), "unit": unit, **more}
+
+
 class Coverage(NamedTuple):
     """Which samples their prediction interval held.
 
@@ -99,32 +106,13 @@ class Coverage(NamedTuple):
 
 
 def half_width(residuals, level=0.9):
-    """Half the width of a conformal prediction interval.
+    """Half the width of a conformal prediction interval, in the unit of the residuals.
 
-    Parameters
-    ----------
-    residuals : array_like of float, shape (n,)
-        Measured minus predicted values of samples that the model never saw.
-    level : float
-        Share of new samples that the interval shall hold, 0 to 1.
-
-    Returns
-    -------
-    float
-        In the unit of the residuals.
-
-    Raises
-    ------
-    ValueError
-        A level that is no share; NaN; too few residuals for the level: at least
-        level / (1 - level) are needed, or the interval would be infinite.
-
-    Notes
-    -----
-    Where new samples are exchangeable with those of the residuals, the interval holds at least
-    `level` of them on average, whatever the model and the distribution of errors (Vovk et al.,
-    Algorithmic Learning in a Random World, 2005): of n absolute residuals the one of rank
-    level (n + 1), rounded up.
+    Of n absolute residuals, measured minus predicted on samples that the model never saw, it is
+    the one of rank level (n + 1), rounded up. Where new samples are exchangeable with these, the
+    interval holds at least `level` of them on average, whatever the model and the distribution of
+    errors (Vovk et al., Algorithmic Learning in a Random World, 2005). With fewer than
+    level / (1 - level) residuals it would be infinite: they are refused.
 
     Examples
     --------
@@ -146,27 +134,8 @@ def half_width(residuals, level=0.9):
 
 
 def nested_coverage(result, y, level=0.9):
-    """Prediction intervals for the outer folds of a nested cross-validation, and what they hold.
+    """Prediction intervals for the outer folds of a `NestedCV`, and which samples they hold.
 
-    Parameters
-    ----------
-    result : helpers.cross_validation.NestedCV
-    y : array_like of float, shape (n,)
-        Property.
-    level : float
-        Share of samples that the intervals shall hold, 0 to 1.
-
-    Returns
-    -------
-    Coverage
-
-    Raises
-    ------
-    ValueError
-        As in `half_width`.
-
-    Notes
-    -----
     The interval of an outer fold is calibrated with the samples outside it, each predicted by the
     inner model that never saw it: cross-conformal prediction (Vovk 2015,
     doi:10.1007/s10472-013-9368-4) with the residuals pooled and the final model, fitted on all
@@ -178,16 +147,6 @@ def nested_coverage(result, y, level=0.9):
     new source needs. What is exchangeable then is sources, not samples (Dunn, Wasserman and
     Ramdas, arXiv:1809.07441), so that with 19 of them the coverage of one data set scatters
     widely: report it, do not judge by it.
-
-    Examples
-    --------
-    >>> from helpers.cross_validation import nested_cv
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(300, 2))
-    >>> y = 50 + X[:, 0] + rng.normal(size=300)
-    >>> found = nested_coverage(nested_cv(X, y), y)
-    >>> round(found.coverage), found.half_width.mean().round(1)
-    (90, np.float64(1.6))
     """
     y = np.asarray(y, float)
     residuals = [(y - inner)[np.isfinite(inner)] for inner in result.inner_pred]

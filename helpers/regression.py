@@ -111,45 +111,27 @@ def fit_pca(X, n_components):
     (20, 2)
     """
     X = np.asarray(X)
-    limit = min(X.shape)
-    if not 1 <= n_components <= limit:
-        raise UserError(
-            f"n_components is {n_components}: expected 1 to {limit}, the smaller of "
-            f"{X.shape[0]} training samples and {X.shape[1]} features"
-        )
-    solver = "arpack" if limit > max(500, 5 * n_components) else "full"
+    _check_count("n_components", n_components, *X.shape)
+    solver = "arpack" if min(X.shape) > max(500, 5 * n_components) else "full"
     return PCA(n_components, svd_solver=solver, random_state=0).fit(X)
 
 
+def _check_count(name, count, n_samples, n_features):
+    limit = min(n_samples, n_features)
+    if not 1 <= count <= limit:
+        raise UserError(
+            f"{name} is {count}: expected 1 to {limit}, the smaller of {n_samples} training "
+            f"samples and {n_features} features"
+        )
+
+
 def fit_pls(X, target, n_components):
-    """Partial least squares of a descriptor matrix: components that vary with a target.
+    """Partial least squares of X (n, n_features): components that vary with a target (n,).
 
-    Parameters
-    ----------
-    X : ndarray of float, shape (n, n_features)
-        Training part only.
-    target : ndarray of float, shape (n,)
-        Of the same samples.
-    n_components : int
-        From 1 to min(n, n_features).
-
-    Returns
-    -------
-    sklearn.cross_decomposition.PLSRegression
-        Fitted, columns not scaled. The first components do not depend on how many follow.
-
-    Notes
-    -----
-    Wold, Sjöström and Eriksson 2001, doi:10.1016/S0169-7439(01)00155-1. Each component is the
-    direction of largest covariance with what the others left of the target, so that this
-    reduction, unlike PCA, must never see the target of a test part.
-
-    Examples
-    --------
-    >>> X = np.random.default_rng(0).normal(size=(50, 5))
-    >>> scores = fit_pls(X, X[:, 4], 2).transform(X)
-    >>> bool(np.corrcoef(scores[:, 0], X[:, 4])[0, 1] > 0.9)
-    True
+    Columns are not scaled; the first components do not depend on how many follow. Each is the
+    direction of largest covariance with what the others left of the target (Wold, Sjöström and
+    Eriksson 2001, doi:10.1016/S0169-7439(01)00155-1), so that it must never see that of a test
+    part.
     """
     return PLSRegression(n_components, scale=False).fit(X, target)
 
@@ -158,13 +140,7 @@ MODELS = {"lr": "linear regression", "pr": "second-order polynomial regression"}
 
 
 def check_target(y, n):
-    """Return `y` as float64 of shape (n,), or say which value is no target for a MAPE.
-
-    Raises
-    ------
-    ValueError
-        Another length, NaN or infinity, zeros.
-    """
+    """Return `y` as float64 of shape (n,), or say which value is no target for a MAPE."""
     y = np.asarray(y, dtype=float)
     if y.shape != (n,):
         raise UserError(f"y has shape {y.shape}: expected {n} values, one for each row of X")
@@ -176,13 +152,7 @@ def check_target(y, n):
 
 
 def check_descriptors(X, name="X"):
-    """Return `X` as an array of shape (n, n_features), or say what is wrong with it.
-
-    Raises
-    ------
-    ValueError
-        Another number of axes; NaN or infinity, with row and column.
-    """
+    """Return `X` as an array of shape (n, n_features), or say what is wrong with it."""
     X = np.asarray(X)
     if X.ndim != 2:
         raise UserError(f"{name} has shape {X.shape}: expected (n_samples, n_features)")
@@ -206,22 +176,28 @@ def design_matrix(scores, model):
 
 
 def fit_nested(design, y, model):
-    """Least-squares coefficients for 1, 2, ... components from one QR decomposition."""
-    n_components = np.arange(1, design.shape[1])
-    sizes = n_components + 1 if model == "lr" else (n_components + 1) * (n_components + 2) // 2
+    """Least-squares coefficients for 1, 2, ... components from one QR decomposition.
+
+    The models are nested: one of k components has the first columns of the design, linear k + 1
+    and polynomial (k + 1)(k + 2)/2. With the design A = Q R the first m columns are Q times the
+    first m of R, which is upper triangular: the coefficients of a model solve the leading m x m
+    block of R with the first m elements of Q^T y, and nothing is decomposed again.
+    """
+    k = np.arange(1, design.shape[1])
+    sizes = k + 1 if model == "lr" else (k + 1) * (k + 2) // 2
     sizes = sizes[sizes <= design.shape[1]]
     scale = np.linalg.norm(design, axis=0)
     scale[scale == 0] = 1
     q, r = scipy.linalg.qr(design / scale, mode="economic")
-    target, diagonal = q.T @ y, np.abs(np.diag(r))
+    projected, diagonal = q.T @ y, np.abs(np.diag(r))
     coefficients = []
     for size in sizes:
         if size <= len(diagonal) and diagonal[:size].min() > 1e-10:
-            c = scipy.linalg.solve_triangular(r[:size, :size], target[:size])
+            c = scipy.linalg.solve_triangular(r[:size, :size], projected[:size]) / scale[:size]
         else:  # more columns than samples, or dependent ones: what scikit-learn takes
             exact = LinearRegression().fit(design[:, 1:size], y)
-            c = np.append(exact.intercept_, exact.coef_) * scale[:size]
-        coefficients.append(c / scale[:size])
+            c = np.append(exact.intercept_, exact.coef_)
+        coefficients.append(c)
     return coefficients
 
 
@@ -339,12 +315,7 @@ def holdout_scores(X, max_components=50, *, target=None):
     X = check_descriptors(X)
     train, val, test = holdout_rows(len(X))
     fit = np.concatenate([train, val])
-    limit = min(len(train), X.shape[1])
-    if not 1 <= max_components <= limit:
-        raise UserError(
-            f"max_components is {max_components}: expected 1 to {limit}, the smaller of "
-            f"{len(train)} training samples and {X.shape[1]} features"
-        )
+    _check_count("max_components", max_components, len(train), X.shape[1])
     if target is None:
         tuning, final = (fit_pca(X[rows], max_components) for rows in (train, fit))
     else:
@@ -402,8 +373,7 @@ def holdout(X, y, model="lr", max_components=50):
     best = int(np.argmin(val_mape)) + 1
     fit = np.concatenate([train, val])
     design = design_matrix(scores.final[:, :best], model)
-    final = fit_nested(design[fit], y[fit], model)[-1]
-    predicted = design @ final
+    predicted = design @ fit_nested(design[fit], y[fit], model)[-1]
     return Holdout(
         n_components=best,
         val_mape=val_mape,

@@ -160,37 +160,19 @@ def _integrate(steps, decay):
 
 
 def read_mask(path):
-    """Gamma-prime phase of a hand-made mask.
+    """Gamma-prime phase of a hand-made mask (h, w): 1 where it is pure blue or pure red, else 0.
 
-    Parameters
-    ----------
-    path : path-like, PIL.Image.Image or array_like
-        Colour image: pure blue (0, 0, 255) primary, pure red (255, 0, 0) secondary
-        gamma-prime; anything else, such as the micrograph that shows through, is gamma.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w)
-        1 in gamma-prime of both kinds.
-
-    Raises
-    ------
-    ImageError
-        What `helpers.images.read.read_image` refuses, or no pure blue and no pure red.
-
-    Notes
-    -----
-    Masks of Stuckner et al. 2022, doi:10.1038/s41524-022-00878-5 (``Super1``).
+    Blue (0, 0, 255) is primary, red (255, 0, 0) secondary gamma-prime, as in ``Super1`` of
+    Stuckner et al. 2022; anything else, such as the micrograph that shows through, is gamma.
+    Raises ImageError as `helpers.images.read.read_image` does, or where there is neither.
 
     Examples
     --------
     >>> read_mask(np.array([[[0, 0, 255], [255, 0, 0], [90, 90, 90]]], np.uint8))
     array([[1, 1, 0]], dtype=uint8)
     """
-    pixels = read_image(path)
-    phase = np.zeros(pixels.shape[:2], bool)
-    if pixels.ndim == 3:
-        phase = (pixels == [0, 0, 1]).all(axis=2) | (pixels == [1, 0, 0]).all(axis=2)
+    pixels = np.atleast_3d(read_image(path))  # grey equals neither of the two
+    phase = (pixels == [0, 0, 1]).all(axis=2) | (pixels == [1, 0, 0]).all(axis=2)
     if not phase.any():
         name = path if isinstance(path, str | Path) else f"the {type(path).__name__}"
         raise ImageError(
@@ -250,13 +232,13 @@ def score_segmentation(binary, truth):
     }
 
 
-def score_methods(names=MASKED, methods=METHODS):
+def score_methods(methods=METHODS):
     """Score the methods on the masked micrographs, which are fetched.
 
     Parameters
     ----------
-    names, methods : sequence of str
-        Some of `MASKED` and `METHODS`.
+    methods : sequence of str
+        Some of `METHODS`.
 
     Returns
     -------
@@ -270,7 +252,7 @@ def score_methods(names=MASKED, methods=METHODS):
         A micrograph or mask that cannot be had; see `helpers.io.downloads.fetch`.
     """
     rows = []
-    for name in names:
+    for name in MASKED:
         image = read_image(fetch(f"micrographs/{name}.tif"))
         truth = read_mask(fetch(f"micrographs/{name}_mask.tif"))
         for method in methods:
@@ -285,13 +267,11 @@ def main():
     """Score the methods on the masked micrographs; print the table, and keep it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--write", type=Path, metavar="CSV")
-    options = parser.parse_args()
-    table = score_methods()
+    path, table = parser.parse_args().write, score_methods()
     print(table.round(3).to_string(index=False))
-    if options.write:
-        command = f"python -m helpers.segmentation --write {options.write.as_posix()}"
-        table = table.round(5).assign(data=SOURCE, **run_facts(command, LIBRARIES))
-        table.to_csv(options.write, index=False, lineterminator="\n", encoding="utf-8")
+    if path:
+        facts = run_facts(f"python -m helpers.segmentation --write {path.as_posix()}", LIBRARIES)
+        table.round(5).assign(data=SOURCE, **facts).to_csv(path, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -303,7 +303,12 @@ def _local_states(batch, name, valid, start):
 
 
 def _pair_sums(states, grid, out, workers=1):
-    """Write the sum over x of a(x) b(x + r) at each lag into out; one state is a = b."""
+    """Write the sum over x of a(x) b(x + r) at each lag r into out; one state is a = b.
+
+    A correlation is a product of spectra: its transform is conj(A) B, and |A|^2 where b = a. Where
+    a and b are 0 outside a mask, pairs with an invalid pixel add nothing to it; how many valid
+    pairs there are at each lag is the autocorrelation of the mask (`_count_pairs`).
+    """
     exact = all(binary for _, binary in states)
     single = exact and math.prod(grid.sizes) <= SINGLE_PRECISION_PIXELS
     axes = tuple(range(1, 1 + len(grid.sizes)))
@@ -315,26 +320,28 @@ def _pair_sums(states, grid, out, workers=1):
     before, stop = -grid.lags[0].start, grid.lags[0].stop
     if len(spectra) == 2:
         sums = scipy.fft.irfftn(spectra[0].conj() * spectra[1], **options)
-        sums = np.roll(sums, before, axis=1)[:, : before + stop]
     else:  # S(r) = S(-r): half the map, from lag 0 of the first axis on, is enough
         power = spectra[0].real ** 2
         power += spectra[0].imag ** 2
+        # |A|^2 is real: along the first axis its inverse transform has Hermitian symmetry, and
+        # ihfft computes the half of it that differs; along the others it is an ordinary one.
         sums = scipy.fft.ihfft(power, axis=1, workers=workers)[:, : max(stop, before + 1)]
         options |= {"s": grid.sizes[1:], "axes": axes[1:]}
         sums = scipy.fft.irfftn(sums, overwrite_x=True, **options)
-    if exact:
+    if exact:  # counts of pairs
         np.rint(sums, out=sums)
     else:  # round-off must not make a probability negative
         np.maximum(sums, 0, out=sums)
     # The FFT puts negative lags last: roll the smallest lag of each axis to index 0.
-    shifts = [-lags.start for lags in grid.lags[1:]]
-    crop = (..., *(slice(len(lags)) for lags in grid.lags[1:]))
+    shifts = [-lags.start for lags in grid.lags]
+    crop = (..., *(slice(len(lags)) for lags in grid.lags))
     if len(spectra) == 2:
-        out[...] = np.roll(sums, shifts, axes[1:])[crop]
+        out[...] = np.roll(sums, shifts, axes)[crop]
     else:
-        out[:, before:] = np.roll(sums[:, :stop], shifts, axes[1:])[crop]
+        out[:, before:] = np.roll(sums[:, :stop], shifts[1:], axes[1:])[crop]
+        # Flipped, lag -k of n stands at n - 1 - k; the order of the FFT is one step further.
         mirrored = np.flip(sums[:, 1 : before + 1], axes)
-        out[:, :before] = np.roll(mirrored, [shift + 1 for shift in shifts], axes[1:])[crop]
+        out[:, :before] = np.roll(mirrored, [n + 1 for n in shifts[1:]], axes[1:])[crop]
 
 
 def _count_pairs(mask, grid, start=None):

@@ -173,28 +173,30 @@ def audit(
     ['descriptor', True]
     """
     y = runs.check_property(y, model)
-    given = dict(X) if isinstance(X, Mapping) else {"descriptor": X}
+    named = dict(X) if isinstance(X, Mapping) else {"descriptor": X}
+    _check_names(named, controls or {})
     looked = dict(controls or {})
     if images is not None:
         looked[GREY] = grey_level_statistics(images)
-    known = {} if composition is None else {LINEAR: composition}
-    _check_names(given, controls or {})
-    descriptors, looked, known = (runs.check_matrices(m, len(y)) for m in (given, looked, known))
+    alone = {} if composition is None else {LINEAR: composition}
+    descriptors, looked, alone = (runs.check_matrices(m, len(y)) for m in (named, looked, alone))
     groups, kinds = runs.check_groups(groups, len(y), kinds, outer, inner)
-    plan = runs.plan_folds(len(y), groups, kinds, seeds, shares, outer, inner)
-    runs.check_level(level, plan)
-
+    plan = runs.plan_folds(len(y), groups, kinds, seeds, shares, outer, inner, level)
     fitted = {name: Predictor(M, y, model, standardize) for name, M in descriptors.items()}
     fitted |= {name: Predictor(M, y, model, name == GREY) for name, M in looked.items()}
-    fitted |= {name: Predictor(M, y, "lr", False) for name, M in known.items()}
+    fitted |= {name: Predictor(M, y, "lr", False) for name, M in alone.items()}
     found, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
     roles = {name: "descriptor" if name in descriptors else "control" for _, name in found}
     shown = {**descriptors, **looked} if groups is not None else {}
-    told = [[name, roles[name], *source_accuracy(M, groups)] for name, M in shown.items()]
+    recognised = [[name, roles[name], *source_accuracy(M, groups)] for name, M in shown.items()]
+    return _tables(found, curve, roles, recognised, groups, level)
+
+
+def _tables(found, curve, roles, recognised, groups, level):
     result = Audit(
         tables.score_rows(found, roles),
         tables.optimism_rows(found, roles, groups),
-        pd.DataFrame(told, columns=["predictor", "role", *SourceAccuracy._fields]),
+        pd.DataFrame(recognised, columns=["predictor", "role", *SourceAccuracy._fields]),
         tables.difference_rows(found, roles, groups),
         tables.interval_rows(found, roles, level),
         tables.curve_rows(curve),
@@ -216,36 +218,31 @@ def _check_names(descriptors, controls):
 
 
 def _run_all(fitted, described, plan, groups, store, progress):
-    """Runs by kind of folds and predictor, a list over the shuffles; and those of the curve.
+    """Runs by kind of folds and predictor, a list over the shuffles; and those of the curve."""
+    jobs = [(folds, _predictors(fitted, described, folds)) for folds in plan]
+    count = sum(len(predictors) for _, predictors in jobs)
+    found, curve = defaultdict(list), defaultdict(lambda: defaultdict(list))
+    with progress_bar("audit", "run", count, progress=progress) as bar:
+        for folds, predictors in jobs:
+            done = {}
+            for name, predictor in predictors.items():
+                done[name] = runs.cross_validate(name, predictor, folds, store)
+                bar.update()
+            for name in described:
+                curve[folds.kind, name][folds.share].append((folds, done[name]))
+            if folds.share == 1:
+                for name, run in {**done, **_rules(fitted, folds, groups)}.items():
+                    found[folds.kind, name].append(run)
+    return found, curve
 
-    Returns
-    -------
-    found : dict of (str, str) to list of Run
-    curve : list of (str, Folds, Run)
-    """
-    jobs = []
-    for folds in plan:
-        whole = folds.share == 1
-        jobs += [(n, p, folds) for n, p in fitted.items() if whole or n in described]
-        for name in described if whole else ():
-            mixed = np.random.default_rng(folds.seed).permutation(fitted[name].y)
-            other = fitted[name]._replace(y=mixed)
-            jobs.append((tables.shuffled_targets(name), other, folds))
-        if whole:
-            jobs.append((None, fitted, folds))
-    found, curve = defaultdict(list), []
-    with progress_bar("audit", "run", len(jobs), progress=progress) as bar:
-        for name, predictor, folds in jobs:
-            if name is None:
-                done = _rules(predictor, folds, groups)
-            else:
-                done = {name: runs.cross_validate(name, predictor, folds, store)}
-            if name in described:
-                curve.append((name, folds, done[name]))
-            for who, run in done.items() if folds.share == 1 else ():
-                found[folds.kind, who].append(run)
-            bar.update()
-    return dict(found), curve
+
+def _predictors(fitted, described, folds):
+    """What is fitted on these folds: everything, or descriptors alone for the learning curve."""
+    if folds.share < 1:
+        return {name: fitted[name] for name in described}
+    mixed = np.random.default_rng(folds.seed).permutation(fitted[described[0]].y)
+    blind = {tables.shuffled_targets(n): fitted[n]._replace(y=mixed) for n in described}
+    return fitted | blind
 
 
 def _rules(fitted, folds, groups):

@@ -13,26 +13,9 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def forest_predictions(X, y, splits, seed=0):
-    """Out-of-fold predictions of a random forest, for example of the composition alone.
+    """Out-of-fold predictions (n,) of a random forest, for example of the composition alone.
 
-    Parameters
-    ----------
-    X : array_like of float, shape (n, n_features)
-        Such as the composition.
-    y : array_like of float, shape (n,)
-        Property.
-    splits : sequence of (ndarray of int, ndarray of int)
-        Rows (train, test) of the folds, which hold every row out once.
-    seed : int
-        Of the forest.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-
-    Notes
-    -----
-    scikit-learn's defaults, 100 trees; nothing is tuned.
+    scikit-learn's, not tuned. `splits`: rows (train, test) of folds that hold each row out once.
 
     Examples
     --------

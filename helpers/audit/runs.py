@@ -108,13 +108,10 @@ def check_groups(groups, n, kinds, outer, inner):
     return groups, kinds
 
 
-def plan_folds(n, groups, kinds, seeds, shares, outer, inner):
-    """All ways to split, each tried out on a column of zeros.
+def plan_folds(n, groups, kinds, seeds, shares, outer, inner, level):
+    """All ways to split, each tried out on a column of zeros, as a list of `Folds`.
 
-    Returns
-    -------
-    list of Folds
-        For each kind and seed first the whole training parts, then their shares.
+    For each kind and seed first the whole training parts, then their shares.
     """
     if not len(seeds) or not all(0 < share < 1 for share in shares):
         raise UserError(f"seeds are {seeds}, shares {shares}: expected seeds, shares below 1")
@@ -136,14 +133,11 @@ def plan_folds(n, groups, kinds, seeds, shares, outer, inner):
                 splits = [(fold.train, fold.test) for fold in tried.outer]
                 smallest = min(len(s.train) for parts in tried.inner for s in parts)
                 plan.append(Folds(kind, seed, share, split, inner, given, splits, smallest))
-    whole = min(folds.smallest for folds in plan if folds.share == 1)
-    return [f._replace(smallest=whole) if f.share == 1 else f for f in plan]
-
-
-def check_level(level, plan):
-    """Raise where the smallest training part has too few samples for intervals of this level."""
     whole = [folds for folds in plan if folds.share == 1]
-    half_width(np.zeros(min(len(train) for f in whole for train, _ in f.splits)), level)
+    least = min(len(train) for folds in whole for train, _ in folds.splits)
+    half_width(np.zeros(least), level)  # raises where these are too few for intervals
+    smallest = min(folds.smallest for folds in whole)
+    return [f._replace(smallest=smallest) if f.share == 1 else f for f in plan]
 
 
 def cross_validate(name, predictor, folds, store):

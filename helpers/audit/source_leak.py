@@ -22,25 +22,8 @@ MOST_SCORES = 50
 
 
 def clustered_interval(values, groups, level=0.95):
-    """Mean of values of which those of one group are alike, with its interval.
+    """Mean of values (n,) of which those of one group are alike, with its (low, high).
 
-    Parameters
-    ----------
-    values : array_like of float, shape (n,)
-        Such as differences of errors, a sample each.
-    groups : array_like, shape (n,)
-        Source of each sample; at least two.
-    level : float
-        Of confidence, 0 to 1.
-
-    Returns
-    -------
-    mean : float
-    interval : tuple of float
-        Lower and upper end.
-
-    Notes
-    -----
     Samples are weighted alike; groups, not samples, are the independent units: the variance is
     the cluster-robust one with G / (G - 1), the quantile that of Student's t with G - 1 degrees
     of freedom (Cameron and Miller 2015, doi:10.3368/jhr.50.2.317).
@@ -155,27 +138,12 @@ class SourceAccuracy(NamedTuple):
 
 
 def source_accuracy(X, groups, seed=0):
-    """Tell the source of each sample from its descriptor, by cross-validation.
+    """Tell the source of each sample from its descriptor, by cross-validation: `SourceAccuracy`.
 
-    Parameters
-    ----------
-    X : array_like of float, shape (n, n_features)
-        Descriptors.
-    groups : array_like, shape (n,)
-        Source of each sample. Those with fewer than five samples cannot be in each of the five
-        folds and are left out.
-    seed : int
-        Of the shuffling.
-
-    Returns
-    -------
-    SourceAccuracy
-
-    Notes
-    -----
     Linear discriminant analysis with a shrunken covariance (Ledoit and Wolf 2004,
     doi:10.1016/S0047-259X(03)00096-4) on up to 50 principal components of the standardised
-    columns, everything fitted on the training part of each of five stratified folds.
+    columns, everything fitted on the training part of each of five stratified folds. Sources
+    with fewer than five samples cannot be in each of them and are left out.
 
     Examples
     --------

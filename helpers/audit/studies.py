@@ -7,7 +7,7 @@ it goes on where it was. `read_audit` reads them again.
 from __future__ import annotations
 
 import argparse
-import sys
+import dataclasses
 import time
 from pathlib import Path
 
@@ -15,16 +15,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import UserError
+from helpers.audit import findings
 from helpers.audit.audit import Audit, audit
-from helpers.audit.feature_findings import normalisation_rows, untrained_rows
-from helpers.audit.findings import (
-    ALLOYS,
-    FRACTIONS,
-    VOLUMES,
-    alloy_findings,
-    volume_descriptors,
-    volume_findings,
-)
+from helpers.audit.findings import ALLOYS, FRACTIONS, VOLUMES, volume_descriptors
 from helpers.audit.tables import BY_SOURCE, SHUFFLED, flag_sentences
 from helpers.datasets import DATA, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
@@ -46,28 +39,6 @@ FEW_SEEDS = (PAPER_SEED, 0)
 N_VOLUMES = 400
 
 
-def segmented_features(data):
-    """Features of the segmented micrographs by the networks that need no download.
-
-    Parameters
-    ----------
-    data : helpers.datasets.SuperalloyData
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n, n_features)
-        MicroViT, and two networks with random weights: its twin and a ResNet-50.
-    """
-    kinds = {MICROVIT: ("microvit", "pretrained"), TWIN: ("microvit", "random")}
-    kinds[RESNET] = ("micronet-resnet50", "random")
-    return {
-        name: extract_features(
-            data.binary_images, load_encoder(*kind), name="superalloys-published"
-        )
-        for name, kind in kinds.items()
-    }
-
-
 def audit_superalloys(data, model="lr", names=None, **options):
     """Audit of case study 2: every descriptor that can be had, against all controls.
 
@@ -87,61 +58,40 @@ def audit_superalloys(data, model="lr", names=None, **options):
         Networks that run here, and the control of size and grey levels, see the segmented
         micrographs; the published features are of the grey ones.
     """
-    looked = segmented_features(data)
+    kinds = {MICROVIT: ("microvit", "pretrained"), TWIN: ("microvit", "random")}
+    kinds[RESNET] = ("micronet-resnet50", "random")
+    images, kept = data.binary_images, "superalloys-published"
+    looked = {n: extract_features(images, load_encoder(*k), name=kept) for n, k in kinds.items()}
     descriptors = {**superalloy_descriptors(data), MICROVIT: looked.pop(MICROVIT)}
-    names = descriptors if names is None else names
     return audit(
-        {name: descriptors[name] for name in names}, data.hardness, data.groups, model,
-        composition=data.composition, images=data.binary_images, controls=looked, **options,
+        {name: descriptors[name] for name in names or descriptors},
+        data.hardness, data.groups, model,
+        composition=data.composition, images=images, controls=looked, **options,
     )  # fmt: skip
 
 
-def audit_volumes(data, n=N_VOLUMES, **options):
+def audit_volumes(data, **options):
     """Audit of case study 1, on volumes drawn at random, which have no sources.
 
-    Parameters
-    ----------
-    data : helpers.datasets.TwoPhaseData
-    n : int
-        Volumes.
-    **options
-        Of `helpers.audit.audit.audit`.
-
-    Returns
-    -------
-    helpers.audit.audit.Audit
-        Second-order polynomial regression, sections concatenated.
+    Second-order polynomial regression, sections concatenated.
     """
-    rows = np.sort(np.random.default_rng(0).choice(len(data.modulus), n, replace=False))
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.choice(len(data.modulus), N_VOLUMES, replace=False))
     descriptors = volume_descriptors(data, rows)
     controls = {name: descriptors.pop(name) for name in list(descriptors) if "untrained" in name}
     controls[FRACTIONS] = descriptors.pop(FRACTIONS)
     return audit(descriptors, data.modulus[rows], model="pr", controls=controls, **options)
 
 
-def all_audits(alloys, volumes, store=None):
-    """Every audit of the results file.
+def all_audits(alloys, volumes):
+    """Yield (study, model) and audit of the results file.
 
-    Parameters
-    ----------
-    alloys : helpers.datasets.SuperalloyData
-        The published set.
-    volumes : helpers.datasets.TwoPhaseData
-        The embedded set.
-    store : path-like, None or False
-        See `helpers.audit.audit.audit`.
-
-    Yields
-    ------
-    (study, model) : tuple of str
-    audit : helpers.audit.audit.Audit
-        Linear regression with all descriptors; support vector regression, which takes up to a
-        minute a run, with `BY_SVR`, fewer shuffles, two kinds of folds and no learning curve.
+    Support vector regression takes up to a minute a run: fewer descriptors, shuffles and folds,
+    and no learning curve.
     """
-    yield (ALLOYS, "lr"), audit_superalloys(alloys, store=store)
-    options = {"seeds": FEW_SEEDS, "store": store}
-    yield (VOLUMES, "pr"), audit_volumes(volumes, shares=(0.25, 0.5), **options)
-    options |= {"kinds": (SHUFFLED, BY_SOURCE), "shares": ()}
+    yield (ALLOYS, "lr"), audit_superalloys(alloys)
+    yield (VOLUMES, "pr"), audit_volumes(volumes, seeds=FEW_SEEDS, shares=(0.25, 0.5))
+    options = {"seeds": FEW_SEEDS, "kinds": (SHUFFLED, BY_SOURCE), "shares": ()}
     yield (ALLOYS, "svr"), audit_superalloys(alloys, "svr", BY_SVR, **options)
 
 
@@ -180,24 +130,15 @@ def read_audit(study, model, path=RESULTS):
         if rows.empty and name == "table":
             known = table[["study", "model"]].drop_duplicates().values.tolist()
             raise UserError(f"no audit of {study!r} with {model!r}: expected one of {known}")
-        last = table.columns.get_loc("study")
-        parts[name] = rows[table.columns[:last]].reset_index(drop=True)
+        parts[name] = rows.loc[:, :"study"].iloc[:, :-1].reset_index(drop=True)
     found = Audit(**parts, flags=[])
-    found.flags.extend(flag_sentences(found))
-    return found
+    return dataclasses.replace(found, flags=flag_sentences(found))
 
 
 def write_audits(audits, path, facts):
-    """Write audits, a file a table.
+    """Write audits, {(study, model): audit}, a file a table, with `facts` of their provenance.
 
-    Parameters
-    ----------
-    audits : mapping of (str, str) to helpers.audit.audit.Audit
-        (study, model) -> audit.
-    path : path-like
-        Of ``Audit.table``; the others stand beside it, with their names appended.
-    facts : mapping of str to str
-        Columns of provenance.
+    ``Audit.table`` goes to `path`; the others stand beside it, with their names appended.
     """
     for name in TABLES:
         parts = [
@@ -213,30 +154,29 @@ def _path(path, name):
     return path if name == "table" else path.with_name(f"{path.stem}_{name}{path.suffix}")
 
 
-def main(arguments=None):
+def main():
     """Compute audits and findings and write them with their provenance."""
     parser = argparse.ArgumentParser(prog="python -m helpers.audit.studies", description=__doc__)
     parser.add_argument("--write", type=Path, metavar="CSV", help="where the table of scores goes")
-    options = parser.parse_args(arguments)
+    path = parser.parse_args().write
     alloys, volumes = load_superalloys("published"), load_two_phase("embedded")
     start, audits = time.monotonic(), {}
     for key, found in all_audits(alloys, volumes):
         audits[key] = found
-        print(*key, f"{time.monotonic() - start:.0f} s without what was kept", flush=True)
-        print("\n".join(found.flags), flush=True)
-    both = (volume_descriptors(volumes, how=how) for how in ("concat", "mean"))
-    networks = untrained_rows(alloys) + normalisation_rows(load_superalloys("embedded"))
-    parts = [pd.DataFrame(networks), alloy_findings(alloys), volume_findings(volumes, *both)]
-    findings = pd.concat(parts, ignore_index=True)
-    print(findings.round(3).to_string(index=False, na_rep=""))
-    print(f"{time.monotonic() - start:.0f} s in all")
-    if options.write:
-        command = f"python -m helpers.audit.studies --write {options.write.as_posix()}"
+        passed = f"{time.monotonic() - start:.0f} s without what was kept"
+        print(*key, passed, *found.flags, sep="\n", flush=True)
+    networks = findings.untrained_rows(alloys)
+    networks += findings.normalisation_rows(load_superalloys("embedded"))
+    parts = [pd.DataFrame(networks), findings.alloy_findings(alloys)]
+    numbers = pd.concat([*parts, findings.volume_findings(volumes)], ignore_index=True)
+    print(numbers.round(3).to_string(index=False, na_rep=""))
+    if path:
+        command = f"python -m helpers.audit.studies --write {path.as_posix()}"
         facts = run_facts(command, dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES]))
         facts["microvit"] = load_encoder("microvit").fingerprint[:16]
-        write_audits(audits, options.write, facts)
-        write_table(findings.assign(**facts), _path(options.write, "findings"))
+        write_audits(audits, path, facts)
+        write_table(numbers.assign(**facts), _path(path, "findings"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

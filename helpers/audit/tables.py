@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from helpers import UserError
-from helpers.audit.source_leak import clustered_interval, lost_gain
+from helpers.audit.source_leak import LostGain, clustered_interval, lost_gain
 from helpers.cross_validation import NestedCV
 from helpers.intervals import nested_coverage, paired_interval
 from helpers.regression import mape
@@ -61,11 +61,11 @@ def difference_rows(runs, roles, groups):
     """A row a kind of folds, descriptor and other predictor."""
     rows = []
     names = [name for name, role in roles.items() if role == "descriptor"]
+    mixed = {shuffled_targets(name) for name in names}  # other targets: nothing to pair
+    controls = [name for name in roles if name not in {*names, *mixed}]
     for kind in dict.fromkeys(kind for kind, _ in runs):
         for i, name in enumerate(names):
-            controls = [c for c, role in roles.items() if role == "control"]
-            mixed = {shuffled_targets(n) for n in names}  # other targets: nothing to pair
-            for other in [*names[i + 1 :], *(c for c in controls if c not in mixed)]:
+            for other in [*names[i + 1 :], *controls]:
                 mean, (low, high) = _difference(runs[kind, name], runs[kind, other], kind, groups)
                 verdict = "less" if high < 0 else "more" if low > 0 else "open"
                 row = {"folds": kind, "predictor": name, "other": other, "role": roles[other]}
@@ -86,26 +86,24 @@ def shuffled_targets(name):
 
 
 def optimism_rows(runs, roles, groups):
-    """A row a predictor that looks at something: errors with the source seen and unseen."""
-    columns = ["predictor", "role", "unseen_folds", "mape_seen", "mape_unseen"]
-    columns += ["optimism", "gain", "lost", "low", "high", "share", "leak"]
+    """A row a fitted predictor: errors with the source seen and unseen."""
     kinds = {kind for kind, _ in runs}
     unseen = BY_SOURCE if BY_SOURCE in kinds else ONE_OUT
-    if not {SHUFFLED, unseen} <= kinds:
-        return pd.DataFrame(columns=columns)
+    fitted = [
+        name for name in roles if (SHUFFLED, name) in runs and runs[SHUFFLED, name][0].nested
+    ]
 
     def errors(kind, name):
         return np.mean([run.errors for run in runs[kind, name]], axis=0)
 
     rows = []
-    for name, role in roles.items():
-        if any(run.nested is None for run in runs[SHUFFLED, name]):
-            continue  # a rule, not a model
+    for name in fitted if unseen in kinds else ():
         seen, new = errors(SHUFFLED, name), errors(unseen, name)
         judged = lost_gain(seen, new, errors(SHUFFLED, "mean"), errors(unseen, "mean"), groups)
-        facts = [name, role, unseen, seen.mean(), new.mean(), new.mean() - seen.mean()]
+        facts = [name, roles[name], unseen, seen.mean(), new.mean(), new.mean() - seen.mean()]
         rows.append([*facts, *judged])
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["predictor", "role", "unseen_folds", "mape_seen", "mape_unseen", "optimism"]
+    return pd.DataFrame(rows, columns=[*columns, *LostGain._fields])
 
 
 def interval_rows(runs, roles, level):
@@ -128,35 +126,20 @@ def interval_rows(runs, roles, level):
 def curve_rows(curve):
     """A row a kind of folds, descriptor and share of the training parts.
 
-    Parameters
-    ----------
-    curve : list of (str, Folds, Run)
+    `curve` holds by kind and descriptor a dict, share -> pairs of folds and run, a pair a shuffle.
     """
     rows = []
-    for name, folds, run in curve:
-        row = {"folds": folds.kind, "predictor": name, "share": folds.share}
-        row |= {"n_train": np.mean([len(train) for train, _ in folds.splits])}
-        sources = np.nan
-        if folds.groups is not None:
-            sources = np.mean([len(set(folds.groups[train])) for train, _ in folds.splits])
-        rows.append({**row, "n_sources": sources, "mape": mape(run.y, run.y_pred)})
-    keys = ["folds", "predictor", "share"]
-    points = (
-        pd.DataFrame(rows)
-        .groupby(keys, sort=False)
-        .agg(
-            n_train=("n_train", "mean"),
-            n_sources=("n_sources", "mean"),
-            mape_pooled=("mape", "mean"),
-            pooled_low=("mape", "min"),
-            pooled_high=("mape", "max"),
-        )
-    )
-
-    def rank(column):  # names in the order in which they came
-        return column if column.name == "share" else pd.factorize(column)[0]
-
-    return points.reset_index().sort_values(keys, key=rank, ignore_index=True)
+    for (kind, name), points in curve.items():
+        for share, shuffles in sorted(points.items()):
+            errors = [mape(run.y, run.y_pred) for _, run in shuffles]
+            parts, groups = [t for f, _ in shuffles for t, _ in f.splits], shuffles[0][0].groups
+            row = {"folds": kind, "predictor": name, "share": share}
+            row |= {"n_train": np.mean([len(train) for train in parts]), "n_sources": np.nan}
+            if groups is not None:
+                row["n_sources"] = np.mean([len(np.unique(groups[train])) for train in parts])
+            row |= {"mape_pooled": np.mean(errors), "pooled_low": min(errors)}
+            rows.append({**row, "pooled_high": max(errors)})
+    return pd.DataFrame(rows)
 
 
 def flag_sentences(audit):
@@ -197,76 +180,6 @@ def flag_sentences(audit):
                 f"{mixed['shuffles']})."
             )
     return flags
-
-
-HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
-CANNOT = "cannot be tested here"  # where data or weights are missing
-
-
-def judge(low, high, below=0.0):
-    """Verdict on a claim that a number lies below another, from the number's interval.
-
-    Parameters
-    ----------
-    low, high : float
-        The interval.
-    below : float
-        What the number is claimed to be less than.
-
-    Returns
-    -------
-    str
-        `HOLDS`, `FAILS`, or `OPEN` where the interval includes `below`.
-
-    Examples
-    --------
-    >>> judge(-3, -1), judge(1, 3), judge(-1, 1)
-    ('holds', 'fails', 'not decided')
-    """
-    return HOLDS if high < below else FAILS if low > below else OPEN
-
-
-def judge_all(gaps, below=0.0):
-    """Verdict on a claim that every one of several numbers lies below another.
-
-    Parameters
-    ----------
-    gaps : iterable of (float, float, float)
-        Value, low and high of each.
-    below : float
-        See `judge`.
-
-    Returns
-    -------
-    str
-        `HOLDS` where all intervals lie below, `FAILS` where at least one lies above, else
-        `OPEN`.
-
-    Examples
-    --------
-    >>> judge_all([(-2, -3, -1), (-1, -2, 0.1)]), judge_all([(-2, -3, -1), (2, 1, 3)])
-    ('not decided', 'fails')
-    """
-    return weakest(judge(low, high, below) for _, low, high in gaps)
-
-
-def weakest(verdicts):
-    """Verdict on a claim about several cases: it fails with one, and holds only with all."""
-    found = set(verdicts)
-    return next((verdict for verdict in (FAILS, OPEN) if verdict in found), HOLDS)
-
-
-def judge_alike(low, high, within):
-    """Verdict on a claim that a number is about zero: that its interval lies inside ± `within`.
-
-    Examples
-    --------
-    >>> judge_alike(-1, 1, within=2), judge_alike(-1, 3, within=2), judge_alike(3, 4, within=2)
-    ('holds', 'not decided', 'fails')
-    """
-    if -within < low and high < within:
-        return HOLDS
-    return FAILS if low > within or high < -within else OPEN
 
 
 def sure(gaps, degrees=None):
@@ -318,13 +231,13 @@ def difference(found, name, other, folds=SHUFFLED):
     ValueError
         The audit did not compare the two.
     """
-    table = found.differences
-    table = table[table["folds"] == folds]
-    for a, b, sign in ((name, other, 1), (other, name, -1)):
-        rows = table[(table["predictor"] == a) & (table["other"] == b)]
-        if len(rows):
-            value, low, high = rows[["difference", "low", "high"]].iloc[0]
-            return (value, low, high) if sign > 0 else (-value, -high, -low)
+    table = found.differences.set_index(["folds", "predictor", "other"])
+    table = table[["difference", "low", "high"]]
+    if (folds, name, other) in table.index:
+        return tuple(table.loc[folds, name, other])
+    if (folds, other, name) in table.index:
+        value, low, high = table.loc[folds, other, name]
+        return -value, -high, -low
     raise UserError(f"no difference of {name!r} and {other!r} on folds {folds!r}")
 
 
@@ -352,12 +265,11 @@ def enough(found, name, folds):
         The smallest point of the learning curve at which, and at all larger ones, the highest of
         the shuffles errs less than the lowest of the mean of all training samples. None: none is.
     """
-    curve, table = found.learning_curve, found.table
-    curve = curve[(curve["folds"] == folds) & (curve["predictor"] == name)]
-    mean = table[(table["folds"] == folds) & (table["predictor"] == "mean")]["pooled_low"].iloc[0]
+    curve = found.learning_curve.query("folds == @folds and predictor == @name")
+    mean = found.table.query("folds == @folds and predictor == 'mean'")["pooled_low"].iloc[0]
     curve = curve.sort_values("n_train", ascending=False)
-    told = (curve["pooled_high"] < mean).cumprod().astype(bool)
-    return float(curve["n_train"][told].min()) if told.any() else None
+    below = (curve["pooled_high"] < mean).cumprod().astype(bool)
+    return float(curve["n_train"][below].min()) if below.any() else None
 
 
 def needed_sources(found, name, size, other="mean", folds=ONE_OUT):

@@ -13,6 +13,7 @@ import numpy as np
 
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
+from helpers.intervals import labelled_number
 from helpers.microvit.probes import shape_r2
 from helpers.microvit.training_images import sample_batch
 from helpers.superalloy_scores import TWO_POINT
@@ -21,7 +22,8 @@ from helpers.two_point import two_point_statistics
 OURS, RANDOM = "MicroViT", "random network"
 SEED = 92  # of images that neither training nor the choice of an objective has seen
 LEAST_R2 = {"volume fraction": 0.95, "log chord y": 0.9, "log chord x": 0.9, "log anisotropy": 0.9}
-COLUMNS = ("part", "quantity", "data", "descriptor", "protocol", "value", "low", "high")
+LABELS = ("part", "quantity", "data", "descriptor", "protocol")
+row = functools.partial(labelled_number, LABELS, target="")
 
 
 def twins(model="microvit"):
@@ -77,12 +79,6 @@ def meets(entry):
     name, sign, bound = entry["target"].split()
     compare = {"<=": np.less_equal, ">=": np.greater_equal, "<": np.less}[sign]
     return bool(compare(entry[name], float(bound)))
-
-
-def row(*cells, unit="", target=""):
-    """A row of the table as a dict; `cells` in the order of `COLUMNS`, the interval optional."""
-    cells = (*cells, *[np.nan] * (len(COLUMNS) - len(cells)))
-    return {**dict(zip(COLUMNS, cells, strict=True)), "unit": unit, "target": target}
 
 
 def invariance(images, describe, data, *, skip=(), seed=SEED):

@@ -5,10 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.audit import feature_findings, findings, studies, tables, verdicts
+from helpers.audit import findings, studies, tables, verdicts
 from helpers.audit.audit import audit
-from helpers.audit.feature_findings import feature_statistics
-from helpers.audit.findings import ALLOYS, VOLUMES, component_rows
+from helpers.audit.findings import ALLOYS, VOLUMES, component_rows, feature_statistics
 from helpers.audit.studies import (
     FEW_SEEDS,
     RESULTS,
@@ -16,17 +15,8 @@ from helpers.audit.studies import (
     audit_superalloys,
     read_audit,
 )
-from helpers.audit.tables import (
-    BY_SOURCE,
-    CANNOT,
-    FAILS,
-    HOLDS,
-    OPEN,
-    difference,
-    enough,
-    needed_sources,
-)
-from helpers.audit.verdicts import BEST, Evidence, verdict_table
+from helpers.audit.tables import BY_SOURCE, difference, enough, needed_sources
+from helpers.audit.verdicts import BEST, CANNOT, FAILS, HOLDS, OPEN, Evidence, verdict_table
 from helpers.datasets import DATA, load_superalloys, paper_results
 from helpers.superalloy_scores import TWO_POINT
 
@@ -63,7 +53,7 @@ def small():
     return audit(descriptors, y, groups, seeds=[0], shares=[0.5], store=False, progress=False)
 
 
-@pytest.mark.parametrize("module", [feature_findings, findings, studies, tables, verdicts])
+@pytest.mark.parametrize("module", [findings, studies, tables, verdicts])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
