@@ -21,7 +21,7 @@ from helpers.extract.scale import check_alike, check_field, field_of, network_sc
 from helpers.extract.tables import first_few
 from helpers.features import extract
 from helpers.images.pixel_size import prepare_images
-from helpers.images.read import ImageError, image_digest, image_size, read_image
+from helpers.images.read import ImageError, Reading, image_digest, image_size, read_image
 from helpers.io.atomic import atomic_write
 from helpers.regression import aggregate_sections
 
@@ -297,9 +297,8 @@ def extract_listed(
         encoder = load_encoder(encoder, dtype=dtype)
     files, pipeline = listed["image"].tolist(), options.get("pipeline", "micrograph")
     field = field_of(encoder, pipeline, target_um)
-    images, stated = prepare_images(
-        files, crop_bottom=crop_bottom, target_um=target_um, value_range=value_range, field=field
-    )
+    reading = Reading(value_range, crop_bottom=crop_bottom, target_um=target_um)
+    images, stated = prepare_images(files, reading, field)
     scales, stated = network_scales(images, encoder, pipeline), np.array(stated, float)
     if field is not None:
         check_field(images, encoder, target_um)

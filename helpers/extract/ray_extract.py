@@ -24,12 +24,11 @@ from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.extract.remote_images import list_anywhere, local_copies, named_as
 from helpers.extract.scale import check_alike, field_of
-from helpers.images.pixel_size import check_preparation
-from helpers.images.read import ImageError
+from helpers.images.read import ImageError, Reading
 from helpers.io.atomic import atomic_write
 from helpers.io.optional import optional
 from helpers.io.progress import progress_bar
-from helpers.preprocessing import check_options
+from helpers.preprocessing import Preparation
 
 PART_IMAGES = 1024
 SHUTDOWN_SECONDS = 5
@@ -101,9 +100,9 @@ def extract_parts(
     optional("ray.data", "ray")
     _check(on_error, workers, part_images)
     asked = ("crop_bottom", "target_um", "value_range")
-    check_preparation(**{name: options[name] for name in asked if name in options})
+    Reading(**{name: options[name] for name in asked if name in options})
     loaded = load_encoder(encoder, dtype=dtype)
-    check_options(
+    Preparation(
         loaded.entry, options.get("pipeline", "micrograph"), options.get("normalize", "none")
     )
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)

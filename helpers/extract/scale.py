@@ -96,8 +96,6 @@ def check_field(images, encoder, target_um):
     """
     entry, sides, shares = find_entry(encoder), {}, []
     for image in images:
-        if image.trouble:
-            continue
         try:
             sides[str(image.path)] = min(image.resampled)
             shares.append(np.prod(image.size) / np.prod(image.resampled))

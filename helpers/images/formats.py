@@ -209,14 +209,9 @@ def _refuse_padding(png, image, name, exactly):
 
 def _pillow_pixels(image):
     """Stored numbers of a Pillow image, in grey or RGB, perhaps with alpha."""
-    if image.mode in ("P", "PA"):
-        listed = np.reshape(image.getpalette("RGB"), (-1, 3))
-        colours = np.zeros((256, 3), np.uint8)
-        colours[: len(listed)] = listed
-        indices = np.asarray(image)
-        return colours[indices[..., 0] if image.mode == "PA" else indices]
-    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-        image = image.convert("RGB")
+    if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
+        with _quiet_pillow():  # it says that a palette's alpha is dropped
+            image = image.convert("RGB")
     elif image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
     return np.asarray(image)
