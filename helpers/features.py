@@ -32,13 +32,8 @@ from helpers.preprocessing import (
 )
 from helpers.regression import aggregate_sections
 from helpers.two_point import ImageStep
-from helpers.vit.forward import (
-    choose_batch_size,
-    choose_workers,
-    forward_batches,
-    in_batches,
-    n_cores,
-)
+from helpers.vit import forward
+from helpers.vit.forward import n_cores
 from helpers.vit.store import StoredFeatures, store_folder
 from helpers.vit.weights import weights_at_hand
 
@@ -168,11 +163,7 @@ def extract(
     Equal images are computed once. Interrupted at any moment, a second call goes on where the
     first one stopped and loses at most the last `SHARD_SECONDS`.
     """
-    if on_error not in ("raise", "skip"):
-        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
-    for option, value in (("batch_size", batch_size), ("workers", workers)):
-        if value is not None and value < 1:
-            raise UserError(f"{option} is {value}: expected at least 1, or None")
+    check_run(on_error, batch_size=batch_size, workers=workers)
     images = as_list(images)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder)
@@ -189,6 +180,15 @@ def extract(
             report_bad_images(skipped, images, on_error)
             return Extraction(finished[0], skipped, finished[1], stored.path)
     return work.done(stored, on_error)
+
+
+def check_run(on_error, **counts):
+    """Raise a UserError that names a choice, or a number that must be 1 or more, or None."""
+    if on_error not in ("raise", "skip"):
+        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
+    for option, count in counts.items():
+        if count is not None and count < 1:
+            raise UserError(f"{option} is {count}: expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -228,17 +228,15 @@ class _Work:
 
     def done(self, stored, on_error):
         """The `Extraction`: all images checked, then each kind computed once, and stored."""
-        first = {}  # image of each kind
-        for i, digest in enumerate(self.digests):
-            first.setdefault(digest, i)
-        shapes, errors = check_images(self.images, list(first.values()), self.preparation)
+        first = {digest: i for i, digest in reversed(list(enumerate(self.digests)))}
+        shapes, errors = check_images(self.images, sorted(first.values()), self.preparation)
         skipped = {i: errors[first[d]] for i, d in enumerate(self.digests) if first[d] in errors}
         report_bad_images(skipped, self.images, on_error)
         if not shapes:
             raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
         start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
         rows = _Rows((len(self.images), self.encoder.n_features), stored)
-        with rows:
+        try:
             self._compute(shapes, rows)
             for i, digest in enumerate(self.digests):
                 rows.features[i] = rows.features[first[digest]]
@@ -254,22 +252,26 @@ class _Work:
             provenance = {**self.encoder.provenance(), **self.key, **facts}
             if stored is not None:
                 provenance = stored.write(rows.features, provenance)
+        except BaseException:  # Ctrl-C above all; on a full disk a shard needs less space
+            rows.keep()
+            raise
         return Extraction(rows.features, skipped, provenance, stored and stored.path)
 
     def _compute(self, shapes, rows):
         """Rows of the images in `shapes`, but for those that are done."""
         encoder, workers = self.encoder, self.workers
         largest = max(shapes.values(), key=np.prod)
-        batches = in_batches(encoder, shapes, rows.done, self.batch_size)
+        batches = forward.in_batches(encoder, shapes, rows.done, self.batch_size)
         if workers is None and encoder.device.type == "cpu":
-            size = self.batch_size or choose_batch_size(encoder, largest)
-            workers = choose_workers(encoder, largest, size)
+            size = self.batch_size or forward.choose_batch_size(encoder, largest)
+            workers = forward.choose_workers(encoder, largest, size)
         if self.compile:
             encoder, workers = encoder.compiled(), 1
-        results = forward_batches(encoder, self._load, batches, workers=workers or n_cores())
-        bar = progress_bar(
-            encoder.title, "image", len(shapes), done=len(rows.done), progress=self.progress
+        results = forward.forward_batches(
+            encoder, self._load, batches, workers=workers or n_cores()
         )
+        count, done = len(shapes), len(rows.done)
+        bar = progress_bar(encoder.title, "image", count, done=done, progress=self.progress)
         with contextlib.closing(results), bar:
             for batch, values in results:
                 rows.add(batch, values)
@@ -285,7 +287,7 @@ class _Work:
 
 
 class _Rows:
-    """The matrix while it is computed: rows in no shard become one now and then, and on errors.
+    """The matrix while it is computed; rows become shards now and then.
 
     `features` (n, n_features), NaN where nothing is computed; `done`: rows that shards held.
     """
@@ -301,22 +303,17 @@ class _Rows:
                 self.done.update(rows.tolist())
 
     def add(self, rows, values):
+        """Take what was computed."""
         self.features[rows] = values
         self._new += rows
         if time.monotonic() - self._last >= SHARD_SECONDS:
-            self._keep()
+            self.keep()
 
-    def _keep(self):
+    def keep(self):
+        """Write what is in no shard yet."""
         if self.stored is not None:
             self.stored.write_shard(self._new, self.features[self._new])
         self._new, self._last = [], time.monotonic()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind is not None:  # Ctrl-C above all; on a full disk a shard needs less space
-            self._keep()
 
 
 class ViTFeatures(ImageStep):
@@ -370,7 +367,7 @@ class ViTFeatures(ImageStep):
     def transform(self, X):
         """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""
         which = str(self.encoder), self.weights, self.pooling, self.interpolation
-        encoder = _loaded(*which, _stamp(self.encoder))
+        encoder = _loaded(*which, _stamp(which[0]))
         options = {"pipeline": self.pipeline, "normalize": self.normalize, "store": self.store}
         samples = [s if _is_group(s) else [s] for s in as_list(X, grouped=True)]
         counts = {len(sample) for sample in samples}
@@ -388,10 +385,9 @@ def _loaded(encoder, weights, pooling, interpolation, stamp):
 
 
 def _stamp(encoder):
-    folder = Path(encoder)
-    if str(encoder) in ENCODERS:
-        folder = weights_at_hand(ENCODERS[str(encoder)]) or folder
-    if not folder.is_dir():
+    in_table = encoder in ENCODERS
+    folder = weights_at_hand(ENCODERS[encoder]) if in_table else Path(encoder)
+    if folder is None or not folder.is_dir():
         return None
     files = ((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in folder.iterdir())
     return folder.resolve(), tuple(sorted(files))

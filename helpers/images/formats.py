@@ -110,26 +110,29 @@ def _tiff(file, name):
             f"order {page.planarconfig} (PlanarConfiguration); save it again as PNG or TIFF"
         )
 
-    def decode():
-        offsets, counts = np.array(page.dataoffsets), np.array(page.databytecounts)
-        whole = len(offsets) >= math.prod(page.chunked) and offsets.all() and counts.all()
-        file.seek(tiff.pages.next_page_offset)  # where the last page says that no other follows
-        whole = whole and not any(file.read(tiff.tiff.offsetsize))
-        if not whole or (offsets + counts).max() > tiff.filehandle.size:  # else read as zeros
-            raise ImageError(f"{name} is cut short: part of its pixels is missing; copy it again")
-        pixels = page.asarray(squeeze=False, maxworkers=1)  # (planes, 1, h, w, channels)
-        pixels = np.moveaxis(pixels[:, 0, ..., 0], 0, 2) if len(pixels) > 1 else pixels[0, 0]
-        return page.colormap.T[pixels[..., 0]] if kind == 3 else pixels
-
     unsigned = page.dtype is not None and page.dtype.kind == "u" and kind != 3
     return StoredImage(
         name,
         (page.imagelength, page.imagewidth),
-        decode,
+        lambda: _tiff_pixels(tiff, page, name),
         lambda: page.tags.valueof(274),
         2**page.bitspersample - 1 if unsigned else None,  # 12 bits a sample are read as uint16
         kind == 0,
     )
+
+
+def _tiff_pixels(tiff, page, name):
+    """Stored numbers of a page; an ImageError where it is cut short."""
+    offsets, counts = np.array(page.dataoffsets), np.array(page.databytecounts)
+    whole = len(offsets) >= math.prod(page.chunked) and offsets.all() and counts.all()
+    file = tiff.filehandle
+    file.seek(tiff.pages.next_page_offset)  # where the last page says that no other follows
+    whole = whole and not any(file.read(tiff.tiff.offsetsize))
+    if not whole or (offsets + counts).max() > file.size:  # else read as zeros
+        raise ImageError(f"{name} is cut short: part of its pixels is missing; copy it again")
+    pixels = page.asarray(squeeze=False, maxworkers=1)  # (planes, 1, h, w, channels)
+    pixels = np.moveaxis(pixels[:, 0, ..., 0], 0, 2) if len(pixels) > 1 else pixels[0, 0]
+    return page.colormap.T[pixels[..., 0]] if page.photometric == 3 else pixels
 
 
 def pillow_image(image, name, file=None):

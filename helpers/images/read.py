@@ -18,14 +18,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from helpers import UserError
-from helpers.images.formats import (
-    ImageError,
-    StoredImage,
-    file_image,
-    open_file,
-    pillow_image,
-    quiet_tifffile,
-)
+from helpers.images import formats
+from helpers.images.formats import ImageError
 
 MAX_PIXELS = 2**28  # about 16000 x 16000; 3 GB as float32 in colour
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -180,7 +174,7 @@ def image_digest(source):
     '5d44bfdefe991275'
     """
     if isinstance(source, str | os.PathLike):
-        with open_file(source) as file:
+        with formats.open_file(source) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     with _opened(source, math.inf) as image:
         pixels = np.ascontiguousarray(image.decode())
@@ -218,11 +212,12 @@ def _opened(source, max_pixels):
     is_file = isinstance(source, str | os.PathLike)
     find, name = _array, f"the {type(source).__name__}"
     if is_file:
-        find, name = file_image, str(source)
+        find, name = formats.file_image, str(source)
     elif isinstance(source, Image.Image):
-        find, name = pillow_image, f"the Pillow image of {source.width} x {source.height} pixels"
-    opening = open_file(source) if is_file else contextlib.nullcontext(source)
-    with opening as opened, quiet_tifffile():
+        find = formats.pillow_image
+        name = f"the Pillow image of {source.width} x {source.height} pixels"
+    opening = formats.open_file(source) if is_file else contextlib.nullcontext(source)
+    with opening as opened, formats.quiet_tifffile():
         try:
             image = find(opened, name)
             height, width = image.shape
@@ -261,7 +256,7 @@ def _array(source, name):
             f"{name} is no image: expected (h, w) or (h, w, channels) with 1 to 4 channels; "
             "pass one image at a time, its channels last"
         )
-    return StoredImage(name, array.shape[:2], lambda: array)
+    return formats.StoredImage(name, array.shape[:2], lambda: array)
 
 
 def _upright(pixels, orientation):
