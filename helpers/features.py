@@ -64,25 +64,9 @@ class Extraction(NamedTuple):
 
 
 def extract_features(images, encoder, **options):
-    """Feature matrix of images.
+    """Feature matrix of images, float32 of shape (n, n_features).
 
-    Parameters
-    ----------
-    images
-        See `extract`.
-    encoder : Encoder, str or path-like
-        From `helpers.encoders.load_encoder`, or what that takes.
-    **options
-        Those of `extract`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n_features)
-
-    Raises
-    ------
-    ImageError, ValueError, DownloadError, OSError
-        See `extract`.
+    Arguments and errors are those of `extract`.
 
     Examples
     --------
