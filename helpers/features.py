@@ -369,8 +369,7 @@ def _loaded(encoder, weights, pooling, interpolation, stamp):
 
 
 def _stamp(encoder):
-    in_table = encoder in ENCODERS
-    folder = weights_at_hand(ENCODERS[encoder]) if in_table else Path(encoder)
+    folder = weights_at_hand(ENCODERS[encoder]) if encoder in ENCODERS else Path(encoder)
     if folder is None or not folder.is_dir():
         return None
     files = ((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in folder.iterdir())

@@ -99,7 +99,7 @@ def extract_parts(
     ray = optional("ray", "ray")
     optional("ray.data", "ray")
     check_run(on_error, workers=workers, part_images=part_images)
-    plan = _plan(load_encoder(encoder, dtype=dtype), options)
+    plan = _plan(encoder, dtype, options)
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)
     parts, out = _parts(listed, plan, part_images), Path(out).resolve()
     _refuse_others(out, parts)
@@ -123,14 +123,14 @@ def extract_parts(
     }
 
 
-def _plan(encoder, options):
+def _plan(encoder, dtype, options):
     """What the numbers depend on beside the images; the options are checked first."""
     asked = ("value_range", "crop_bottom", "target_um")
     reading = Reading(**{name: options[name] for name in asked if name in options})
-    pipeline = options.get("pipeline", "micrograph")
-    Preparation(encoder.entry, pipeline, options.get("normalize", "none"), reading)
-    field = field_of(encoder, pipeline, reading.target_um)
-    return {"encoder": encoder.provenance(), "field": field, **options}
+    pipeline, loaded = options.get("pipeline", "micrograph"), load_encoder(encoder, dtype=dtype)
+    Preparation(loaded.entry, pipeline, options.get("normalize", "none"), reading)
+    field = field_of(loaded, pipeline, reading.target_um)
+    return {"encoder": loaded.provenance(), "field": field, **options}
 
 
 def _bad_parts(errors, count):
