@@ -26,6 +26,7 @@ from helpers.datasets import DATA, load_superalloys
 from helpers.extract.feature_tables import extract_table, read_feature_table, sample_matrix
 from helpers.extract.scale import differences, span
 from helpers.images.pixel_size import PreparedImage
+from helpers.images.read import Reading
 from helpers.io.provenance import versions
 from helpers.own import plots
 from helpers.own.citations import references
@@ -73,8 +74,8 @@ else:  # the embedded micrographs, as a user would have them
     own = OwnModel(fitted, found.facts, "mean", 1, versions(LIBRARIES))
 samples, X = sample_matrix(found, own.aggregate)
 first = found.table.groupby("sample", sort=False)["image"].first()
-options = {name: found.facts[name] for name in ("crop_bottom", "value_range")}
-pictures = [PreparedImage(Path(images_from) / first[s], **options) for s in samples]
+reading = Reading(found.facts["value_range"], crop_bottom=found.facts["crop_bottom"])
+pictures = [PreparedImage(Path(images_from) / first[s], reading) for s in samples]
 
 # %% tags=["hide-input"]
 where = "**embedded set**, synthetic micrographs made for this book"

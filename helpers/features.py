@@ -12,6 +12,7 @@ import functools
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,26 +20,20 @@ import numpy as np
 
 from helpers import UserError
 from helpers.encoders import ENCODERS, Encoder, load_encoder
-from helpers.images.read import MAX_PIXELS, ImageError, check_range
+from helpers.images.read import MAX_PIXELS, ImageError, Reading
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest, versions
 from helpers.preprocessing import (
+    Preparation,
     as_list,
     check_images,
-    check_options,
     digest_or_error,
-    prepare_batch,
     report_bad_images,
 )
 from helpers.regression import aggregate_sections
 from helpers.two_point import ImageStep
-from helpers.vit.forward import (
-    choose_batch_size,
-    choose_workers,
-    forward_batches,
-    in_batches,
-    n_cores,
-)
+from helpers.vit import forward
+from helpers.vit.forward import n_cores
 from helpers.vit.store import StoredFeatures, store_folder
 from helpers.vit.weights import weights_at_hand
 
@@ -69,25 +64,9 @@ class Extraction(NamedTuple):
 
 
 def extract_features(images, encoder, **options):
-    """Feature matrix of images.
+    """Feature matrix of images, float32 of shape (n, n_features).
 
-    Parameters
-    ----------
-    images
-        See `extract`.
-    encoder : Encoder, str or path-like
-        From `helpers.encoders.load_encoder`, or what that takes.
-    **options
-        Those of `extract`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n_features)
-
-    Raises
-    ------
-    ImageError, ValueError, DownloadError, OSError
-        See `extract`.
+    Arguments and errors are those of `extract`.
 
     Examples
     --------
@@ -105,7 +84,6 @@ def extract(
     *,
     pipeline="micrograph",
     normalize="none",
-    weights="pretrained",
     value_range=None,
     max_pixels=MAX_PIXELS,
     on_error="raise",
@@ -130,8 +108,6 @@ def extract(
         `helpers.preprocessing`.
     normalize : str
         ``"none"`` (paper) or ``"encoder"``; see `helpers.preprocessing`.
-    weights : str
-        ``"pretrained"`` or ``"random"``, where `encoder` is not loaded yet.
     value_range, max_pixels
         As in `helpers.images.read.read_image`.
     on_error : str
@@ -171,76 +147,157 @@ def extract(
     Equal images are computed once. Interrupted at any moment, a second call goes on where the
     first one stopped and loses at most the last `SHARD_SECONDS`.
     """
-    if on_error not in ("raise", "skip"):
-        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
-    for option, value in (("batch_size", batch_size), ("workers", workers)):
-        if value is not None and value < 1:
-            raise UserError(f"{option} is {value}: expected at least 1, or None")
+    check_run(on_error, batch_size=batch_size, workers=workers)
     images = as_list(images)
     if not isinstance(encoder, Encoder):
-        encoder = load_encoder(encoder, weights)
-    check_options(encoder.entry, pipeline, normalize)
-    value_range = check_range(value_range)
-    options = {"pipeline": pipeline, "normalize": normalize}
-    options |= {"value_range": value_range, "max_pixels": max_pixels}
-    with ThreadPoolExecutor(n_cores()) as pool:
-        digests = list(pool.map(digest_or_error, images))
-    key = _key(encoder, digests, options, compile)
-    stored, found = None, None
+        encoder = load_encoder(encoder)
+    how = Preparation(encoder.entry, pipeline, normalize, Reading(value_range, max_pixels))
+    work = _Work(images, encoder, how, batch_size, workers, compile, progress)
+    stored = None
     if store is not False:
-        folder = store_folder(store) / (name or f"data-{key['data'][:12]}")
-        stored = StoredFeatures(folder, encoder.name, key)
-        found = stored.read()
-    if found is not None and found[1]["skipped"] and found[1]["max_pixels"] != max_pixels:
-        found = None  # another limit may skip others
-    if found is not None:
-        skipped = {int(i): reason for i, reason in found[1]["skipped"].items()}
-        report_bad_images(skipped, images, on_error)
-        return Extraction(found[0], skipped, found[1], stored.path)
-    run = {"batch_size": batch_size, "workers": workers, "compile": compile, "progress": progress}
-    features, skipped, facts, fresh = _extract_new(
-        encoder, images, digests, options, on_error, stored, run
-    )
-    provenance = {**encoder.provenance(), **key, **facts}
-    if stored is not None:
+        folder = store_folder(store) / (name or f"data-{work.key['data'][:12]}")
+        stored = StoredFeatures(folder, encoder.name, work.key)
+        finished = stored.read()
+        # Another limit may skip others.
+        if finished and not (finished[1]["skipped"] and finished[1]["max_pixels"] != max_pixels):
+            skipped = {int(i): reason for i, reason in finished[1]["skipped"].items()}
+            report_bad_images(skipped, images, on_error)
+            return Extraction(finished[0], skipped, finished[1], stored.path)
+    return work.done(stored, on_error)
+
+
+def check_run(on_error, **counts):
+    """Raise a UserError that names a choice, or a number that must be 1 or more, or None."""
+    if on_error not in ("raise", "skip"):
+        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
+    for option, count in counts.items():
+        if count is not None and count < 1:
+            raise UserError(f"{option} is {count}: expected at least 1")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Images, the network that they go through, and how; arguments of `extract`."""
+
+    images: list
+    encoder: Encoder
+    preparation: Preparation
+    batch_size: int | None
+    workers: int | None
+    compile: bool
+    progress: bool
+
+    @functools.cached_property
+    def digests(self):
+        """A hash of each image, or why it cannot be read."""
+        with ThreadPoolExecutor(n_cores()) as pool:
+            return list(pool.map(digest_or_error, self.images))
+
+    @functools.cached_property
+    def key(self):
+        """Everything that changes the numbers."""
+        how, entry, provenance = self.preparation, self.encoder.entry, self.encoder.provenance()
+        own = ("fingerprint", "weights", "config", "pooling", "interpolation", "dtype", "device")
+        return {
+            **{name: provenance[name] for name in own},
+            "input": [how.pipeline, entry.crop, entry.input_size, entry.longest],
+            "normalize": how.normalize,
+            "mean_std": [entry.mean, entry.std] if how.normalize == "encoder" else None,
+            "value_range": how.reading.value_range and list(how.reading.value_range),
+            "compile": self.compile,
+            "versions": versions(LIBRARIES),
+            "code": code_digest(CODE),
+            "data": hashlib.sha256("\n".join(self.digests).encode()).hexdigest(),
+        }
+
+    def done(self, stored, on_error):
+        """The `Extraction`: all images checked, then each kind computed once, and stored."""
+        first = {digest: i for i, digest in reversed(list(enumerate(self.digests)))}
+        shapes, errors = check_images(self.images, sorted(first.values()), self.preparation)
+        skipped = {i: errors[first[d]] for i, d in enumerate(self.digests) if first[d] in errors}
+        report_bad_images(skipped, self.images, on_error)
+        if not shapes:
+            raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
+        start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
+        rows = _Rows((len(self.images), self.encoder.n_features), stored)
         try:
-            provenance = stored.write(features, provenance)
-        except OSError:
-            stored.write_shard(fresh, features[fresh])  # a shard needs less space
+            self._compute(shapes, rows)
+            for i, digest in enumerate(self.digests):
+                rows.features[i] = rows.features[first[digest]]
+            facts = {
+                "pipeline": self.preparation.pipeline,
+                "max_pixels": self.preparation.reading.max_pixels,
+                "n_images": len(self.images),
+                "n_computed": len(shapes),
+                "skipped": {str(i): reason for i, reason in skipped.items()},
+                "date": date.isoformat(timespec="seconds"),
+                "seconds": round(time.monotonic() - start, 2),
+            }
+            provenance = {**self.encoder.provenance(), **self.key, **facts}
+            if stored is not None:
+                provenance = stored.write(rows.features, provenance)
+        except BaseException:  # Ctrl-C above all; on a full disk a shard needs less space
+            rows.keep()
             raise
-    return Extraction(features, skipped, provenance, stored and stored.path)
+        return Extraction(rows.features, skipped, provenance, stored and stored.path)
+
+    def _compute(self, shapes, rows):
+        """Rows of the images in `shapes`, but for those that are done."""
+        encoder, workers = self.encoder, self.workers
+        largest = max(shapes.values(), key=np.prod)
+        batches = forward.in_batches(encoder, shapes, rows.done, self.batch_size)
+        if workers is None and encoder.device.type == "cpu":
+            size = self.batch_size or forward.choose_batch_size(encoder, largest)
+            workers = forward.choose_workers(encoder, largest, size)
+        if self.compile:
+            encoder, workers = encoder.compiled(), 1
+        results = forward.forward_batches(
+            encoder, self._load, batches, workers=workers or n_cores()
+        )
+        count, done = len(shapes), len(rows.done)
+        bar = progress_bar(encoder.title, "image", count, done=done, progress=self.progress)
+        with contextlib.closing(results), bar:
+            for batch, values in results:
+                rows.add(batch, values)
+                bar.update(len(batch))
+
+    def _load(self, batch):
+        images = [self.images[i] for i in batch]
+        pixels = self.preparation.batch(images)
+        for i, image in zip(batch, images, strict=True):
+            if not isinstance(image, np.ndarray) and digest_or_error(image) != self.digests[i]:
+                raise ImageError(f"{image} was changed while it was read: run again")
+        return pixels
 
 
-def _extract_new(encoder, images, digests, options, on_error, stored, run):
-    """Check all images, then compute each kind once.
+class _Rows:
+    """The matrix while it is computed; rows become shards now and then.
 
-    Gives the matrix, the skipped images, facts for the provenance, and the rows in no shard.
+    `features` (n, n_features), NaN where nothing is computed; `done`: rows that shards held.
     """
-    first = {}  # the first image of each kind
-    for i, digest in enumerate(digests):
-        first.setdefault(digest, i)
-    unique = list(first.values())
-    shapes, errors = check_images(images, unique, encoder.entry, options)
-    skipped = {i: errors[first[d]] for i, d in enumerate(digests) if first[d] in errors}
-    report_bad_images(skipped, images, on_error)
-    if not shapes:
-        raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
-    start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
-    if stored is not None:
-        stored.begin()
-    features, fresh = _compute(encoder, images, digests, shapes, options, stored, run)
-    for i, digest in enumerate(digests):
-        features[i] = features[first[digest]]
-    facts = {
-        "pipeline": options["pipeline"],
-        "max_pixels": options["max_pixels"],
-        "n_images": len(images),
-        "n_computed": len(shapes),
-        "skipped": {str(i): reason for i, reason in skipped.items()},
-        "date": date.isoformat(timespec="seconds"),
-        "seconds": round(time.monotonic() - start, 2),
-    }
-    return features, skipped, facts, fresh
+
+    def __init__(self, shape, stored):
+        self.features = np.full(shape, np.nan, np.float32)
+        self.stored, self.done = stored, set()
+        self._new, self._last = [], time.monotonic()
+        if stored is not None:
+            stored.begin()
+            for rows, values in stored.read_shards():
+                self.features[rows] = values
+                self.done.update(rows.tolist())
+
+    def add(self, rows, values):
+        """Take what was computed."""
+        self.features[rows] = values
+        self._new += rows
+        if time.monotonic() - self._last >= SHARD_SECONDS:
+            self.keep()
+
+    def keep(self):
+        """Write what is in no shard yet."""
+        if self.stored is not None:
+            self.stored.write_shard(self._new, self.features[self._new])
+        self._new, self._last = [], time.monotonic()
 
 
 class ViTFeatures(ImageStep):
@@ -294,7 +351,7 @@ class ViTFeatures(ImageStep):
     def transform(self, X):
         """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""
         which = str(self.encoder), self.weights, self.pooling, self.interpolation
-        encoder = _loaded(*which, _stamp(self.encoder))
+        encoder = _loaded(*which, _stamp(which[0]))
         options = {"pipeline": self.pipeline, "normalize": self.normalize, "store": self.store}
         samples = [s if _is_group(s) else [s] for s in as_list(X, grouped=True)]
         counts = {len(sample) for sample in samples}
@@ -312,10 +369,8 @@ def _loaded(encoder, weights, pooling, interpolation, stamp):
 
 
 def _stamp(encoder):
-    folder = Path(encoder)
-    if str(encoder) in ENCODERS:
-        folder = weights_at_hand(ENCODERS[str(encoder)]) or folder
-    if not folder.is_dir():
+    folder = weights_at_hand(ENCODERS[encoder]) if encoder in ENCODERS else Path(encoder)
+    if folder is None or not folder.is_dir():
         return None
     files = ((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in folder.iterdir())
     return folder.resolve(), tuple(sorted(files))
@@ -326,66 +381,3 @@ def _is_group(sample):
     return isinstance(sample, list | tuple) or (
         isinstance(sample, np.ndarray) and sample.ndim == 3 and sample.shape[-1] > 4
     )
-
-
-def _key(encoder, digests, options, compile):
-    """Everything that changes the numbers."""
-    entry = encoder.entry
-    provenance = encoder.provenance()
-    own = ("fingerprint", "weights", "config", "pooling", "interpolation", "dtype", "device")
-    return {
-        **{name: provenance[name] for name in own},
-        "input": [options["pipeline"], entry.crop, entry.input_size, entry.longest],
-        "normalize": options["normalize"],
-        "mean_std": [entry.mean, entry.std] if options["normalize"] == "encoder" else None,
-        "value_range": options["value_range"],
-        "compile": compile,
-        "versions": versions(LIBRARIES),
-        "code": code_digest(CODE),
-        "data": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
-    }
-
-
-def _compute(encoder, images, digests, shapes, options, stored, run):
-    """Matrix (n, n_features), rows of the images in `shapes` filled; and the rows in no shard."""
-    features = np.full((len(images), encoder.n_features), np.nan, np.float32)
-    done = set()
-    for rows, values in stored.read_shards() if stored is not None else ():
-        features[rows] = values
-        done.update(rows.tolist())
-    largest = max(shapes.values(), key=np.prod)
-    todo = in_batches(encoder, shapes, done, run["batch_size"])
-    count = run["workers"]
-    if count is None:
-        size = run["batch_size"] or choose_batch_size(encoder, largest)
-        on_cpu = encoder.device.type == "cpu"
-        count = choose_workers(encoder, largest, size) if on_cpu else n_cores()
-    if run["compile"]:
-        encoder, count = encoder.compiled(), 1
-
-    def load(batch):
-        pixels = prepare_batch([images[i] for i in batch], encoder, **options)
-        for i in batch:
-            if not isinstance(images[i], np.ndarray) and digest_or_error(images[i]) != digests[i]:
-                raise ImageError(f"{images[i]} was changed while it was read: run again")
-        return pixels
-
-    fresh, last = [], time.monotonic()
-    try:
-        results = contextlib.closing(forward_batches(encoder, load, todo, workers=count))
-        bar = progress_bar(
-            encoder.title, "image", len(shapes), done=len(done), progress=run["progress"]
-        )
-        with results as results, bar:
-            for batch, values in results:
-                features[batch] = values
-                fresh += batch
-                bar.update(len(batch))
-                if stored is not None and time.monotonic() - last >= SHARD_SECONDS:
-                    stored.write_shard(fresh, features[fresh])
-                    fresh, last = [], time.monotonic()
-    except BaseException:  # Ctrl-C above all
-        if stored is not None:
-            stored.write_shard(fresh, features[fresh])
-        raise
-    return features, fresh

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +19,8 @@ import torch
 from PIL import Image
 
 from helpers import UserError
-from helpers.encoders import find_entry
-from helpers.images.read import MAX_PIXELS, ImageError, image_digest, list_images, read_image
+from helpers.encoders import EncoderEntry, find_entry
+from helpers.images.read import MAX_PIXELS, ImageError, Reading, image_digest, list_images
 from helpers.vit.forward import n_cores
 
 PIPELINES = ("section", "micrograph")
@@ -37,6 +38,116 @@ class InputRule(NamedTuple):
     split: int
     crop: tuple[int, int]
     shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How images become inputs of an encoder, checked where it is made.
+
+    `pipeline` and `normalize`: see `prepare`; a `UserError` names what is unknown or does not
+    suit the encoder.
+    """
+
+    entry: EncoderEntry
+    pipeline: str = "micrograph"
+    normalize: str = "none"
+    reading: Reading = field(default_factory=Reading)
+
+    def __post_init__(self):
+        if self.pipeline not in PIPELINES:
+            raise UserError(f"pipeline is {self.pipeline!r}: expected one of {PIPELINES}")
+        if self.normalize not in NORMALIZATIONS:
+            raise UserError(f"normalize is {self.normalize!r}: expected one of {NORMALIZATIONS}")
+        if self.normalize == "encoder" and self.entry.mean is None:
+            raise UserError(
+                f"normalize is 'encoder', but {self.entry.name} states no mean and standard "
+                "deviation: use 'none', or add a preprocessor_config.json with image_mean and "
+                "image_std to a folder of your own"
+            )
+
+    def rule(self, shape):
+        """The `InputRule` of images of one (height, width)."""
+        entry, (height, width) = self.entry, shape
+        side, size = min(shape), entry.input_size
+        if side < entry.crop:
+            raise ImageError(
+                f"the image has {height} x {width} pixels, less than one patch of {entry.title} "
+                f"({entry.crop} x {entry.crop}): use a larger image"
+            )
+        if size is None:  # any multiple of the patch
+            scale = Fraction(1)
+            if self.pipeline == "micrograph" and entry.longest and max(shape) > entry.longest:
+                # of a narrow strip no more than leaves one patch across
+                scale = min(Fraction(max(shape), entry.longest), Fraction(side, entry.crop))
+            fit = tuple(int(n / scale) // entry.crop * entry.crop for n in shape)
+            return InputRule(1, tuple(round(n * scale) for n in fit), fit)
+        if self.pipeline == "micrograph":
+            square = side - side % entry.crop
+            return InputRule(1, (square, square), (size, size))
+        if side > size:
+            raise ImageError(
+                f"the section has {height} x {width} pixels, more than the {size} x {size} that "
+                f"{entry.title} takes, and would lose most of them: use pipeline='micrograph', "
+                "which resizes"
+            )
+        return InputRule(-(-size // side), (size, size), (size, size))
+
+    def read(self, image):
+        """Pixels (h, w) or (h, w, 3) and their `InputRule`; an ImageError says what is wrong."""
+        pixels = self.reading.pixels(image)
+        if self.pipeline == "micrograph":
+            low, high = (extreme(pixels, axis=(0, 1)) for extreme in (np.min, np.max))
+            if np.array_equal(low, high):
+                raise ImageError(f"all pixels are {low}: an image without any structure")
+        return pixels, self.rule(pixels.shape[:2])
+
+    def input_shape(self, image):
+        """(height, width) of the input of an image that is checked, all its pixels read."""
+        rule = self.rule(image.shape) if self._is_sound(image) else self.read(image)[1]
+        return rule.shape
+
+    def input(self, image):
+        """What `prepare` gives."""
+        pixels, rule = self.read(image)
+        pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
+        return self._fitted(pixels[None], rule)[0]
+
+    def batch(self, images):
+        """The inputs of images of one input shape, (n, 1, H, W) or (n, 3, H, W)."""
+        if all(map(self._is_sound, images)) and len({image.shape for image in images}) == 1:
+            stack = np.stack(images)
+            if stack.max() <= 1:
+                return self._fitted(stack[:, None].astype(np.float32), self.rule(stack.shape[1:]))
+        pixels = [self.input(image) for image in images]
+        channels = max(map(len, pixels))
+        return np.stack([np.broadcast_to(p, (channels, *p.shape[1:])) for p in pixels])
+
+    def _is_sound(self, image):
+        """Whether every pixel is valid for its type alone, as in thousands of small sections."""
+        return (
+            self.pipeline == "section"
+            and self.reading.value_range is None
+            and isinstance(image, np.ndarray)
+            and image.dtype == np.uint8
+            and image.ndim == 2
+            and image.size <= self.reading.max_pixels
+        )
+
+    def _fitted(self, pixels, rule):
+        """Pixels (n, c, h, w) split, cropped at the top left, resized and normalized."""
+        if rule.split > 1:  # only as many pixels as are kept
+            rows, columns = (-(-n // rule.split) for n in rule.crop)
+            pixels = pixels[..., :rows, :columns]
+            pixels = pixels.repeat(rule.split, axis=2).repeat(rule.split, axis=3)
+        pixels = np.ascontiguousarray(pixels[..., : rule.crop[0], : rule.crop[1]])
+        if rule.crop != rule.shape:
+            pixels = torch.nn.functional.interpolate(
+                torch.from_numpy(pixels), rule.shape, mode="bilinear", antialias=True
+            ).numpy()
+        if self.normalize == "none":
+            return pixels
+        mean, std = (np.float32(v)[:, None, None] for v in (self.entry.mean, self.entry.std))
+        return (pixels - mean) / std
 
 
 def input_rule(encoder, shape, pipeline="micrograph"):
@@ -69,32 +180,7 @@ def input_rule(encoder, shape, pipeline="micrograph"):
     >>> input_rule("microvit", (662, 731))
     InputRule(split=1, crop=(640, 731), shape=(196, 224))
     """
-    entry = find_entry(encoder)
-    check_options(entry, pipeline, "none")
-    height, width = shape
-    side, size = min(shape), entry.input_size
-    if side < entry.crop:
-        raise ImageError(
-            f"the image has {height} x {width} pixels, less than one patch of {entry.title} "
-            f"({entry.crop} x {entry.crop}): use a larger image"
-        )
-    if size is None:  # any multiple of the patch
-        scale = Fraction(1)
-        if pipeline == "micrograph" and entry.longest and max(shape) > entry.longest:
-            # of a narrow strip no more than leaves one patch across
-            scale = min(Fraction(max(shape), entry.longest), Fraction(side, entry.crop))
-        fit = tuple(int(n / scale) // entry.crop * entry.crop for n in (height, width))
-        return InputRule(1, tuple(round(n * scale) for n in fit), fit)
-    if pipeline == "micrograph":
-        square = side - side % entry.crop
-        return InputRule(1, (square, square), (size, size))
-    if side > size:
-        raise ImageError(
-            f"the section has {height} x {width} pixels, more than the {size} x {size} that "
-            f"{entry.title} takes, and would lose most of them: use pipeline='micrograph', "
-            "which resizes"
-        )
-    return InputRule(-(-size // side), (size, size), (size, size))
+    return Preparation(find_entry(encoder), pipeline).rule(shape)
 
 
 def preprocess_section(section, encoder, normalize="none"):
@@ -193,93 +279,8 @@ def prepare(
     -------
     ndarray of float32, shape (1, H, W) or (3, H, W)
     """
-    entry = find_entry(encoder)
-    check_options(entry, pipeline, normalize)
-    pixels, rule = read_checked(image, entry, pipeline, value_range, max_pixels)
-    pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
-    return _normalized(_fit(pixels[None], rule), entry, normalize)[0]
-
-
-def prepare_batch(images, encoder, pipeline="micrograph", normalize="none", **reading):
-    """The inputs of several images of one input shape, as one array.
-
-    Parameters
-    ----------
-    images : sequence
-        See `prepare`; small two-phase sections (uint8) are handled all at once.
-    encoder, pipeline, normalize, **reading
-        As in `prepare`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 1, H, W) or (n, 3, H, W)
-
-    Examples
-    --------
-    >>> prepare_batch([np.eye(51), np.ones((51, 51))], "clip-b16", "section").shape
-    (2, 1, 224, 224)
-    """
-    entry = find_entry(encoder)
-    arrays = pipeline == "section" and all(isinstance(image, np.ndarray) for image in images)
-    if arrays and len({(i.dtype, i.shape) for i in images}) == 1 and images[0].dtype == np.uint8:
-        stack = np.stack(images)
-        if stack.ndim == 3 and stack.max() <= 1 and not reading.get("value_range"):
-            rule = input_rule(entry, stack.shape[1:], pipeline)
-            pixels = _fit(stack[:, None].astype(np.float32), rule)
-            return _normalized(pixels, entry, normalize)
-    pixels = [prepare(image, entry, pipeline, normalize, **reading) for image in images]
-    channels = max(len(p) for p in pixels)
-    return np.stack([np.broadcast_to(p, (channels, *p.shape[1:])) for p in pixels])
-
-
-def _fit(pixels, rule):
-    """Pixels (n, c, h, w) split, cropped at the top left, and resized."""
-    if rule.split > 1:  # only as many pixels as are kept
-        rows, columns = (-(-n // rule.split) for n in rule.crop)
-        pixels = pixels[..., :rows, :columns].repeat(rule.split, axis=2).repeat(rule.split, axis=3)
-    pixels = np.ascontiguousarray(pixels[..., : rule.crop[0], : rule.crop[1]])
-    if rule.crop == rule.shape:
-        return pixels
-    return torch.nn.functional.interpolate(
-        torch.from_numpy(pixels), rule.shape, mode="bilinear", antialias=True
-    ).numpy()
-
-
-def _normalized(pixels, entry, normalize):
-    if normalize == "none":
-        return pixels
-    mean, std = (np.float32(v)[:, None, None] for v in (entry.mean, entry.std))
-    return (pixels - mean) / std
-
-
-def check_options(entry, pipeline, normalize):
-    """Raise a UserError that names an option which is unknown or does not suit the encoder."""
-    if pipeline not in PIPELINES:
-        raise UserError(f"pipeline is {pipeline!r}: expected one of {PIPELINES}")
-    if normalize not in NORMALIZATIONS:
-        raise UserError(f"normalize is {normalize!r}: expected one of {NORMALIZATIONS}")
-    if normalize == "encoder" and entry.mean is None:
-        raise UserError(
-            f"normalize is 'encoder', but {entry.name} states no mean and standard deviation: use "
-            "'none', or add a preprocessor_config.json with image_mean and image_std to a folder"
-            " of your own"
-        )
-
-
-def read_checked(image, encoder, pipeline, value_range=None, max_pixels=MAX_PIXELS):
-    """The pixels of an image, (h, w) or (h, w, 3), and its `InputRule`, or what is wrong with it.
-
-    Raises
-    ------
-    ImageError
-        See `preprocess_section` and `preprocess_micrograph`.
-    """
-    pixels = read_image(image, value_range=value_range, max_pixels=max_pixels)
-    if pipeline == "micrograph":
-        low, high = (extreme(pixels, axis=(0, 1)) for extreme in (np.min, np.max))
-        if np.array_equal(low, high):
-            raise ImageError(f"all pixels are {low}: an image without any structure")
-    return pixels, input_rule(encoder, pixels.shape[:2], pipeline)
+    reading = Reading(value_range, max_pixels)
+    return Preparation(find_entry(encoder), pipeline, normalize, reading).input(image)
 
 
 def _three_channels(pixels):
@@ -313,47 +314,27 @@ def digest_or_error(image):
         return f"unreadable: {error}"
 
 
-def _name(image, index):
-    return str(image) if isinstance(image, str | os.PathLike) else f"image {index}"
-
-
-def check_images(images, indices, entry, options):
+def check_images(images, indices, preparation):
     """Read every image once: {index: input shape}, and {index: what is wrong}."""
-    pipeline, limits = options["pipeline"], (options["value_range"], options["max_pixels"])
 
     def look(index):
         try:
-            if _cannot_be_wrong(images[index], options):
-                return input_rule(entry, images[index].shape, pipeline).shape, None
-            return read_checked(images[index], entry, pipeline, *limits)[1].shape, None
+            return preparation.input_shape(images[index])
         except (ImageError, OSError) as error:
-            return None, str(error)
+            return str(error)
 
     with ThreadPoolExecutor(n_cores()) as pool:
         results = dict(zip(indices, pool.map(look, indices), strict=True))
-    return (
-        {i: shape for i, (shape, error) in results.items() if error is None},
-        {i: error for i, (shape, error) in results.items() if error is not None},
-    )
-
-
-def _cannot_be_wrong(image, options):
-    """Whether every pixel is valid for its type alone, as in thousands of small sections."""
-    return (
-        options["pipeline"] == "section"
-        and isinstance(image, np.ndarray)
-        and image.dtype == np.uint8
-        and image.ndim == 2
-        and options["value_range"] is None
-        and image.size <= options["max_pixels"]
-    )
+    errors = {i: reason for i, reason in results.items() if isinstance(reason, str)}
+    return {i: shape for i, shape in results.items() if i not in errors}, errors
 
 
 def report_bad_images(skipped, images, on_error):
     """Tell of bad images: an error, or a warning."""
     if not skipped:
         return
-    listed = "\n".join(f"  {_name(images[i], i)}: {reason}" for i, reason in skipped.items())
+    files = {i: images[i] for i in skipped if isinstance(images[i], str | os.PathLike)}
+    listed = "\n".join(f"  {files.get(i, f'image {i}')}: {skipped[i]}" for i in skipped)
     count = f"{len(skipped)} of {len(images)} images cannot be used"
     if on_error == "raise":
         raise ImageError(

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from helpers import UserError
+from helpers.encoders import find_entry
 from helpers.extract.tables import read_rows
-from helpers.images.read import ImageError, image_digest, image_size, read_image
-from helpers.preprocessing import read_checked
+from helpers.images.read import ImageError, Reading, image_digest, image_size, read_image
+from helpers.preprocessing import Preparation
 
 MAX_PIXELS = 2**18
 
@@ -26,7 +27,7 @@ class Images:
 
     @staticmethod
     def prepare():
-        read_checked(np.eye(28), "microvit", "micrograph")
+        Preparation(find_entry("microvit")).read(np.eye(28))
 
     @staticmethod
     def run(path):
@@ -47,7 +48,8 @@ class Images:
         again = read_image(path, max_pixels=MAX_PIXELS)
         np.testing.assert_array_equal(again, pixels, "not the same when read again")
         with contextlib.suppress(ImageError):  # of one value throughout, or too small
-            checked, _ = read_checked(path, "microvit", "micrograph", max_pixels=MAX_PIXELS)
+            reading = Reading(max_pixels=MAX_PIXELS)
+            checked, _ = Preparation(find_entry("microvit"), reading=reading).read(path)
             np.testing.assert_array_equal(checked, pixels)
         return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 

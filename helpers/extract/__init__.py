@@ -1,7 +1,7 @@
 """Features of your own images: what `microprop extract` does.
 
 ==============  ======================================================================
-tables          rows of a .csv or .xlsx file, as spreadsheets show them
+tables          users' tables, .csv, .xlsx or .parquet
 image_lists     the images of a folder, a pattern or a table
 feature_tables  features in a file, with what they were computed from
 scale           the scale at which images reach a network

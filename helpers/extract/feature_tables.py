@@ -21,7 +21,7 @@ from helpers.extract.scale import check_alike, check_field, field_of, network_sc
 from helpers.extract.tables import first_few
 from helpers.features import extract
 from helpers.images.pixel_size import prepare_images
-from helpers.images.read import ImageError, image_digest, image_size, read_image
+from helpers.images.read import ImageError, Reading, image_digest, image_size, read_image
 from helpers.io.atomic import atomic_write
 from helpers.regression import aggregate_sections
 
@@ -67,23 +67,15 @@ def write_feature_table(path, found):
     Parameters
     ----------
     path : path-like
-        A ``.parquet`` file.
+        A ``.parquet`` file; a `UserError` refuses another ending.
     found : FeatureTable
-
-    Raises
-    ------
-    ValueError
-        Another ending.
-    OSError
-        The file cannot be written.
     """
-    check_ending(path)
+    _check_ending(path)
     with atomic_write(path) as file:
         pq.write_table(to_arrow(found), file)
 
 
-def check_ending(path):
-    """Raise a UserError if a path does not end in ``.parquet``."""
+def _check_ending(path):
     if Path(path).suffix.lower() != ".parquet":
         raise UserError(f"{path}: expected a file name that ends in .parquet")
 
@@ -91,7 +83,7 @@ def check_ending(path):
 def check_file(path):
     """Raise a UserError if a path is no name for a feature table, or holds something else."""
     path = Path(path)
-    check_ending(path)
+    _check_ending(path)
     try:
         own = not path.exists() or KEY in (pq.read_schema(path).metadata or {})
     except (pa.ArrowException, OSError):
@@ -152,18 +144,15 @@ def read_feature_table(path):
                 f"{path} lacks {missing} of {len(listed)} parts: the extraction has not ended; "
                 "run the same command again"
             )
-    tables = [_read_part(part) for part in parts]
-    facts = [json.loads(t.schema.metadata[KEY]) for t in tables]
+    tables, facts = zip(*map(_read_part, parts), strict=True)
     for part, other in zip(parts, facts, strict=True):
         check_comparable(facts[0], other, f"{parts[0].name} and {part.name} in {path}")
     skipped = {k: v for f in facts for k, v in f.get("skipped", {}).items()}
-    features = np.concatenate([t["features"].combine_chunks().flatten() for t in tables])
-    rows = sum(len(t) for t in tables)
-    table = pd.concat([t.select(COLUMNS).to_pandas() for t in tables], ignore_index=True)
-    features = features.reshape(rows, -1)
+    whole = pa.concat_tables(table.select([*COLUMNS, "features"]) for table in tables)
     if len(parts) > 1:
-        order = table["image"].argsort(kind="stable").to_numpy()
-        table, features = table.iloc[order].reset_index(drop=True), features[order]
+        whole = whole.sort_by("image")
+    table = whole.select(COLUMNS).to_pandas()
+    features = whole["features"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
     twice = table["image"][table["image"].duplicated()].tolist()
     if twice:
         raise UserError(f"{path}: {len(twice)} images stand twice: {first_few(twice)}")
@@ -179,35 +168,28 @@ def read_facts(path):
 
 
 def _read_part(path):
+    """The columns and the facts of a file."""
     try:
         table = pq.read_table(path, partitioning=None)
         table.validate(full=True)  # text that is no UTF-8 as well
-        table.schema.names  # noqa: B018 (decodes them)
+        types = dict(zip(table.schema.names, table.schema.types, strict=True))
+        facts = json.loads((table.schema.metadata or {}).get(KEY, b"null"))
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} cannot be read as parquet ({error}): extract again") from error
-    types = {name: kind.equals for name, kind in KINDS.items()} | {"features": _is_vectors}
-    schema = table.schema
-    wrong = [
-        n for n, right in types.items() if n not in schema.names or not right(schema.field(n).type)
-    ]
-    if wrong or KEY not in (schema.metadata or {}):
+    wrong = [name for name, kind in KINDS.items() if types.get(name) != kind]
+    vectors = types.get("features", pa.null())
+    if not pa.types.is_fixed_size_list(vectors) or vectors.value_type != pa.float32():
+        wrong.append("features")
+    if wrong or not isinstance(facts, dict):
         raise UserError(
             f"{path} is no feature table: {first_few(wrong) or 'its metadata'} is missing or of "
             "another type; `microprop extract` writes one"
         )
-    nulls = [n for n in types if n != "pixel_size_um" and table[n].null_count]
-    if nulls or not len(table):
-        raise UserError(f"{path}: {first_few(nulls) or 'every column'} is empty: extract again")
-    try:
-        if not isinstance(json.loads(schema.metadata[KEY]), dict):
-            raise UserError("no object")
-    except ValueError as error:
-        raise UserError(f"{path}: its metadata is damaged ({error}): extract again") from error
-    return table
-
-
-def _is_vectors(kind):
-    return pa.types.is_fixed_size_list(kind) and pa.types.is_float32(kind.value_type)
+    needed = [name for name in (*KINDS, "features") if name != "pixel_size_um"]
+    empty = [name for name in needed if table[name].null_count]
+    if empty or not len(table):
+        raise UserError(f"{path}: {first_few(empty) or 'every column'} is empty: extract again")
+    return table, facts
 
 
 def check_comparable(facts, others, what):
@@ -234,8 +216,13 @@ def extract_table(
     ----------
     source, image_column, sample_column
         See `helpers.extract.image_lists.list_samples`.
-    encoder, **options
-        See `extract_listed`.
+    encoder : str or path-like or helpers.encoders.Encoder
+        See `helpers.encoders.load_encoder`.
+    **options
+        `dtype`: see there; an encoder that is loaded has its own. `crop_bottom`, `target_um` and
+        `value_range`: see `helpers.images.read.Reading`; with `target_um` the middle of each
+        image is taken as it is, as much as the encoder takes, instead of all of it shrunk.
+        `on_error` and others: see `helpers.features.extract`.
 
     Returns
     -------
@@ -257,7 +244,7 @@ def extract_table(
 
 def extract_listed(
     listed,
-    encoder="microvit",
+    encoder,
     *,
     dtype=None,
     crop_bottom=None,
@@ -266,40 +253,13 @@ def extract_listed(
     on_error="raise",
     **options,
 ):
-    """Features of listed images.
-
-    Parameters
-    ----------
-    listed : pandas.DataFrame
-        Of `helpers.extract.image_lists.list_samples`.
-    encoder : str or path-like or helpers.encoders.Encoder
-        See `helpers.encoders.load_encoder`.
-    dtype : str or torch.dtype or None
-        See there; an encoder that is loaded has its own.
-    crop_bottom, target_um, value_range
-        See `helpers.images.pixel_size.prepare_images`. With `target_um` the middle of each image
-        is taken as it is, as much as the encoder takes, instead of all of it shrunk.
-    on_error : str
-        ``"raise"``: name all bad images before anything is computed; ``"skip"``: leave them out.
-    **options
-        Of `helpers.features.extract`.
-
-    Returns
-    -------
-    FeatureTable
-
-    Raises
-    ------
-    ImageError, ValueError, DownloadError, OSError
-        As the functions above.
-    """
+    """`extract_table` of a table of `helpers.extract.image_lists.list_samples`."""
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, dtype=dtype)
+    reading = Reading(value_range, crop_bottom=crop_bottom, target_um=target_um)
     files, pipeline = listed["image"].tolist(), options.get("pipeline", "micrograph")
     field = field_of(encoder, pipeline, target_um)
-    images, stated = prepare_images(
-        files, crop_bottom=crop_bottom, target_um=target_um, value_range=value_range, field=field
-    )
+    images, stated = prepare_images(files, reading, field)
     scales, stated = network_scales(images, encoder, pipeline), np.array(stated, float)
     if field is not None:
         check_field(images, encoder, target_um)
@@ -310,13 +270,11 @@ def extract_listed(
     options["value_range"] = value_range if images == files else None
     found = extract(images, encoder, on_error=on_error, **options)
     kept = [i for i in range(len(files)) if i not in found.skipped]
-    sizes = [image_size(files[i]) for i in kept]
     table = listed.iloc[kept].reset_index(drop=True)
-    table[["height", "width"]] = np.array(sizes, np.int32)
+    table[["height", "width"]] = np.array([image_size(files[i]) for i in kept], np.int32)
     table["pixel_size_um"], table["scale"] = stated[kept], scales[kept]
-    table["digest"] = digests([files[i] for i in kept])
-    facts = dict(found.provenance) | {"crop_bottom": crop_bottom, "target_um": target_um}
-    facts["field"] = field
+    table["digest"] = digests(table["image"])
+    facts = found.provenance | {"crop_bottom": crop_bottom, "target_um": target_um, "field": field}
     facts["value_range"] = value_range and [float(v) for v in value_range]
     facts["skipped"] = {files[i]: reason for i, reason in found.skipped.items()}
     return FeatureTable(table, found.features[kept], facts)
@@ -361,7 +319,7 @@ def sample_matrix(found, aggregate="mean"):
 
     Raises
     ------
-    ValueError
+    UserError
         ``"concat"`` of samples with different numbers of images.
     """
     groups = found.table.groupby("sample", sort=False).indices

@@ -17,19 +17,18 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-import pyarrow.parquet as pq
 
 from helpers import UserError
 from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.extract.remote_images import list_anywhere, local_copies, named_as
 from helpers.extract.scale import check_alike, field_of
-from helpers.images.pixel_size import check_preparation
-from helpers.images.read import ImageError
+from helpers.features import check_run
+from helpers.images.read import ImageError, Reading
 from helpers.io.atomic import atomic_write
 from helpers.io.optional import optional
 from helpers.io.progress import progress_bar
-from helpers.preprocessing import check_options
+from helpers.preprocessing import Preparation
 
 PART_IMAGES = 1024
 SHUTDOWN_SECONDS = 5
@@ -99,45 +98,64 @@ def extract_parts(
     """
     ray = optional("ray", "ray")
     optional("ray.data", "ray")
-    _check(on_error, workers, part_images)
-    asked = ("crop_bottom", "target_um", "value_range")
-    check_preparation(**{name: options[name] for name in asked if name in options})
-    loaded = load_encoder(encoder, dtype=dtype)
-    check_options(
-        loaded.entry, options.get("pipeline", "micrograph"), options.get("normalize", "none")
-    )
+    check_run(on_error, workers=workers, part_images=part_images)
+    plan = _plan(encoder, dtype, options)
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)
-    field = field_of(loaded, options.get("pipeline", "micrograph"), options.get("target_um"))
-    plan = {"encoder": loaded.provenance(), "field": field, **options}
-    parts = _parts(listed, plan, part_images)
-    out = Path(out).resolve()
+    parts, out = _parts(listed, plan, part_images), Path(out).resolve()
     _refuse_others(out, parts)
     with atomic_write(out / PARTS) as file:  # so that a reader sees what is still missing
         file.write(json.dumps([part["name"] for part in parts], indent=1).encode())
-    todo = [part for part in parts if not (out / part["name"]).is_file()]
-    result = {"folder": str(out), "images": len(listed), "parts": len(parts), "computed": 0}
-    with _started(ray) if todo else contextlib.nullcontext():
-        rows = _run(ray, todo, out, (str(encoder), dtype), workers, on_error, options, progress)
-    result["computed"] = sum(row["images"] for row in rows)
+    todo, rows = [part for part in parts if not (out / part["name"]).is_file()], []
+    if todo:
+        writer = str(out), (str(encoder), dtype), {"on_error": on_error, **options}
+        with _started(ray):
+            rows = _run(ray, todo, writer, workers, progress)
     errors = [row["error"] for row in rows if row["error"]]
     if errors:
-        told = "\n".join(errors[:TOLD])
-        raise ImageError(
-            f"{len(errors)} of {len(parts)} parts hold bad images and were not written. Mend "
-            "these and run again, or skip them with on_error='skip': the other parts stay. "
-            "Without the files it would be another run, into a new folder. The first "
-            f"{min(TOLD, len(errors))} parts:\n{told}"
-        )
-    facts = (read_facts(out / part["name"]) for part in parts)
-    skipped = {image: why for one in facts for image, why in one["skipped"].items()}
+        raise _bad_parts(errors, len(parts))
+    return {
+        "folder": str(out),
+        "images": len(listed),
+        "parts": len(parts),
+        "computed": sum(row["images"] for row in rows),
+        "workers": rows[0]["workers"] if rows else 0,
+        "skipped": _checked([out / part["name"] for part in parts], on_error),
+    }
+
+
+def _plan(encoder, dtype, options):
+    """What the numbers depend on beside the images; the options are checked first."""
+    asked = ("value_range", "crop_bottom", "target_um")
+    reading = Reading(**{name: options[name] for name in asked if name in options})
+    pipeline, loaded = options.get("pipeline", "micrograph"), load_encoder(encoder, dtype=dtype)
+    Preparation(loaded.entry, pipeline, options.get("normalize", "none"), reading)
+    field = field_of(loaded, pipeline, reading.target_um)
+    return {"encoder": loaded.provenance(), "field": field, **options}
+
+
+def _bad_parts(errors, count):
+    told = "\n".join(errors[:TOLD])
+    return ImageError(
+        f"{len(errors)} of {count} parts hold bad images and were not written. Mend these and run "
+        "again, or skip them with on_error='skip': the other parts stay. Without the files it "
+        f"would be another run, into a new folder. The first {min(TOLD, len(errors))} parts:\n"
+        f"{told}"
+    )
+
+
+def _checked(paths, on_error):
+    """The skipped images of all parts; what `extract_listed` says of one, an actor of its part."""
+    skipped = {image: why for path in paths for image, why in read_facts(path)["skipped"].items()}
     if skipped and on_error == "raise":
         raise ImageError(
-            f"{len(skipped)} images were skipped by an earlier run into {out}, such as "
-            f"{next(iter(skipped))}: pass on_error='skip' again, or mend them and choose a new "
+            f"{len(skipped)} images were skipped by an earlier run into {paths[0].parent}, such "
+            f"as {next(iter(skipped))}: pass on_error='skip' again, or mend them and choose a new "
             "folder"
         )
-    _check_alike([out / part["name"] for part in parts])
-    return result | {"workers": rows[0]["workers"] if rows else 0, "skipped": skipped}
+    columns = ["image", "pixel_size_um", "scale"]
+    table = pd.concat([pd.read_parquet(path, columns=columns) for path in paths])
+    check_alike(*(table[column].to_numpy() for column in columns))
+    return skipped
 
 
 @contextlib.contextmanager
@@ -160,33 +178,16 @@ def _started(ray):
                 process.kill()
 
 
-def _check_alike(parts):
-    """What `extract_listed` says of pixel sizes, of all parts: an actor sees one at a time."""
-    columns = ["image", "pixel_size_um", "scale"]
-    new = [part for part in parts if "scale" in pq.read_schema(part).names]
-    if new:
-        found = pd.concat([pd.read_parquet(part, columns=columns) for part in new])
-        check_alike(*(found[column].to_numpy() for column in columns))
-
-
-def _check(on_error, workers, part_images):
-    if on_error not in ("raise", "skip"):
-        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
-    for name, value in (("workers", workers), ("part_images", part_images)):
-        if value is not None and value < 1:
-            raise UserError(f"{name} is {value}: expected at least 1")
-
-
 def _parts(listed, plan, part_images):
     """Consecutive images in parts, whose names change when anything does that the numbers need."""
     seed = json.dumps(plan, sort_keys=True, default=str)
-    found = []
+    parts = []
     for start in range(0, len(listed), part_images):
         rows = listed.iloc[start : start + part_images]
         digest = hashlib.sha256((seed + rows.to_json(orient="values")).encode()).hexdigest()
-        name = f"part-{len(found):06d}-{digest[:12]}.parquet"
-        found.append({"name": name} | {c: rows[c].tolist() for c in ("image", "sample")})
-    return found
+        name = f"part-{len(parts):06d}-{digest[:12]}.parquet"
+        parts.append({"name": name} | {c: rows[c].tolist() for c in ("image", "sample")})
+    return parts
 
 
 def _refuse_others(out, parts):
@@ -200,10 +201,8 @@ def _refuse_others(out, parts):
         )
 
 
-def _run(ray, todo, out, encoder, workers, on_error, options, progress):
-    """Compute parts with a pool of actors; a row for each."""
-    if not todo:
-        return []
+def _run(ray, todo, writer, workers, progress):
+    """Compute parts with a pool of actors (`PartWriter` of `writer`); a row for each."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
     cpus = int(ray.cluster_resources().get("CPU", 1))
     workers = min(workers or gpus or cpus, len(todo))
@@ -213,7 +212,7 @@ def _run(ray, todo, out, encoder, workers, on_error, options, progress):
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     dataset = ray.data.from_items(todo, override_num_blocks=len(todo)).map_batches(
         PartWriter,
-        fn_constructor_args=(str(out), encoder, cores, on_error, options),
+        fn_constructor_args=(*writer, cores),
         batch_size=1,
         batch_format="pandas",
         compute=ray.data.ActorPoolStrategy(size=workers),
@@ -232,13 +231,12 @@ def _run(ray, todo, out, encoder, workers, on_error, options, progress):
 class PartWriter:
     """What an actor does: hold a network, and turn a part of the list into a parquet file."""
 
-    def __init__(self, out, encoder, cores, on_error, options):  # encoder: name and dtype
+    def __init__(self, out, encoder, options, cores):  # encoder: name and dtype
         os.environ["OMP_NUM_THREADS"] = str(cores)  # what `n_cores` counts in this process
         name, dtype = encoder
         self.encoder = load_encoder(name, dtype=dtype)
         self.out = Path(out)
-        self.options = {"on_error": on_error, "store": False, "progress": False, **options}
-        self.options["workers"] = cores
+        self.options = {"store": False, "progress": False, **options, "workers": cores}
 
     def __call__(self, batch):
         """Write the parts of a batch; a row each with ``images`` and ``error``."""

@@ -7,18 +7,9 @@ import os
 import tempfile
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
 from helpers import UserError
-from helpers.extract.image_lists import (
-    TABLES,
-    check_listed,
-    column,
-    default_samples,
-    list_samples,
-    read_table,
-    stem,
-)
+from helpers.extract.image_lists import image_columns, list_samples, listed
+from helpers.extract.tables import TABLES
 from helpers.images.read import SUFFIXES, ImageError
 from helpers.io.optional import optional
 
@@ -27,28 +18,16 @@ STAMPS = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified")
 
 
 def list_anywhere(source, *, image_column="image", sample_column=None):
-    """`helpers.extract.image_lists.list_samples`, also of an object store.
+    """`helpers.extract.image_lists.list_samples`, also of a store or a table of addresses.
 
-    Parameters
-    ----------
-    source : path-like or str
-        As there; a folder such as ``"s3://bucket/scans"``; a table of such addresses.
-    image_column, sample_column
-        As there.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``image``, ``sample``, and ``stamp``: size and time of a file as text, empty for addresses
-        in a table, which would have to be asked one by one.
+    A third column ``stamp`` holds size and time of a file as text, empty for addresses in a
+    table, which would have to be asked one by one.
 
     Raises
     ------
-    ImageError
-        No images; one that stands twice; several that would be one sample.
-    ValueError
+    UserError
         A kind of store that fsspec does not know, or whose package is not installed.
-    FileNotFoundError, UserError
+    ImageError, FileNotFoundError
         As `list_samples`.
 
     Examples
@@ -59,11 +38,11 @@ def list_anywhere(source, *, image_column="image", sample_column=None):
     ['a']
     """
     if "://" in str(source):
-        table = _list_store(str(source))
-    else:
-        table = _list_addresses(source, image_column, sample_column)
-    if table is not None:
-        return table
+        return _list_store(str(source))
+    if Path(source).suffix.lower() in TABLES:
+        names, samples = image_columns(Path(source), image_column, sample_column)
+        if names.str.contains("://", regex=False).all():
+            return listed(names, samples, source).assign(stamp="")
     table = list_samples(source, image_column=image_column, sample_column=sample_column)
     stats = [os.stat(image) for image in table["image"]]
     return table.assign(stamp=[f"{s.st_size} {s.st_mtime_ns}" for s in stats])
@@ -72,24 +51,19 @@ def list_anywhere(source, *, image_column="image", sample_column=None):
 def _list_store(address):
     files, root = _store(address)
     try:
-        found = files.ls(root, detail=True)
+        entries = files.ls(root, detail=True)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no folder {address}: check its name") from error
     except Exception as error:  # the packages of stores have errors of their own
         raise UserError(f"{address} cannot be listed: {error}") from error
-    found = {f["name"]: f for f in found if f["type"] == "file"}
-    names = sorted(n for n in found if PurePosixPath(n).suffix.lower() in SUFFIXES)
-    if not names:
+    entries = [e for e in entries if PurePosixPath(e["name"]).suffix.lower() in SUFFIXES]
+    entries = sorted((e for e in entries if e["type"] == "file"), key=lambda e: e["name"])
+    if not entries:
         raise ImageError(f"{address} holds no images: expected {', '.join(SUFFIXES)}")
-    table = pd.DataFrame(
-        {
-            "image": [files.unstrip_protocol(name) for name in names],
-            "sample": [stem(PurePosixPath(name)) for name in names],
-            "stamp": [" ".join(str(found[n].get(k, "")) for k in STAMPS).strip() for n in names],
-        }
+    table = listed([files.unstrip_protocol(e["name"]) for e in entries], None, address)
+    return table.assign(
+        stamp=[" ".join(str(e.get(k, "")) for k in STAMPS).strip() for e in entries]
     )
-    check_listed(table, None, address)
-    return table
 
 
 def _store(address):
@@ -100,69 +74,36 @@ def _store(address):
         raise UserError(f"{address} cannot be opened by fsspec: {error}") from error
 
 
-def _list_addresses(source, image_column, sample_column):
-    """The rows of a table whose images are addresses; None where they are paths, or no table."""
-    if Path(source).suffix.lower() not in TABLES:
-        return None
-    content = read_table(source)
-    images = column(content, image_column, source, form=None)
-    if not images.str.contains("://", regex=False).all():
-        return None
-    samples = images.map(lambda address: stem(PurePosixPath(address)))
-    sample_column = sample_column or default_samples(content)
-    if sample_column is not None:
-        samples = column(content, sample_column, source)
-    table = pd.DataFrame({"image": images, "sample": samples, "stamp": ""}).reset_index(drop=True)
-    check_listed(table, sample_column, source)
-    return table
-
-
 @contextlib.contextmanager
-def local_copies(listed):
-    """A list whose images are files: those of a store are copied until the block ends.
-
-    Parameters
-    ----------
-    listed : pandas.DataFrame
-        Of `list_anywhere`.
-
-    Yields
-    ------
-    pandas.DataFrame
-        In the same order.
-
-    Raises
-    ------
-    ImageError
-        Images that cannot be copied.
-    """
-    far = listed["image"].str.contains("://", regex=False)
+def local_copies(table):
+    """A list whose images are files: those of a store are copied until the block ends."""
+    far = table["image"].str.contains("://", regex=False)
     if not far.any():
-        yield listed
+        yield table
         return
     with tempfile.TemporaryDirectory() as folder:
-        copies = listed.copy()
-        for i in listed.index[far]:
-            address = listed.loc[i, "image"]
-            copy = os.path.join(folder, f"{i:08d}{PurePosixPath(address).suffix}")
+        copies = table.copy()
+        for i, address in table["image"][far].items():
+            copies.loc[i, "image"] = os.path.join(
+                folder, f"{i:08d}{PurePosixPath(address).suffix}"
+            )
             files, path = _store(address)
             try:
-                files.get_file(path, copy)
+                files.get_file(path, copies.loc[i, "image"])
             except Exception as error:  # as above
                 raise ImageError(f"{address} cannot be copied: {error}") from error
-            copies.loc[i, "image"] = copy
         try:
             yield copies
         except ImageError as error:
             message = str(error)
-            for copy, address in zip(copies["image"], listed["image"], strict=True):
+            for copy, address in zip(copies["image"], table["image"], strict=True):
                 message = message.replace(copy, address)
             raise ImageError(message) from error
 
 
-def named_as(found, copies, listed):
+def named_as(features, copies, table):
     """A feature table of `local_copies` with the addresses in place of the copies."""
-    names = dict(zip(copies["image"], listed["image"], strict=True))
-    table = found.table.assign(image=found.table["image"].map(names))
-    skipped = {names[k]: v.replace(k, names[k]) for k, v in found.facts["skipped"].items()}
-    return found._replace(table=table, facts=found.facts | {"skipped": skipped})
+    names = dict(zip(copies["image"], table["image"], strict=True))
+    rows = features.table.assign(image=features.table["image"].map(names))
+    skipped = {names[k]: v.replace(k, names[k]) for k, v in features.facts["skipped"].items()}
+    return features._replace(table=rows, facts=features.facts | {"skipped": skipped})

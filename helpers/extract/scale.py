@@ -21,17 +21,7 @@ SAME_FRAME = 1.25  # factor up to which the sides of inputs count as the same
 def field_of(encoder, pipeline="micrograph", target_um=None):
     """Longest side that an encoder takes as it is, to which images of one pixel size are cut.
 
-    Parameters
-    ----------
-    encoder, pipeline
-        As in `helpers.preprocessing.input_rule`.
-    target_um : float or None
-        Pixel size that images are brought to. None: nothing is cut.
-
-    Returns
-    -------
-    int or None
-        None: all of an image is taken.
+    None: all of an image is taken, as it is without a `target_um` to which images are brought.
 
     Examples
     --------
@@ -45,19 +35,10 @@ def field_of(encoder, pipeline="micrograph", target_um=None):
 
 
 def network_scales(images, encoder, pipeline="micrograph"):
-    """Pixels of the input that a pixel of each file becomes, along one side.
+    """Pixels of the input that a pixel of each file becomes, along one side, shape (n,).
 
-    Parameters
-    ----------
-    images : sequence of path-like or helpers.images.pixel_size.PreparedImage
-    encoder, pipeline
-        As in `helpers.preprocessing.input_rule`.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        The pixel size of a file, divided by this, is that at the network. NaN: an image that
-        cannot be read or is too small, which `helpers.features.extract` tells.
+    The pixel size of a file, divided by this, is that at the network. NaN: an image that cannot
+    be read or is too small, which `helpers.features.extract` tells.
     """
     entry, scales = find_entry(encoder), []
     for image in images:
@@ -73,31 +54,11 @@ def network_scales(images, encoder, pipeline="micrograph"):
 
 
 def check_field(images, encoder, target_um):
-    """Refuse images with less than an encoder of one input size needs; say what others lose.
-
-    Parameters
-    ----------
-    images : sequence of helpers.images.pixel_size.PreparedImage
-        With a field; those that cannot be read are passed over.
-    encoder
-        As in `helpers.preprocessing.input_rule`.
-    target_um : float
-        Pixel size that they are brought to [micrometres].
-
-    Raises
-    ------
-    ImageError
-        Images that show less; with the field that is needed and a `target_um` that would do.
-
-    Warns
-    -----
-    PixelSizeWarning
-        Images of which a part is used, or that are smaller and taken whole.
+    """Refuse prepared images with less than an encoder of one input size needs, naming the field
+    that is needed and a `target_um` that would do; warn of what others lose.
     """
     entry, sides, shares = find_entry(encoder), {}, []
     for image in images:
-        if image.trouble:
-            continue
         try:
             sides[str(image.path)] = min(image.resampled)
             shares.append(np.prod(image.size) / np.prod(image.resampled))
@@ -131,18 +92,7 @@ def check_field(images, encoder, target_um):
 
 
 def check_alike(names, stated, scales):
-    """Warn where images reach the network at different pixel sizes.
-
-    Parameters
-    ----------
-    names, stated, scales
-        As in `differences`.
-
-    Warns
-    -----
-    PixelSizeWarning
-        Each of `differences`.
-    """
+    """Warn of each of `differences`."""
     for text in differences(names, stated, scales):
         tell(text)
 

@@ -1,4 +1,4 @@
-"""Cells of a table file, .xlsx or .csv, as rows of plain values.
+"""Users' tables, .csv, .xlsx or .parquet, as strings and numbers.
 
 A workbook is read as data: no formula is evaluated, and sizes are bounded before anything is
 unpacked, so that a file from elsewhere can be opened without harm.
@@ -10,14 +10,19 @@ import csv
 import functools
 import io
 import re
-import reprlib
+import unicodedata
 import warnings
 import zipfile
 from pathlib import Path
 
 import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from helpers import UserError
+
+TABLES = (".csv", ".xlsx", ".parquet")
 
 MAX_BYTES = 2**26  # of a file, and of a workbook unpacked: far more than any table of alloys
 MAX_ROWS = 100_000
@@ -26,27 +31,77 @@ LAST_ROW = 2**20  # that a spreadsheet can have
 NO_VALUE = "a formula whose value is not stored"
 _ZIP, _OLD_EXCEL = b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")
 
-_brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = _brief.maxlong = 60
+
+def read_table(path, sheet=None):
+    """Any table as strings and numbers: headings of row 1 as columns, empty cells as None.
+
+    Its index counts as a spreadsheet does: the first row below the headings is 2. Of a workbook
+    without the name of a `sheet` the first is read, and a warning names it if there are more.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        table = _parquet(path)
+    else:
+        headings, *body = read_rows(path, sheet) or [[]]
+        headings = ["" if cell is None else " ".join(str(cell).split()) for cell in headings]
+        twice = sorted({h for h in headings if h and headings.count(h) > 1})
+        if twice:
+            raise UserError(
+                f"{path}: {first_few(twice)} stands in several columns: keep one of them"
+            )
+        cells = [[*row, *[None] * len(headings)][: len(headings)] for row in body]
+        table = pd.DataFrame(cells, columns=headings, dtype=object)
+        table = table.loc[list(map(bool, body)), list(filter(None, headings))]
+    table.index += 2
+    if not len(table):
+        raise UserError(f"{path} holds no row below its headings: write one row a sample")
+    return table
+
+
+def _parquet(path):
+    if not path.is_file():
+        raise UserError(f"there is no file {path}: check its name")
+    try:
+        table = pq.read_table(path)
+        table.validate(full=True)  # text that is no UTF-8 as well
+        table = table.to_pandas().astype(object).reset_index(drop=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as parquet: {error}") from error
+    return table.set_axis([str(name) for name in table.columns], axis=1)
+
+
+def column(table, name, path, form="NFC"):
+    """A column of a table as stripped text; a `UserError` names what is there, or empty cells.
+
+    `form` is that of accented letters, see `unicodedata.normalize`. None: as they are stored.
+    """
+    if name not in table.columns:
+        there = first_few([repr(c) for c in table.columns], 40) or "nothing"
+        raise UserError(f"{path} has no column {name!r}: row 1 holds {there}")
+    values = table[name].map(lambda cell: _text(cell, form))
+    empty = [f"row {row}" for row in table.index[values == ""]]
+    if empty:
+        raise UserError(f"{path}: {name!r} is empty in {first_few(empty)}: fill it in")
+    return values
+
+
+def _text(cell, form):
+    """Text of a cell; whole numbers as they are seen in a spreadsheet, without ``.0``."""
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    text = str(cell).strip()
+    return text if form is None else unicodedata.normalize(form, text)
 
 
 def read_rows(path, sheet=None):
-    """Rows of a .csv file, or of a sheet of an .xlsx workbook.
+    """Rows of a .csv file, or of a sheet of an .xlsx workbook; None: the first.
 
-    Parameters
-    ----------
-    path : path-like
-        The file; its ending says which kind it is.
-    sheet : str, optional
-        Name of a sheet. None: the first.
-
-    Returns
-    -------
-    list of list
-        Row 1 of the spreadsheet first, cells as str, int, float, bool or dates; None for an
-        empty cell. Rows end with their last cell that is not empty. A formula gives the value
-        that was stored with it, or `NO_VALUE`. Numbers of a workbook are as they are seen: 31.2
-        for 31.2 %, and the text ``"004"`` in a cell of the format ``000``.
+    Row 1 of the spreadsheet comes first, cells as str, int, float, bool or dates; None for an
+    empty cell. Rows end with their last cell that is not empty. A formula gives the value that
+    was stored with it, or `NO_VALUE`. Numbers of a workbook are as they are seen: 31.2 for
+    31.2 %, and the text ``"004"`` in a cell of the format ``000``.
 
     Raises
     ------
@@ -89,20 +144,7 @@ def read_rows(path, sheet=None):
         ) from error
     while rows and not rows[-1]:
         rows.pop()
-    too_wide = next((i for i, row in enumerate(rows, 1) if len(row) > MAX_COLUMNS), None)
-    if sum(map(bool, rows)) > MAX_ROWS or too_wide:
-        found = f"row {too_wide} has more than {MAX_COLUMNS} columns"
-        raise UserError(
-            f"{path}: {found if too_wide else f'more than {MAX_ROWS} rows'}: expected one row an "
-            "alloy; delete what is no part of the table"
-        )
     return rows
-
-
-def sheet_names(path):
-    """Names of the sheets of an .xlsx workbook that `read_rows` reads."""
-    with Path(path).open("rb") as file:
-        return [sheet.title for sheet in openpyxl.load_workbook(file, read_only=True).worksheets]
 
 
 def _csv_rows(path, file, sheet):
@@ -161,7 +203,7 @@ def _xlsx_rows(path, file, sheet):
             if (damaged := parts.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl's, about styles that it leaves out
+            warnings.filterwarnings("ignore", module="openpyxl")  # styles that it leaves out
             rows = _sheet(path, file, sheet, data_only=True)
             if any(None in row or len(row) < len(rows[0]) for row in rows[1:] if row):
                 _mark_formulas(rows, _sheet(path, file, sheet, data_only=False))
@@ -179,12 +221,18 @@ def _sheet(path, file, name, data_only):
     sheets = openpyxl.load_workbook(file, read_only=True, data_only=data_only).worksheets
     if not sheets:
         raise UserError(f"{path} holds no sheet with cells: put the table on the first sheet")
-    wanted = [sheet for sheet in sheets if name in (None, sheet.title)]
-    if not wanted:
+    sheet = next((sheet for sheet in sheets if name in (None, sheet.title)), None)
+    if sheet is None:
         titles = ", ".join(repr(sheet.title) for sheet in sheets[:10])
         raise UserError(f"{path} has no sheet {name!r}: its sheets are {titles}")
-    wanted[0].reset_dimensions()  # what the file states may be wrong, or huge
-    return _bounded(path, ([_seen(cell) for cell in row] for row in wanted[0].iter_rows()))
+    if name is None and len(sheets) > 1 and data_only:  # not of the second reading
+        warnings.warn(
+            f"{path} has {len(sheets)} sheets, and the first, {sheet.title!r}, is read: for "
+            "another put it first or save it alone; fit has --sheet",
+            stacklevel=5,
+        )
+    sheet.reset_dimensions()  # what the file states may be wrong, or huge
+    return _bounded(path, ([_seen(cell) for cell in row] for row in sheet.iter_rows()))
 
 
 def _seen(cell):
@@ -209,17 +257,20 @@ def _format(code):
 
 
 def _bounded(path, cells):
-    """The rows without what is empty at their ends, as far as `read_rows` may accept them."""
+    """The rows without what is empty at their ends; a UserError where there are too many."""
     rows, filled = [], 0
     for row in cells:
         rows.append(_trimmed(row))
         filled += bool(rows[-1])
-        if len(rows) > LAST_ROW:
-            raise UserError(
-                f"{path} has more than {LAST_ROW} rows: delete what is below the table"
-            )
-        if filled > MAX_ROWS or len(rows[-1]) > MAX_COLUMNS:
-            break  # read_rows says so
+        if len(rows[-1]) > MAX_COLUMNS:
+            excess = f"row {len(rows)} has more than {MAX_COLUMNS} columns"
+        elif filled > MAX_ROWS or len(rows) > LAST_ROW:
+            excess = f"more than {MAX_ROWS if filled > MAX_ROWS else LAST_ROW} rows"
+        else:
+            continue
+        raise UserError(
+            f"{path}: {excess}: expected one row an alloy; delete what is no part of the table"
+        )
     return rows
 
 
@@ -237,11 +288,6 @@ def _trimmed(row):
     while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
         row.pop()
     return row
-
-
-def label(cell):
-    """A cell in a message, without quotes."""
-    return _brief.repr(str(cell))[1:-1]
 
 
 def first_few(items, count=10):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 
 INCH, CM = 25400.0, 1e4  # micrometres
-# Names of lengths in the descriptions of microscopes, and their micrometres.
+# Names of lengths in the descriptions of microscopes (NFKC), and their micrometres.
 UNITS = {
     "pm": 1e-6,
-    "Å": 1e-4,  # the letter
-    "\u212b": 1e-4,  # the sign
+    "Å": 1e-4,
     "nm": 1e-3,
     "um": 1.0,
-    "µm": 1.0,
     "μm": 1.0,
     "micron": 1.0,
     "microns": 1.0,
@@ -43,13 +42,16 @@ def ome(file):
     """As `fei`; 'pixel' and 'reference frame', which OME allows, are no lengths."""
     if not file.is_ome:
         return None
-    found = []
-    for axis in "XY":
-        size = re.search(rf'PhysicalSize{axis}="([^"]+)"', file.ome_metadata)
-        unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', file.ome_metadata)
-        unit = html.unescape(unit[1]) if unit else "µm"
-        found.append(_micrometres(size[1], unit) if size else None)
-    return None if None in found else _square(*found)
+    stated = re.findall(r'(PhysicalSize[XY](?:Unit)?)="([^"]+)"', file.ome_metadata)
+    first = dict(reversed(stated))  # of several images
+    sizes = [
+        _micrometres(
+            first.get(f"PhysicalSize{axis}"),
+            html.unescape(first.get(f"PhysicalSize{axis}Unit", "µm")),
+        )
+        for axis in "XY"
+    ]
+    return None if None in sizes else _square(*sizes)
 
 
 def imagej(file):
@@ -57,7 +59,7 @@ def imagej(file):
     if not file.is_imagej:
         return None
     unit = str((file.imagej_metadata or {}).get("unit", "")).replace("\\u00B5", "µ")
-    size = _from_tags(file, UNITS[unit]) if unit in UNITS else None
+    size = _from_tags(file, _micrometres(1, unit))
     return _fine(size) if unit in ("inch", "in", "cm") else size
 
 
@@ -65,7 +67,7 @@ def resolution(file):
     """As `fei`, from tags that most programs fill without knowing of a microscope."""
     tag = file.pages[0].tags.get("ResolutionUnit")
     unit = {2: INCH, 3: CM}.get(int(tag.value)) if tag else None
-    return _fine(_from_tags(file, unit)) if unit else None
+    return _fine(_from_tags(file, unit))
 
 
 READERS = (fei, zeiss, ome, imagej, resolution)
@@ -73,8 +75,8 @@ READERS = (fei, zeiss, ome, imagej, resolution)
 
 def _micrometres(number, unit):
     try:
-        return float(number) * UNITS[str(unit).strip()]
-    except (KeyError, ValueError):
+        return float(number) * UNITS[unicodedata.normalize("NFKC", str(unit)).strip()]
+    except (KeyError, TypeError, ValueError):
         return None
 
 
@@ -83,13 +85,12 @@ def _fine(size):
 
 
 def _from_tags(file, unit):
-    sizes = []
-    for name in ("XResolution", "YResolution"):
-        tag = file.pages[0].tags.get(name)
-        if tag is None or 0 in tag.value:
-            return None
-        sizes.append(unit * tag.value[1] / tag.value[0])
-    return _square(*sizes)
+    """Pixel size from the resolution in both directions, in a unit of so many micrometres."""
+    # `TiffPage.get_resolution` would take a missing or damaged tag as one pixel a unit.
+    stated = [file.pages[0].tags.valueof(code, default=(0, 1)) for code in (282, 283)]
+    if unit is None or any(0 in pair for pair in stated):
+        return None
+    return _square(*(unit * length / pixels for pixels, length in stated))
 
 
 def _square(x, y):

@@ -110,26 +110,29 @@ def _tiff(file, name):
             f"order {page.planarconfig} (PlanarConfiguration); save it again as PNG or TIFF"
         )
 
-    def decode():
-        offsets, counts = np.array(page.dataoffsets), np.array(page.databytecounts)
-        whole = len(offsets) >= math.prod(page.chunked) and offsets.all() and counts.all()
-        file.seek(tiff.pages.next_page_offset)  # where the last page says that no other follows
-        whole = whole and not any(file.read(tiff.tiff.offsetsize))
-        if not whole or (offsets + counts).max() > tiff.filehandle.size:  # else read as zeros
-            raise ImageError(f"{name} is cut short: part of its pixels is missing; copy it again")
-        pixels = page.asarray(squeeze=False, maxworkers=1)  # (planes, 1, h, w, channels)
-        pixels = np.moveaxis(pixels[:, 0, ..., 0], 0, 2) if len(pixels) > 1 else pixels[0, 0]
-        return page.colormap.T[pixels[..., 0]] if kind == 3 else pixels
-
     unsigned = page.dtype is not None and page.dtype.kind == "u" and kind != 3
     return StoredImage(
         name,
         (page.imagelength, page.imagewidth),
-        decode,
+        lambda: _tiff_pixels(tiff, page, name),
         lambda: page.tags.valueof(274),
         2**page.bitspersample - 1 if unsigned else None,  # 12 bits a sample are read as uint16
         kind == 0,
     )
+
+
+def _tiff_pixels(tiff, page, name):
+    """Stored numbers of a page; an ImageError where it is cut short."""
+    offsets, counts = np.array(page.dataoffsets), np.array(page.databytecounts)
+    whole = len(offsets) >= math.prod(page.chunked) and offsets.all() and counts.all()
+    file = tiff.filehandle
+    file.seek(tiff.pages.next_page_offset)  # where the last page says that no other follows
+    whole = whole and not any(file.read(tiff.tiff.offsetsize))
+    if not whole or (offsets + counts).max() > file.size:  # else read as zeros
+        raise ImageError(f"{name} is cut short: part of its pixels is missing; copy it again")
+    pixels = page.asarray(squeeze=False, maxworkers=1)  # (planes, 1, h, w, channels)
+    pixels = np.moveaxis(pixels[:, 0, ..., 0], 0, 2) if len(pixels) > 1 else pixels[0, 0]
+    return page.colormap.T[pixels[..., 0]] if page.photometric == 3 else pixels
 
 
 def pillow_image(image, name, file=None):
@@ -209,14 +212,9 @@ def _refuse_padding(png, image, name, exactly):
 
 def _pillow_pixels(image):
     """Stored numbers of a Pillow image, in grey or RGB, perhaps with alpha."""
-    if image.mode in ("P", "PA"):
-        listed = np.reshape(image.getpalette("RGB"), (-1, 3))
-        colours = np.zeros((256, 3), np.uint8)
-        colours[: len(listed)] = listed
-        indices = np.asarray(image)
-        return colours[indices[..., 0] if image.mode == "PA" else indices]
-    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-        image = image.convert("RGB")
+    if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
+        with _quiet_pillow():  # it says that a palette's alpha is dropped
+            image = image.convert("RGB")
     elif image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
     return np.asarray(image)

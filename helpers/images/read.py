@@ -10,24 +10,100 @@ import contextlib
 import hashlib
 import math
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from helpers import UserError
-from helpers.images.formats import (
-    ImageError,
-    StoredImage,
-    file_image,
-    open_file,
-    pillow_image,
-    quiet_tifffile,
-)
+from helpers.images import formats
+from helpers.images.formats import ImageError
 
 MAX_PIXELS = 2**28  # about 16000 x 16000; 3 GB as float32 in colour
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 TRANSPOSED = (5, 6, 7, 8)  # orientations whose rows are the columns that one should see
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read, checked where it is made.
+
+    `value_range` and `max_pixels`: see `read_image`. `crop_bottom`: rows to cut from the lower
+    edge, where microscopes print their banner, as pixels or a share such as ``"8%"``.
+    `target_um`: side of a pixel that a `helpers.images.pixel_size.PreparedImage` is brought to
+    [micrometres]; None: as it is.
+
+    Raises
+    ------
+    UserError
+        A `value_range` that is not two finite numbers, low < high; a `crop_bottom` that is
+        neither or, when an image is read, leaves fewer than 8 rows of it; a `target_um` that is
+        no length.
+
+    Examples
+    --------
+    >>> Reading(crop_bottom="10%").size(np.zeros((512, 400)))
+    (461, 400)
+    """
+
+    value_range: tuple[float, float] | None = None
+    max_pixels: int = MAX_PIXELS
+    crop_bottom: str | int | None = None
+    target_um: float | None = None
+
+    def __post_init__(self):
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", _two_numbers(self.value_range))
+        self._rows_cut(2**31, "the image")
+        if self.target_um is not None and not 0 < self.target_um < math.inf:
+            raise UserError(f"target_um is {self.target_um}: expected micrometres above 0")
+
+    def size(self, source):
+        """Height and width of `pixels`, from the header where the source is a file."""
+        with _opened(source, self.max_pixels) as image:
+            turned = image.orientation() in TRANSPOSED
+            height, width = image.shape[::-1] if turned else image.shape
+        return height - self._rows_cut(height, image.name), width
+
+    def pixels(self, source):
+        """Pixels as `read_image` gives them, without the rows that are cut."""
+        with _opened(source, self.max_pixels) as image:
+            pixels = image.decode()
+            orientation = image.orientation()
+        if pixels.ndim == 3:
+            first = pixels[..., 0]
+            grey = pixels.shape[2] < 3 or all(
+                np.array_equal(first, pixels[..., i]) for i in (1, 2)
+            )
+            pixels = first if grey else pixels[..., :3]
+        pixels = _upright(pixels, orientation)
+        black, white = _black_and_white(pixels, image, self.value_range)
+        if image.inverted:
+            black, white = white, black
+        result = np.empty(pixels.shape, np.float32)
+        for i in range(0, len(result), 128):  # rows: float64 for the whole would take memory
+            rows = np.subtract(pixels[i : i + 128], black, dtype=np.float64)
+            result[i : i + 128] = np.abs(rows / (white - black))  # abs: no minus zero
+        return result[: len(result) - self._rows_cut(len(result), image.name)]
+
+    def _rows_cut(self, height, name):
+        """How many of the rows of an image are cut."""
+        if self.crop_bottom is None:
+            return 0
+        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(self.crop_bottom).strip())
+        if match is None:
+            raise UserError(
+                f"crop_bottom is {self.crop_bottom!r}: expected pixels, such as 60, or '8%'"
+            )
+        rows = int(match[1]) if match[1] else round(height * float(match[2]) / 100)
+        if height - rows < 8:
+            raise UserError(
+                f"crop_bottom is {self.crop_bottom!r}, which leaves {max(0, height - rows)} of "
+                f"{height} rows of {name}: cut less"
+            )
+        return rows
 
 
 def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
@@ -62,7 +138,7 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
         is no image.
     FileNotFoundError
         No such file.
-    ValueError
+    UserError
         A `value_range` that is not two finite numbers, low < high.
 
     Notes
@@ -78,71 +154,19 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
     >>> read_image(np.array([[-100, 0, 300]]), value_range=(-100, 300))
     array([[0.  , 0.25, 1.  ]], dtype=float32)
     """
-    value_range = check_range(value_range)
-    with _opened(source, max_pixels) as image:
-        pixels = image.decode()
-        orientation = image.orientation()
-    if pixels.ndim == 3:
-        first = pixels[..., 0]
-        grey = pixels.shape[2] < 3 or all(np.array_equal(first, pixels[..., i]) for i in (1, 2))
-        pixels = first if grey else pixels[..., :3]
-    pixels = _upright(pixels, orientation)
-    black, white = _black_and_white(pixels, image, value_range)
-    if image.inverted:
-        black, white = white, black
-    result = np.empty(pixels.shape, np.float32)
-    for i in range(0, len(result), 128):  # rows: float64 for the whole image would take memory
-        rows = np.subtract(pixels[i : i + 128], black, dtype=np.float64)
-        result[i : i + 128] = np.abs(rows / (white - black))  # abs: no minus zero
-    return result
+    return Reading(value_range, max_pixels).pixels(source)
 
 
 def image_size(source, *, max_pixels=MAX_PIXELS):
-    """Height and width that `read_image` would give, from the header where it is a file.
-
-    Parameters
-    ----------
-    source, max_pixels
-        As in `read_image`.
-
-    Returns
-    -------
-    tuple of int
-        (h, w) in pixels, after the orientation is applied.
-
-    Raises
-    ------
-    ImageError, FileNotFoundError
-        As `read_image`, as far as the header tells.
-
-    Examples
-    --------
-    >>> image_size(np.zeros((4, 5, 3)))
-    (4, 5)
-    """
-    with _opened(source, max_pixels) as image:
-        return image.shape[::-1] if image.orientation() in TRANSPOSED else image.shape
+    """(height, width) that `read_image` would give, from the header where it is a file."""
+    return Reading(max_pixels=max_pixels).size(source)
 
 
 def image_digest(source):
     """SHA-256 of an image: equal digests mean that `read_image` gives equal pixels.
 
-    Parameters
-    ----------
-    source : path-like, PIL.Image.Image or array_like
-        As in `read_image`.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits: of the bytes of a file; of the type, shape and values of an array;
-        of the mode, size, orientation, palette and pixels of a Pillow image. An array or Pillow
-        image and its file differ.
-
-    Raises
-    ------
-    ImageError, FileNotFoundError
-        No such file, one that cannot be opened, or an array that is no image.
+    Of the bytes of a file; of the type, shape and values of an array; of the mode, size,
+    orientation, palette and pixels of a Pillow image. An array and its file differ.
 
     Examples
     --------
@@ -150,7 +174,7 @@ def image_digest(source):
     '5d44bfdefe991275'
     """
     if isinstance(source, str | os.PathLike):
-        with open_file(source) as file:
+        with formats.open_file(source) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     with _opened(source, math.inf) as image:
         pixels = np.ascontiguousarray(image.decode())
@@ -164,31 +188,8 @@ def image_digest(source):
 def list_images(folder):
     """Image files of a folder, sorted by name; not those of its subfolders.
 
-    Parameters
-    ----------
-    folder : path-like
-        Where to look.
-
-    Returns
-    -------
-    list of Path
-        Files that end in one of `SUFFIXES`, in upper or lower case. Hidden files are left out,
-        such as the ``._name.png`` that macOS puts beside a file.
-
-    Raises
-    ------
-    FileNotFoundError, NotADirectoryError
-        No such folder, or a file.
-    ImageError
-        A folder without any image.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Image.new("L", (3, 2)).save(f"{folder}/a.PNG")
-    ...     [path.name for path in list_images(folder)]
-    ['a.PNG']
+    Files that end in one of `SUFFIXES`, in upper or lower case. Hidden files are left out, such
+    as the ``._name.png`` that macOS puts beside a file.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -211,11 +212,12 @@ def _opened(source, max_pixels):
     is_file = isinstance(source, str | os.PathLike)
     find, name = _array, f"the {type(source).__name__}"
     if is_file:
-        find, name = file_image, str(source)
+        find, name = formats.file_image, str(source)
     elif isinstance(source, Image.Image):
-        find, name = pillow_image, f"the Pillow image of {source.width} x {source.height} pixels"
-    opening = open_file(source) if is_file else contextlib.nullcontext(source)
-    with opening as opened, quiet_tifffile():
+        find = formats.pillow_image
+        name = f"the Pillow image of {source.width} x {source.height} pixels"
+    opening = formats.open_file(source) if is_file else contextlib.nullcontext(source)
+    with opening as opened, formats.quiet_tifffile():
         try:
             image = find(opened, name)
             height, width = image.shape
@@ -254,7 +256,7 @@ def _array(source, name):
             f"{name} is no image: expected (h, w) or (h, w, channels) with 1 to 4 channels; "
             "pass one image at a time, its channels last"
         )
-    return StoredImage(name, array.shape[:2], lambda: array)
+    return formats.StoredImage(name, array.shape[:2], lambda: array)
 
 
 def _upright(pixels, orientation):
@@ -266,10 +268,7 @@ def _upright(pixels, orientation):
     return pixels[rows, columns]
 
 
-def check_range(value_range):
-    """Give a `value_range` as a list of two numbers, or None, or say what is wrong with it."""
-    if value_range is None:
-        return None
+def _two_numbers(value_range):
     numbers = np.asarray(value_range)
     good = numbers.shape == (2,) and numbers.dtype.kind in "iuf" and np.isfinite(numbers).all()
     if not good or not numbers[0] < numbers[1]:
@@ -277,7 +276,7 @@ def check_range(value_range):
             f"value_range is {value_range!r}: expected two finite numbers (low, high), "
             "low < high, such as (0, 4095)"
         )
-    return numbers.tolist()
+    return tuple(numbers.tolist())
 
 
 def _black_and_white(pixels, image, value_range):

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.image_lists import column, read_table
-from helpers.extract.tables import first_few
+from helpers.extract.tables import column, first_few, read_table
 from helpers.images.read import SUFFIXES
 
 UNITS = ("at.%", "wt.%")

@@ -17,7 +17,14 @@ from fuzz_images import chunk, png_header
 from PIL import Image
 
 from helpers.images import read
-from helpers.images.read import ImageError, image_digest, image_size, list_images, read_image
+from helpers.images.read import (
+    ImageError,
+    Reading,
+    image_digest,
+    image_size,
+    list_images,
+    read_image,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -350,6 +357,24 @@ def test_bad_value_range_is_named(value_range):
     with pytest.raises(ValueError, match=message) as caught:
         read_image(GREY, value_range=value_range)
     assert not isinstance(caught.value, ImageError)  # it is not the image that is bad
+
+
+def test_a_reading_cuts_the_lower_edge_and_is_checked_where_it_is_made(tmp_path):
+    path = save(tmp_path / "a.png", GREY)
+    for crop, left in (("25%", 15), (" 7 ", 13), (0, 20), ("12.5 %", 18), (None, 20)):
+        reading = Reading(crop_bottom=crop)
+        assert reading.size(path) == (left, SHAPE[1])
+        check(reading.pixels(path), share(GREY)[:left])
+    with pytest.raises(ValueError, match=r"leaves 2 of 20 rows of .*a\.png: cut less"):
+        Reading(crop_bottom=18).pixels(path)
+    for options, message in (
+        ({"crop_bottom": "7.5"}, "crop_bottom is '7.5': expected pixels"),
+        ({"target_um": -1}, "target_um is -1: expected micrometres"),
+        ({"target_um": np.nan}, "target_um is nan: expected micrometres"),
+        ({"value_range": (1, 0)}, "expected two finite numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Reading(**options)
 
 
 def test_arrays_of_other_kinds():

@@ -18,6 +18,7 @@ from helpers.extract.feature_tables import (
 )
 from helpers.extract.ray_extract import _parts
 from helpers.images.pixel_size import PreparedImage, pixel_size_um
+from helpers.images.read import Reading
 from helpers.own import model_files
 from helpers.own.model_files import OwnModel, load_model, save_model
 from helpers.own.models import fit_property, join
@@ -124,7 +125,7 @@ def test_what_must_agree_is_compared(name):
 def test_the_lower_edge_is_cut(tmp_path):
     pixels = np.repeat(np.arange(0, 200, 10, dtype=np.uint8)[:, None], 30, axis=1)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    kept = np.asarray(PreparedImage(tmp_path / "a.png", crop_bottom=5))
+    kept = np.asarray(PreparedImage(tmp_path / "a.png", Reading(crop_bottom=5)))
     np.testing.assert_allclose(255 * kept[:, 0], pixels[:15, 0])
 
 

@@ -26,7 +26,7 @@ from helpers.images.pixel_size import (
     pixel_size_um,
     prepare_images,
 )
-from helpers.images.read import ImageError
+from helpers.images.read import ImageError, Reading
 from helpers.own.fitted_scale import check_as_fitted, in_words, scale_facts
 from helpers.own.model_files import load_model
 from helpers.own.report import left_out_in_words, write_report
@@ -154,12 +154,12 @@ def test_encoders_of_one_size_get_it_or_refuse(tmp_path):
     for name, side in (("a", 500), ("b", 256)):
         save(tmp_path / f"{name}.tif", rng.integers(0, 255, (side, side), np.uint8), 0.1)
     files = [tmp_path / "a.tif", tmp_path / "b.tif"]
-    images, _ = prepare_images(files, target_um=0.1, field=224)
+    images, _ = prepare_images(files, Reading(target_um=0.1), 224)
     assert [np.asarray(i).shape for i in images] == [i.size for i in images] == [(224, 224)] * 2
     middle = tifffile.imread(files[1])[16:240, 16:240]
     np.testing.assert_allclose(255 * np.asarray(images[1]), middle, atol=1e-4)
     assert network_scales(images, "clip-b16").tolist() == [1, 1]
-    images, _ = prepare_images(files, target_um=0.2, field=224)
+    images, _ = prepare_images(files, Reading(target_um=0.2), 224)
     with pytest.raises(
         ImageError, match=r"44\.8 µm a side.*1 of 2 .*b\.tif \(25\.6 µm.*target_um=0\.114 or less"
     ):
@@ -169,7 +169,7 @@ def test_encoders_of_one_size_get_it_or_refuse(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_field(images[1:], "microvit", 0.2)  # all alike
-    images, _ = prepare_images(files, target_um=0.114, field=224)
+    images, _ = prepare_images(files, Reading(target_um=0.114), 224)
     with pytest.warns(PixelSizeWarning, match="the middle is used"):
         check_field(images, "clip-b16", 0.114)
 
@@ -237,10 +237,11 @@ def test_damaged_tiffs_are_bad_images_like_others(study, tmp_path, capfd, option
     assert len(read_feature_table(out).table) == 8
 
 
-def test_tags_that_cannot_be_read_are_told_where_they_are_needed(study):
-    image = PreparedImage(study / "hi/N08.tif", trouble="x.tif: its TIFF metadata")
-    with pytest.raises(ImageError, match=r"x\.tif: its TIFF metadata"):
-        np.asarray(image)
+def test_tags_that_cannot_be_read_are_told_where_they_are_needed(study, tmp_path):
+    path, whole = tmp_path / "x.tif", (study / "hi/N08.tif").read_bytes()
+    path.write_bytes(whole[:8] + b"\xff" * 300)
+    with pytest.raises(ImageError, match=r"x\.tif: its TIFF metadata cannot be read"):
+        np.asarray(PreparedImage(path, Reading(target_um=0.05)))
 
 
 # The same images, and the same samples

@@ -40,7 +40,7 @@ from helpers.images.pixel_size import (
     pixel_size_um,
     prepare_images,
 )
-from helpers.images.read import ImageError
+from helpers.images.read import ImageError, Reading
 from helpers.own import (
     citations,
     cli,
@@ -197,36 +197,36 @@ def test_images_are_cut_and_brought_to_one_pixel_size(tmp_path):
         tifffile.imwrite(
             files[-1], pixels, resolution=(centimetre, centimetre), resolutionunit="CENTIMETER"
         )
-    images, stated = prepare_images(files)
+    images, stated = prepare_images(files, Reading())
     with pytest.warns(PixelSizeWarning, match=r"0\.25 µm .*b\.tif.* to 0\.5 µm .*a\.tif"):
         extract_table(tmp_path, store=False, progress=False)
     assert images == [str(f) for f in files]
     assert stated == [0.5, 0.25]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        images, _ = prepare_images(files, crop_bottom="25%", target_um=0.5)
+        images, _ = prepare_images(files, Reading(crop_bottom="25%", target_um=0.5))
     one, two = map(np.asarray, images)
     assert one.shape == two.shape == (30, 40)
     assert one.dtype == np.float32
-    images, _ = prepare_images(files, target_um=0.5, value_range=(0, 510))
+    images, _ = prepare_images(files, Reading((0, 510), target_um=0.5))
     assert [np.asarray(image).max() for image in images] == pytest.approx([0.5, 0.5], abs=0.02)
     np.testing.assert_allclose(one[:, ::39], two[:, ::39], atol=1e-6)
     Image.new("L", (40, 40)).save(tmp_path / "c.png")
     told = differences("abc", [0.5, np.nan, 0.5], np.ones(3))
     assert told[0].startswith("1 of 3 images state no pixel size, such as b; the others do")
     with pytest.raises(ImageError, match=r"1 of 3 images state no pixel size.*c\.png"):
-        prepare_images([*files, tmp_path / "c.png"], target_um=0.5)
+        prepare_images([*files, tmp_path / "c.png"], Reading(target_um=0.5))
     with pytest.raises(ImageError, match="more than 16 times"):
-        prepare_images(files, target_um=100)
+        prepare_images(files, Reading(target_um=100))
     for bad, said in (("x", "expected pixels"), ("95%", "leaves 2 of 40 rows"), (-3, "expected")):
         with pytest.raises(ValueError, match=said):
-            prepare_images(files[:1], crop_bottom=bad)
+            prepare_images(files[:1], Reading(crop_bottom=bad))
 
 
 def test_prepared_images_give_the_features_of_prepared_pixels(scans):
     files = sorted(scans.glob("*.png"))[:4]
     found = extract_table(f"{scans}/s0[0-3].png", "microvit", crop_bottom=14, progress=False)
-    cut = [np.asarray(PreparedImage(f, 14)) for f in files]
+    cut = [np.asarray(PreparedImage(f, Reading(crop_bottom=14))) for f in files]
     assert cut[0].shape == (56, 84)
     expected = feature_tables.extract(cut, "microvit", store=False, progress=False).features
     np.testing.assert_allclose(found.features, expected, atol=1e-6)
