@@ -44,14 +44,6 @@ from helpers.vit.weights import weights_at_hand
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
-CODE = (
-    "helpers.images.formats",
-    "helpers.images.read",
-    "helpers.preprocessing",
-    "helpers.vit.networks",
-    "helpers.encoders",
-    "helpers.vit.forward",
-)
 
 
 class Extraction(NamedTuple):
@@ -341,7 +333,7 @@ def _key(encoder, digests, options, compile):
         "value_range": options["value_range"],
         "compile": compile,
         "versions": versions(LIBRARIES),
-        "code": code_digest(CODE),
+        "code": code_digest(__file__),
         "data": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
     }
 
