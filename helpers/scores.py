@@ -162,33 +162,6 @@ def score_row(descriptor, model, composition, seed, errors, n_components=()):
     }
 
 
-def source_mean(y, groups, train, test):
-    """Predict the mean of the training samples of the same source: knows no image at all.
-
-    Parameters
-    ----------
-    y : ndarray of float, shape (n,)
-        Property.
-    groups : ndarray, shape (n,)
-        Source of each sample.
-    train, test : ndarray of int
-        Rows to take the means of, and rows to predict.
-
-    Returns
-    -------
-    ndarray of float, shape (n_test,)
-        Where a source has no training sample: the mean of all of them.
-
-    Examples
-    --------
-    >>> y, groups = np.array([1.0, 3.0, 8.0, 5.0, 5.0]), np.array(["a", "a", "b", "a", "c"])
-    >>> source_mean(y, groups, np.array([0, 1, 2]), np.array([3, 4])).tolist()
-    [2.0, 4.0]
-    """
-    means = pd.Series(y[train]).groupby(groups[train]).mean()
-    return means.reindex(groups[test]).fillna(y[train].mean()).to_numpy()
-
-
 def blind_predictions(y, splits, groups=None):
     """Predictions of the rules that know no image.
 
@@ -205,7 +178,7 @@ def blind_predictions(y, splits, groups=None):
     -------
     dict of str to ndarray, shape (n,)
         ``"mean"`` and ``"median"`` of the training samples; with groups ``"mean of the source"``,
-        see `source_mean`.
+        of those of the same source; where it has none, the mean of all.
 
     Examples
     --------
@@ -214,15 +187,15 @@ def blind_predictions(y, splits, groups=None):
     >>> blind_predictions(y, splits)["mean"].tolist()
     [4.0, 3.5, 1.5]
     """
-    rules = {"mean": lambda train, test: y[train].mean()}
-    rules["median"] = lambda train, test: np.median(y[train])
-    if groups is not None:
-        rules["mean of the source"] = lambda train, test: source_mean(y, groups, train, test)
-    found = {name: np.empty(len(y)) for name in rules}
-    for name, rule in rules.items():
-        for train, test in splits:
-            found[name][test] = rule(train, test)
-    return found
+    names = ("mean", "median", "mean of the source")
+    predicted = {name: np.empty(len(y)) for name in names[: 2 if groups is None else 3]}
+    for train, test in splits:
+        overall = y[train].mean()
+        predicted["mean"][test], predicted["median"][test] = overall, np.median(y[train])
+        if groups is not None:
+            means = pd.Series(y[train]).groupby(groups[train]).mean()
+            predicted["mean of the source"][test] = means.reindex(groups[test]).fillna(overall)
+    return predicted
 
 
 def guess_without_image(y, groups, seed=PAPER_SEED):

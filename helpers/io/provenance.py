@@ -18,21 +18,10 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 @functools.cache
 def code_digest(file, root=ROOT):
-    """Hash of what a module does, with all that it imports of its own package.
+    """Hash of what a module, named by its file, does with all that it imports of its package.
 
     It changes with neither comments and docstrings nor with where the modules of the package lie,
     so that a module that is moved or renamed keeps what it has computed.
-
-    Parameters
-    ----------
-    file : path-like
-        The module, as ``__file__`` names it.
-    root : pathlib.Path
-        The folder that holds its package.
-
-    Returns
-    -------
-    str
     """
     package = Path(file).relative_to(root).parts[0]
     codes = {_bare(path, package) for path in (Path(file), *imported(root, file, (package,)))}
@@ -124,19 +113,7 @@ def versions(libraries):
 
 
 def run_facts(command, libraries=()):
-    """Columns that say where the rows of a results file come from.
-
-    Parameters
-    ----------
-    command : str
-        What computes the file again.
-    libraries : sequence of str
-        Whose versions count.
-
-    Returns
-    -------
-    dict of str to str
-    """
+    """Columns that say where the rows of a results file come from; `command` computes it again."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=Path(__file__).parent,
