@@ -6,6 +6,7 @@ A project is a folder with ``_toc.yml``, ``book/``, ``helpers/``, ``data/`` and
 
 import ast
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -166,17 +167,18 @@ def inputs(root: Path, source: Path) -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
+@functools.lru_cache(maxsize=512)  # as the trees themselves
 def _tables_in(tree: ast.Module) -> set[str]:
     """Give patterns of the tables that a module names, ``*`` where it computes a name."""
-    patterns, told = set(), set()  # a node is met after the one that holds it, which may tell all
+    patterns, done = set(), set()  # a node is met after the one that holds it
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant()):  # a docstring
-                told.add(node.value)
+                done.add(node.value)
             case ast.BinOp(left=ast.Name(id="DATA"), right=ast.Constant()):
-                told.add(node.left)
+                done.add(node.left)
                 patterns.add(f"{node.right.value}*")
-            case _ if node in told:
+            case _ if node in done:
                 pass
             case ast.Name(id="DATA", ctx=ast.Load()) | ast.Attribute(attr="DATA"):
                 patterns.add("*")
@@ -226,8 +228,7 @@ def versions(root: Path) -> list[str]:
 
 def digest(path: Path) -> str:
     """Give the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def is_current(result: Path, key: str) -> bool:
