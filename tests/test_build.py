@@ -225,6 +225,20 @@ def test_failure_names_chapter_and_cell_and_keeps_the_notebook(project, capsys):
     assert list((project / "_build/executed/embedded").glob(".*")) == []
 
 
+@pytest.mark.parametrize(
+    "before, after, place",
+    [
+        ("1 / 0\n\n# %%\n", "1 / 0\n", r"cell 1 of 4 \(line 2\), which begins `1 / 0`"),
+        ("1\n\n# %%\n", "1 / 0\n", r"cell 3 of 4 \(line 8\), which begins `1 / 0`"),
+    ],
+)
+def test_a_failure_before_and_after_what_papermill_adds(project, before, after, place):
+    text = f'# %%\n{before} tags=["parameters"]\ndata = "embedded"\n\n# %%\n{after}\n# %%\nx = 1\n'
+    (project / "book/20_b.py").write_text(text.replace("%%\n tags", "%% tags"), encoding="utf-8")
+    with pytest.raises(BuildError, match=place):
+        run(project, profile="paper", names=["20_b"])
+
+
 def test_failure_names_the_last_line_of_the_project_and_keeps_a_plain_traceback(project, capsys):
     write(project / "helpers/tiny.py", "VALUE = 1\n\n\ndef f(x):\n    return int(x)\n")
     write(
