@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from bookbuild.chapters import REGISTRY, ROOT, BuildError, affected, chapters_in_toc
-from bookbuild.runner import Run, Runner, locked, plan
+from bookbuild.runner import Run, execute, locked, plan
 from bookbuild.site import build_site
 
 # Where data and weights come from; a chapter declares those that it uses.
@@ -21,36 +21,6 @@ PROFILES = {
     "embedded": {"data": "embedded", "weights": "embedded"},
     "paper": {"data": "published", "weights": "pretrained"},
 }
-
-
-class Report:
-    """Tells how far the build is: one line that changes on a terminal, plain lines in a log."""
-
-    def __init__(self, stream=sys.stdout):
-        self.stream, self.live = stream, stream.isatty()
-        self.progress: dict[str, str] = {}
-
-    def line(self, text: str):
-        """Print a line that stays."""
-        print("\r\033[K" if self.live else "", text, sep="", file=self.stream, flush=True)
-
-    def started(self, name: str):
-        """A worker has begun a chapter."""
-        self.line(f"{name}: executing")
-
-    def cell(self, name: str, done: int, total: int):
-        """A cell is done; a log gets every tenth, a terminal all."""
-        self.progress[name] = f"{name}: cell {done} of {total}"
-        if self.live:
-            text = "\r\033[K" + " | ".join(self.progress.values())
-            print(text, end="", file=self.stream, flush=True)
-        elif done % 10 == 0:
-            self.line(self.progress[name])
-
-    def finished(self, name: str, seconds: float):
-        """A chapter was executed to its end."""
-        self.progress.pop(name, None)
-        self.line(f"{name}: done in {seconds:.0f} s")
 
 
 def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -> list[Run]:
@@ -72,7 +42,7 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
     Returns
     -------
     list of Run
-        One for each chapter, with the seconds that its execution took.
+        One for each chapter.
 
     Raises
     ------
@@ -90,19 +60,21 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
             f"{REGISTRY} is set, so downloads are test fixtures, and results of fixtures never "
             f"reach the site. Unset {REGISTRY}, or add --no-site to execute the chapters alone."
         )
-    output, report = root / "_build", Report()
+    output = root / "_build"
     folder = output / "executed" / (f"{profile}-fixtures" if fixtures else profile)
     with locked(output):
         runs = plan(root, _choose(chapters_in_toc(root), names), PROFILES[profile], folder)
-        Runner(root, output, jobs, report).execute([run for run in runs if not run.is_finished()])
+        for run in runs:
+            if run.cached:
+                print(f"{run.name}: up to date")
+        execute(root, output, jobs, [run for run in runs if not run.cached])
         if site:
+            print("site: building", flush=True)
             start, target = time.monotonic(), site_folder(root, profile)
-            report.line("site: building")
-            notebooks = [run.executed for run in runs]
-            if build_site(root, notebooks, output / "site" / profile, target):
-                report.line(f"site: done in {time.monotonic() - start:.0f} s")
-            else:
-                report.line("site: up to date")
+            work, notebooks = output / "site" / profile, [run.executed for run in runs]
+            new = build_site(root, notebooks, work, target)
+            print("site:", f"done in {time.monotonic() - start:.0f} s" if new else "up to date")
+            print(f"The site is at {target / 'index.html'}")
     return runs
 
 
@@ -112,15 +84,15 @@ def site_folder(root: Path, profile: str) -> Path:
     return build_folder / "html" if profile == "embedded" else build_folder / profile / "html"
 
 
-def _choose(chapters, names):
-    unknown = sorted(set(names) - {chapter.name for chapter in chapters})
+def _choose(chapters: list[Path], names) -> list[Path]:
+    known = {source.stem: source for source in chapters}
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        known = ", ".join(chapter.name for chapter in chapters)
-        raise BuildError(f"No chapter {unknown[0]!r} in _toc.yml; there are {known}.")
-    return [chapter for chapter in chapters if not names or chapter.name in names]
+        raise BuildError(f"No chapter {unknown[0]!r} in _toc.yml; there are {', '.join(known)}.")
+    return [source for name, source in known.items() if not names or name in names]
 
 
-def tell_affected(root: Path, file: Path) -> int:
+def tell_affected(root: Path, file: Path):
     """Print commands that execute the chapters and run the tests that a file concerns."""
     chapters, tests = affected(root, file)
     if chapters:
@@ -133,7 +105,10 @@ def tell_affected(root: Path, file: Path) -> int:
         print(f"No test imports {file}.")
     else:
         print("Which tests read a file is not followed: make test")
-    return 0
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def _heed_signals():
@@ -142,10 +117,6 @@ def _heed_signals():
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) != signal.SIG_IGN:  # which nohup asks for
             signal.signal(number, _interrupt)
-
-
-def _interrupt(*_):
-    raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -164,18 +135,15 @@ def main(arguments: list[str] | None = None) -> int:
     _heed_signals()
     try:
         if options.affected:
-            return tell_affected(root, options.affected)
-        runs = build(root, options.profile, options.jobs, names=options.chapters, site=site)
+            tell_affected(root, options.affected)
+        else:
+            build(root, options.profile, options.jobs, names=options.chapters, site=site)
     except BuildError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; unfinished chapters will be executed again.", file=sys.stderr)
         return 130
-    for run in runs:
-        print(f"{run.chapter.name:32} {run.seconds:6.1f} s{' (cached)' if run.cached else ''}")
-    if site:
-        print(f"The site is at {site_folder(root, options.profile) / 'index.html'}")
     return 0
 
 

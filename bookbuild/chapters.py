@@ -5,6 +5,7 @@ A project is a folder with ``_toc.yml``, ``book/``, ``helpers/``, ``data/`` and
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import json
@@ -12,20 +13,22 @@ import os
 import platform
 import re
 import tomllib
-from dataclasses import dataclass
 from fnmatch import fnmatch
-from importlib import metadata
 from pathlib import Path
 
 import jupytext
 import nbformat
 import yaml
+from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
+from helpers.io import provenance
 from helpers.io.downloads import LOCAL_COPY, cache_folder
+from helpers.io.provenance import imported, syntax_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+TRACEBACK = "\n\nTraceback:\n"  # follows the message in the file of a failed chapter
 REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
 
 
@@ -33,62 +36,35 @@ class BuildError(Exception):
     """A reason to stop the build that is told to the user without a traceback."""
 
 
-@dataclass(frozen=True)
-class Chapter:
-    """One chapter: ``name`` is the stem that the .py source and the .ipynb share."""
-
-    name: str
-    source: Path
+@contextlib.contextmanager
+def telling_syntax_errors():
+    """Let a file that cannot be parsed stop the build with its line."""
+    try:
+        yield
+    except SyntaxError as error:
+        place = f"{error.filename}, line {error.lineno}"
+        raise BuildError(f"{place} cannot be parsed: {error.msg}") from error
 
 
 def toc_entries(root: Path) -> list[str]:
-    """Give the files named in ``_toc.yml``, the root page first, in reading order.
-
-    Raises
-    ------
-    BuildError
-        There is no such file, it is not YAML, or an entry of it is not text.
-    """
+    """Give the files named in ``_toc.yml``, the root page first, in reading order."""
     path = root / "_toc.yml"
     try:
-        toc = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        return list(parse_toc_yaml(path))
+    except (OSError, yaml.YAMLError, MalformedError) as error:
         raise BuildError(f"{path}, the table of contents, cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where, what = (f", line {mark.line + 1}", error.problem) if mark else ("", error)
-        raise BuildError(f"{path}{where} is not valid YAML: {what}") from error
-
-    def walk(node):
-        if isinstance(node, list):
-            for item in node:
-                yield from walk(item)
-        elif isinstance(node, dict):
-            yield from (node[key] for key in ("root", "file") if key in node)
-            yield from walk(
-                [node[key] for key in ("parts", "chapters", "sections") if key in node]
-            )
-
-    entries = list(walk(toc))
-    for entry in entries:
-        if not isinstance(entry, str):
-            raise BuildError(f"{path} names the file {entry!r}; a path as text was expected.")
-    return entries
 
 
-def chapters_in_toc(root: Path) -> list[Chapter]:
-    """Give the chapters of ``book/`` in the order of ``_toc.yml``."""
-    entries = [Path(entry) for entry in toc_entries(root)]
-    found = [
-        Chapter(e.stem, root / "book" / f"{e.stem}.py") for e in entries if e.parts[0] == "book"
-    ]
-    for chapter in found:
-        if not chapter.source.is_file():
+def chapters_in_toc(root: Path) -> list[Path]:
+    """Give the sources of the chapters in the order of ``_toc.yml``."""
+    sources = [root / f"{e}.py" for e in toc_entries(root) if e.startswith("book/")]
+    for source in sources:
+        if not source.is_file():
             raise BuildError(
-                f"_toc.yml names book/{chapter.name}, but {chapter.source} does not exist. "
+                f"_toc.yml names book/{source.stem}, but {source} does not exist. "
                 "Write the chapter or take its line out of _toc.yml."
             )
-    return found
+    return sources
 
 
 def notebook_of(source: Path) -> nbformat.NotebookNode:
@@ -134,23 +110,13 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+@telling_syntax_errors()
 def declared_parameters(source: Path) -> dict:
-    """Read the literals that the cell tagged ``parameters`` assigns.
-
-    Raises
-    ------
-    BuildError
-        More than one such cell, one that holds anything but ``name = literal``, or a syntax
-        error anywhere in the chapter.
-    """
-    _parse(source)
-    cells = [c for c in code_cells(notebook_of(source)) if "parameters" in tags(c)]
-    if not cells:
-        return {}
-    if len(cells) > 1:
-        raise BuildError(f"{source.name} has {len(cells)} cells tagged 'parameters'; keep one.")
-    values = {}
-    for statement in _parse(source, cells[0].source).body:
+    """Read the literals that the cell tagged ``parameters`` assigns."""
+    syntax_tree(source)  # tells the line of an error anywhere in the chapter
+    cells = [c.source for c in code_cells(notebook_of(source)) if "parameters" in tags(c)]
+    place, values = f"{source}, the cell tagged 'parameters'", {}
+    for statement in ast.parse("\n".join(cells), place).body:
         try:
             (target,) = statement.targets
             values[target.id] = ast.literal_eval(statement.value)
@@ -163,173 +129,78 @@ def declared_parameters(source: Path) -> dict:
     return values
 
 
-def imported(root: Path, source: Path, packages: tuple[str, ...] = ("helpers",)) -> list[Path]:
-    """Give the modules that ``source`` imports, those that they import, and so on.
-
-    Parameters
-    ----------
-    root, source : pathlib.Path
-        The project's folder, and a Python file in it.
-    packages : tuple of str
-        Folders of ``root`` whose modules count; those of ``tests`` go by their names alone.
-
-    Returns
-    -------
-    list of pathlib.Path
-        With the ``__init__.py`` of every package on the way, for Python runs it as well.
-    """
-    found, waiting = set(), [source]
-    while waiting:
-        path = waiting.pop()
-        for name in _imports(_parse(path), _package_of(root, path)):
-            for module in _modules(root, name, packages):
-                if module not in found:
-                    found.add(module)
-                    waiting.append(module)
-    return sorted(found)
-
-
-def _package_of(root: Path, path: Path) -> tuple[str, ...]:
-    """Names of the packages that a module lies in, outermost first; of a chapter none."""
-    parts = path.relative_to(root).parts[:-1]
-    return parts if parts[:1] == ("helpers",) else ()
-
-
-def _modules(root: Path, name: list[str], packages: tuple[str, ...]):
-    """Yield the files that an import of a dotted name runs; its last part may be no module."""
-    files = []
-    if name[0] in packages:
-        places = [root.joinpath(*name[: n + 1]) for n in range(len(name))]
-        files = [place / "__init__.py" for place in places] + [places[-1].with_suffix(".py")]
-    elif "tests" in packages:
-        files = (root / "tests").rglob(f"{name[0]}.py")
-    yield from (path for path in files if path.is_file())
-
-
-def _parse(path: Path, cell: str | None = None) -> ast.Module:
-    """Parse a module, or one ``cell`` of it; an error tells where."""
-    try:
-        return _tree(path.read_text(encoding="utf-8") if cell is None else cell)
-    except (SyntaxError, ValueError) as error:  # ValueError: zero bytes, or not UTF-8
-        part = "" if cell is None else " of the cell tagged 'parameters'"
-        where = f", line {error.lineno}{part}" if isinstance(error, SyntaxError) else part
-        message = error.msg if isinstance(error, SyntaxError) else error
-        raise BuildError(f"{path}{where} cannot be parsed: {message}") from error
-
-
-@functools.lru_cache(maxsize=512)  # chapters share most of their helpers
-def _tree(text: str) -> ast.Module:
-    return ast.parse(text)
-
-
-@functools.lru_cache(maxsize=512)
-def _imports(tree: ast.Module, package: tuple[str, ...]) -> list[list[str]]:
-    """Give dotted names that may be modules; relative ones count from ``package``."""
-    names = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name.split(".") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level <= len(package):
-            base = list(package[: len(package) - node.level + 1]) if node.level else []
-            base += node.module.split(".") if node.module else []
-            names += [base, *([*base, alias.name] for alias in node.names)]
-    return names
-
-
-def chapter_key(root: Path, chapter: Chapter, parameters: dict) -> str:
+def chapter_key(root: Path, source: Path, parameters: dict) -> str:
     """Hash everything that a chapter's result depends on.
 
     That is its files (`inputs`), its parameters, the registry of downloads in use, the pretrained
     weights on this machine if it asks for them, the pins, the versions that are really installed,
     Python's own, and the worker, which checks and tidies what it executed.
     """
-    files = inputs(root, chapter.source)
     registry = Path(os.environ.get(REGISTRY) or root / "data" / "registry.json")
     facts = {
         "parameters": parameters,
         "weights": weights_here() if parameters.get("weights") == "pretrained" else None,
         "registry": digest(registry) if registry.is_file() else None,
         "worker": digest(Path(__file__).with_name("worker.py")),
-        "files": {p.relative_to(root).as_posix(): digest(p) for p in files if p.is_file()},
+        "files": {p.relative_to(root).as_posix(): digest(p) for p in inputs(root, source)},
         "versions": versions(root),
         "python": platform.python_version(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+@telling_syntax_errors()
 def inputs(root: Path, source: Path) -> list[Path]:
     """Give the files of the project that a chapter is computed from.
 
     Those are its source, the helpers it imports, ``book/matplotlibrc``, and of ``data/`` the
     tables that one of them names, as ``"results_beyond.csv"``, with those whose names begin like
     it (``results_beyond_test.csv``), and whatever is no table.
-    A module imported by a computed name escapes, so helpers do not do that.
     """
     code = [source, *imported(root, source)]
-    named = set().union(*(_tables_in(_parse(path)) for path in code))
-    data = sorted((root / "data").rglob("[!.]*"))  # hidden ones are still being written
-    tables = set((root / "data").glob("*.csv"))
-    unnamed = {t for t in tables if not any(_begins(t.name, pattern) for pattern in named)}
-    data = [path for path in data if path.is_file() and path not in unnamed]
-    return [*code, source.with_name("matplotlibrc"), *data]
+    named = set().union(*(_tables_in(syntax_tree(path)) for path in code))
+    files = [*code, source.with_name("matplotlibrc")]
+    for path in sorted((root / "data").rglob("[!.]*")):  # hidden ones are still being written
+        is_table = path.parent == root / "data" and path.suffix == ".csv"
+        if not is_table or any(fnmatch(path.name, pattern) for pattern in named):
+            files.append(path)
+    return [path for path in files if path.is_file()]
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=512)  # as the trees themselves
 def _tables_in(tree: ast.Module) -> set[str]:
-    """Give the names of tables in a module; ``*`` where it goes on from ``DATA`` by no literal."""
-    names, documentation, literal = set(), set(), set()
+    """Give patterns of the tables that a module names, ``*`` where it computes a name."""
+    patterns, done = set(), set()  # a node is met after the one that holds it
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr):
-            documentation.add(id(node.value))
-        elif isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant):
-            literal.add(id(node.left))
-            if _is_data(node.left):
-                names.add(f"{node.right.value}*")
-        elif _is_data(node) and id(node) not in literal:
-            names.add("*")
-        elif isinstance(node, ast.Constant) and str(node.value).endswith(".csv"):
-            names.add("" if id(node) in documentation else node.value.rpartition("/")[2])
-    return names
+        match node:
+            case ast.Expr(value=ast.Constant()):  # a docstring
+                done.add(node.value)
+            case ast.BinOp(left=ast.Name(id="DATA"), right=ast.Constant()):
+                done.add(node.left)
+                patterns.add(f"{node.right.value}*")
+            case _ if node in done:
+                pass
+            case ast.Name(id="DATA", ctx=ast.Load()) | ast.Attribute(attr="DATA"):
+                patterns.add("*")
+            case ast.Constant(value=str(text)) if text.endswith(".csv"):
+                name = text.rpartition("/")[2]
+                patterns |= {name, name.removesuffix(".csv") + "_*.csv"}
+    return patterns
 
 
-def _is_data(node: ast.AST) -> bool:
-    """Whether code reads the name of the folder ``data``."""
-    name = getattr(node, "id", getattr(node, "attr", None))
-    return name == "DATA" and isinstance(node.ctx, ast.Load)
-
-
-def _begins(name: str, pattern: str) -> bool:
-    """Whether a table has a name, or was written beside the one that has it."""
-    return fnmatch(name, pattern) or fnmatch(name, pattern.removesuffix(".csv") + "_*.csv")
-
-
+@telling_syntax_errors()
 def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
-    """Give the chapters and the tests that a module or a data file concerns.
+    """Give the names of the chapters, and the paths of the tests, that a file concerns.
 
-    Parameters
-    ----------
-    root : pathlib.Path
-        The project's folder.
-    file : pathlib.Path
-        A file in it, from here or from ``root``. Imports are followed as far as they go; what a
-        test runs as a command of its own, or reads from ``data/``, is not seen.
-
-    Returns
-    -------
-    chapters, tests : list of str
-        Names of chapters, and paths of test files from ``root``.
-
-    Raises
-    ------
-    BuildError
-        There is no such file in the project.
+    Imports are followed as far as they go; what a test runs as a command of its own, or reads
+    from ``data/``, is not seen.
     """
     places = (place.resolve() for place in (file, root / file))
     path = next((p for p in places if p.is_file() and p.is_relative_to(root)), None)
     if path is None:
         raise BuildError(f"There is no file {file} in {root}.")
     every = path.relative_to(root).as_posix() in ("pyproject.toml", "bookbuild/worker.py")
-    chapters = [c.name for c in chapters_in_toc(root) if every or path in inputs(root, c.source)]
+    chapters = [c.stem for c in chapters_in_toc(root) if every or path in inputs(root, c)]
     packages = ("helpers", "bookbuild", "benchmarks", "tests")
     tests = sorted((root / "tests").rglob("test_*.py"))
     if path != root / "tests" / "conftest.py":
@@ -350,20 +221,36 @@ def versions(root: Path) -> list[str]:
     Those are the pins of the library and of the build, not those of the tests.
     """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pins = project.get("dependencies", []) + project.get("optional-dependencies", {}).get(
-        "book", []
-    )
-    return [f"{pin} {_installed(re.split(r'[=<>!~; ]', pin)[0])}" for pin in pins]
-
-
-def _installed(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "missing"
+    pins = [*project["dependencies"], *project.get("optional-dependencies", {}).get("book", [])]
+    installed = provenance.versions(re.split(r"[=<>!~; ]", pin)[0] for pin in pins)
+    return [f"{pin} {version}" for pin, version in zip(pins, installed.values(), strict=True)]
 
 
 def digest(path: Path) -> str:
     """Give the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def is_current(result: Path, key: str) -> bool:
+    """Tell whether a file or folder is complete, and was made from the inputs of ``key``."""
+    try:
+        return json.loads(stamp_of(result).read_bytes()) == {"key": key, "files": sizes(result)}
+    except (OSError, ValueError):  # no stamp, or a broken one
+        return False
+
+
+def write_stamp(result: Path, key: str):
+    """Say that a file or folder is complete, and what it was made from."""
+    facts = {"key": key, "files": sizes(result)}
+    stamp_of(result).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def stamp_of(result: Path) -> Path:
+    """Give the file beside a result that says from which inputs it is; it is written last."""
+    return result.with_suffix(".json")
+
+
+def sizes(result: Path) -> dict[str, int]:
+    """Give the size in bytes of a file, or each in a folder: one that is lost or cut is seen."""
+    paths = (path for path in sorted([result, *result.rglob("*")]) if path.is_file())
+    return {path.relative_to(result.parent).as_posix(): path.stat().st_size for path in paths}

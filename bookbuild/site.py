@@ -9,54 +9,48 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bookbuild.chapters import COLOUR, BuildError, cell_lines, digest, versions
-
-# Files and folders of the project that the site is made of, and where they go in its source.
-# The pages move to the top, so that their addresses are short.
-PARTS = {"_config.yml": "", "_toc.yml": "", "_ext": "_ext", "_static": "_static", "pages": ""}
+from bookbuild.chapters import (
+    COLOUR,
+    BuildError,
+    cell_lines,
+    digest,
+    is_current,
+    stamp_of,
+    versions,
+    write_stamp,
+)
 
 
 def build_site(root: Path, notebooks: list[Path], work: Path, target: Path) -> bool:
     """Build the site in ``work`` and put it at ``target`` once it is complete.
 
-    Returns
-    -------
-    bool
-        False when the site at ``target`` was up to date and nothing was done.
-
-    Raises
-    ------
-    BuildError
-        jupyter-book failed or warned, or the new site cannot be moved to ``target``; the old
-        site stays where it was.
+    False means that the site there was up to date. If jupyter-book fails or warns, or the new
+    site cannot be moved, the old one stays.
     """
-    source, stamp = work / "source", work / "site.json"
+    source = work / "source"
     assemble(root, notebooks, source)
     key = site_key(root, source)
-    if _read(stamp) == {"key": key, "files": sizes(target)}:
+    if is_current(target, key):
         return False
-    stamp.unlink(missing_ok=True)
+    stamp_of(target).unlink(missing_ok=True)
     run_jupyter_book(root, source, work)
     put_in_place(work / "_build" / "html", target)
-    stamp.write_text(json.dumps({"key": key, "files": sizes(target)}), encoding="utf-8")
+    write_stamp(target, key)
     return True
 
 
 def assemble(root: Path, notebooks: list[Path], source: Path):
     """Copy what the site is made of to the folder ``source``, and delete all else there."""
     shutil.rmtree(source, ignore_errors=True)
-    wanted = {Path("book") / notebook.name: notebook for notebook in notebooks}
-    for part, place in PARTS.items():
-        origin = root / part
-        if origin.is_file():
-            wanted[Path(place) / origin.name] = origin
-        for path in sorted(origin.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                wanted[Path(place) / path.relative_to(origin)] = path
-    for relative, path in wanted.items():
-        copy = source / relative
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
+    shutil.copytree(root / "pages", source)  # to the top, so that their addresses are short
+    for folder in ("_ext", "_static"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / folder, source / folder, ignore=ignored)
+    (source / "book").mkdir()
+    for notebook in notebooks:
+        shutil.copy(notebook, source / "book")
+    for file in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / file, source)
 
 
 def site_key(root: Path, source: Path) -> str:
@@ -66,12 +60,6 @@ def site_key(root: Path, source: Path) -> str:
     facts = {path.as_posix(): digest(path) for path in files}
     facts["versions"] = versions(root)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def sizes(folder: Path) -> dict[str, int]:
-    """Give the size in bytes of each file of a site, so that one that is lost or cut is seen."""
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
 
 
 def run_jupyter_book(root: Path, source: Path, work: Path):
@@ -113,33 +101,20 @@ def in_source(message: str, root: Path, source: Path) -> str:
 
 
 def put_in_place(built: Path, target: Path):
-    """Replace the folder ``target`` by a copy of ``built``.
-
-    The copy is made beside it and then takes its name. Between the two renames there is no
-    site for a moment; when either of them fails, the old site is there again.
-    """
-    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    new.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(built, new, ignore=shutil.ignore_patterns(".buildinfo*", ".doctrees"))
+    """Move a folder to ``target``; if that fails, what was there before is there again."""
+    for path in (*built.glob(".buildinfo*"), *built.glob(".doctrees")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    old = built.with_name("old")
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         if target.exists():
             target.rename(old)
-        new.rename(target)
+        built.rename(target)
     except OSError as error:
         if old.exists():
             old.rename(target)
-        shutil.rmtree(new, ignore_errors=True)
         raise BuildError(
             f"The new site could not be moved to {target}: {error}. What was there before is "
             "there again; close the programs that use the folder and build once more."
         ) from error
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _read(stamp: Path) -> dict | None:
-    try:
-        return json.loads(stamp.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

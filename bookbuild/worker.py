@@ -1,8 +1,6 @@
 """Execute one chapter in a process of its own, so that it can be ended with all it started.
 
-The parent talks to it through one JSON file of orders and reads one JSON message a line from
-its standard output: ``{"cell": i, "of": n}`` while it runs, then ``{"failed": text}`` on error.
-It holds the other end of standard input, which closes when the parent ends in whatever way.
+The parent holds the other end of standard input, which closes when it ends in whatever way.
 """
 
 import json
@@ -20,45 +18,26 @@ import papermill
 import psutil
 from papermill.exceptions import PapermillExecutionError
 
-from bookbuild.chapters import COLOUR, cell_lines, code_cells, notebook_of, tags
+from bookbuild.chapters import COLOUR, TRACEBACK, cell_lines, code_cells, notebook_of, tags
 
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 
 
-def main(orders_path: str) -> int:
-    """Execute the chapter that the orders name; the exit status says whether all went well."""
-    say = take_over_output()
+def main(source: Path, output: Path, failure: Path, parameters: dict) -> int:
+    """Execute a chapter; on failure a file says why, and the exit status is 1."""
     # A terminate signal becomes an exception, so that papermill shuts its kernel down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     threading.Thread(target=end_with_parent, daemon=True).start()
-    orders = json.loads(Path(orders_path).read_text(encoding="utf-8"))
-    source, output = Path(orders["source"]), Path(orders["output"])
-    notebook = notebook_of(source)
     try:
-        execute(notebook, output, orders["parameters"], source.parent, say)
-        executed = nbformat.read(output, as_version=4)
+        executed = execute(source, output, parameters)
         check_outputs(executed)
     except Exception as error:
         trace = plain_traceback(error)
-        say(
-            failed=describe(error, notebook, source, output)
-            + last_frame(trace, source.parent.parent)
-        )
-        output.with_suffix(".txt").write_text(trace, encoding="utf-8")
+        message = describe(error, source) + last_frame(trace, source.parent.parent)
+        failure.write_text(message + TRACEBACK + trace, encoding="utf-8")
         return 1
     nbformat.write(tidy(executed), output)
     return 0
-
-
-def take_over_output():
-    """Give the function that sends a message; all else that is printed goes to the log.
-
-    The kernel, and what it starts, inherit file descriptor 1: had it stayed the channel of
-    messages, ``os.system("echo hi")`` in a chapter would send one that the parent cannot read.
-    """
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return lambda **message: print(json.dumps(message), file=messages, flush=True)
 
 
 def end_with_parent():
@@ -75,38 +54,21 @@ def end_with_parent():
     os._exit(143)
 
 
-def execute(notebook, output: Path, parameters: dict, folder: Path, say):
-    """Run the notebook with papermill and ``say`` after each code cell how far it is.
-
-    Raises
-    ------
-    RuntimeError
-        Not all cells were executed.
-    """
-    cells = [cell for cell in code_cells(notebook) if cell.source.strip()]
-    total, done = len(cells) + bool(parameters), 0
-
-    def count(cell, execute_reply, **_):
-        nonlocal done
-        done += bool(execute_reply) and execute_reply["content"]["status"] == "ok"
-        say(cell=done, of=total)
-
-    unexecuted = output.with_suffix(".input.ipynb")
-    nbformat.write(notebook, unexecuted)
-    try:
-        papermill.execute_notebook(
-            unexecuted,
-            output,
-            parameters=parameters,
-            kernel_name="python3",
-            cwd=folder,
-            progress_bar=False,
-            on_cell_executed=count,
-        )
-    finally:
-        unexecuted.unlink(missing_ok=True)
-    if done < total:  # papermill returns without complaint when its kernel is shut down by others
-        raise RuntimeError(f"the kernel was stopped after {done} of {total} code cells")
+def execute(source: Path, output: Path, parameters: dict) -> nbformat.NotebookNode:
+    """Run a chapter with papermill, which writes the notebook to ``output`` as it grows."""
+    executed = papermill.execute_notebook(
+        notebook_of(source),
+        output,
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=source.parent,
+        progress_bar=False,
+    )
+    cells = [cell for cell in code_cells(executed) if cell.source.strip()]
+    done = sum(cell.execution_count is not None for cell in cells)
+    if done < len(cells):  # papermill says nothing when its kernel is shut down by others
+        raise RuntimeError(f"the kernel was stopped after {done} of {len(cells)} code cells")
+    return executed
 
 
 class OutputError(Exception):
@@ -165,28 +127,24 @@ def last_frame(trace: str, root: Path) -> str:
     return ""
 
 
-def describe(error: Exception, notebook: nbformat.NotebookNode, source: Path, output: Path) -> str:
+def describe(error: Exception, source: Path) -> str:
     """Say in words where in the source an error arose and what it was."""
-    failed, message = None, f"{type(error).__name__}: {error}"
+    cells = notebook_of(source).cells
     if isinstance(error, PapermillExecutionError):
-        failed, message = failed_cell(output), f"{error.ename}: {error.evalue}"
-    elif isinstance(error, OutputError):
-        failed, message = error.cell, str(error)
-    cells = {cell.id: cell for cell in code_cells(notebook)}
-    if failed is None or failed.id not in cells:  # such as the parameters that papermill adds
+        # papermill counts its cell of parameters as well, if there is one before this.
+        places = cells[max(error.cell_index - 1, 0) : error.cell_index + 1]
+        cell = next((c for c in reversed(places) if c.source == error.source), None)
+        message = f"{error.ename}: {error.evalue}"
+    else:
+        cell = getattr(error, "cell", None)
+        message = str(error) if cell else f"{type(error).__name__}: {error}"
+    ids = [c.id for c in cells if c.cell_type == "code"]
+    if cell is None or cell.id not in ids:  # such as the parameters that papermill adds
         return message
-    number, first = list(cells).index(failed.id) + 1, failed.source.strip().splitlines()[0]
-    line = cell_lines(source).get(failed.id)
+    number, first = ids.index(cell.id) + 1, cell.source.strip().splitlines()[0]
+    line = cell_lines(source).get(cell.id)
     place = f" (line {line})" if line else ""
-    return f"code cell {number} of {len(cells)}{place}, which begins `{first}`\n{message}"
-
-
-def failed_cell(output: Path) -> nbformat.NotebookNode | None:
-    """Give the cell of a half-executed notebook that raised."""
-    executed = nbformat.read(output, as_version=4)
-    return next(
-        (c for c in code_cells(executed) if any(o.output_type == "error" for o in c.outputs)), None
-    )
+    return f"code cell {number} of {len(ids)}{place}, which begins `{first}`\n{message}"
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -198,4 +156,4 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*map(Path, sys.argv[1:4]), json.loads(sys.argv[4])))

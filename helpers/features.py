@@ -39,14 +39,6 @@ from helpers.vit.weights import weights_at_hand
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
-CODE = (
-    "helpers.images.formats",
-    "helpers.images.read",
-    "helpers.preprocessing",
-    "helpers.vit.networks",
-    "helpers.encoders",
-    "helpers.vit.forward",
-)
 
 
 class Extraction(NamedTuple):
@@ -206,7 +198,7 @@ class _Work:
             "value_range": how.reading.value_range and list(how.reading.value_range),
             "compile": self.compile,
             "versions": versions(LIBRARIES),
-            "code": code_digest(CODE),
+            "code": code_digest(__file__),
             "data": hashlib.sha256("\n".join(self.digests).encode()).hexdigest(),
         }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import io
 import itertools
 import json
-import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,6 @@ from helpers import UserError
 from helpers.cross_validation import (
     NESTED_MODELS,
     NestedCV,
-    error_curve,
     nested_cv,
     nested_folds,
 )
@@ -28,7 +27,6 @@ from helpers.io.provenance import code_digest, versions
 from helpers.regression import check_descriptors, check_target, mape
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
-CODE = ("helpers.regression", "helpers.cross_validation")
 N_FOLDS = 10
 PAPER_SEED = 42
 
@@ -96,27 +94,26 @@ def evaluate_descriptors(
         raise UserError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
     for name, X in descriptors.items():
         check_target(y, len(check_descriptors(X, f"descriptor {name!r}")))
-    special = options if outer == N_FOLDS else {**options, "outer": repr(outer)}
-    paths = _paths(descriptors, y, models, composition, groups, seeds, store, special)
-    results = {run: _read(path) for run, path in paths.items()}
-    waiting = [run for run, found in results.items() if found is None]
-    done, kind = len(results) - len(waiting), KFold if groups is None else GroupKFold
-    title = "nested cross-validation"
+    keys = _keys(descriptors, y, models, composition, groups, seeds, {"outer": outer, **options})
+    folder = cache_folder() / "scores" if store is None else store
+    results = {run: _read(folder, key) for run, key in keys.items()}
+    waiting = [run for run, result in results.items() if result is None]
+    kind = KFold if groups is None else GroupKFold
+
+    @functools.lru_cache(maxsize=1)
+    def folds(name, seed):  # shared by the models, whose runs follow one another
+        split = kind(outer, shuffle=True, random_state=seed) if isinstance(outer, int) else outer
+        shared = {**options, "outer": split, "seed": PAPER_SEED}
+        return nested_folds(descriptors[name], composition, groups, **shared)
+
+    title, done = "nested cross-validation", len(results) - len(waiting)
     with progress_bar(title, "run", len(results), done=done, progress=progress) as bar:
-        shared, folds = None, None
         for run in waiting:
             name, model, seed = run
-            results[run] = _read(paths[run])  # another process may have done it meanwhile
+            results[run] = _read(folder, keys[run])  # another process may have done it meanwhile
             if results[run] is None:
-                if shared != (name, seed):
-                    split = outer
-                    if isinstance(outer, int):
-                        split = kind(outer, shuffle=True, random_state=seed)
-                    given = {**options, "outer": split, "seed": PAPER_SEED}
-                    folds = nested_folds(descriptors[name], composition, groups, **given)
-                    shared = name, seed
-                results[run] = nested_cv(folds, y, model)
-                _keep(results[run], paths[run])
+                results[run] = nested_cv(folds(name, seed), y, model)
+                _keep(results[run], folder, keys[run])
             bar.update()
     return results
 
@@ -145,46 +142,24 @@ def score_table(results, composition="no"):
     (1, 8)
     """
     rows = [
-        {
-            "descriptor": name,
-            "model": model,
-            "composition": composition,
-            "seed": seed,
-            "mape_mean": result.mean,
-            "mape_std": result.std,
-            "fold_mape": " ".join(f"{value:.4f}" for value in result.fold_mape),
-            "fold_n_components": " ".join(map(str, result.fold_n_components)),
-        }
+        score_row(name, model, composition, seed, result.fold_mape, result.fold_n_components)
         for (name, model, seed), result in results.items()
     ]
     return pd.DataFrame(rows)
 
 
-def source_mean(y, groups, train, test):
-    """Predict the mean of the training samples of the same source: knows no image at all.
-
-    Parameters
-    ----------
-    y : ndarray of float, shape (n,)
-        Property.
-    groups : ndarray, shape (n,)
-        Source of each sample.
-    train, test : ndarray of int
-        Rows to take the means of, and rows to predict.
-
-    Returns
-    -------
-    ndarray of float, shape (n_test,)
-        Where a source has no training sample: the mean of all of them.
-
-    Examples
-    --------
-    >>> y, groups = np.array([1.0, 3.0, 8.0, 5.0, 5.0]), np.array(["a", "a", "b", "a", "c"])
-    >>> source_mean(y, groups, np.array([0, 1, 2]), np.array([3, 4])).tolist()
-    [2.0, 4.0]
-    """
-    means = pd.Series(y[train]).groupby(groups[train]).mean()
-    return means.reindex(groups[test]).fillna(y[train].mean()).to_numpy()
+def score_row(descriptor, model, composition, seed, errors, n_components=()):
+    """The columns of `score_table`, of the errors [%] and numbers of components of the folds."""
+    return {
+        "descriptor": descriptor,
+        "model": model,
+        "composition": composition,
+        "seed": seed,
+        "mape_mean": errors.mean(),
+        "mape_std": errors.std(),
+        "fold_mape": " ".join(f"{value:.4f}" for value in errors),
+        "fold_n_components": " ".join(map(str, n_components)),
+    }
 
 
 def blind_predictions(y, splits, groups=None):
@@ -203,7 +178,7 @@ def blind_predictions(y, splits, groups=None):
     -------
     dict of str to ndarray, shape (n,)
         ``"mean"`` and ``"median"`` of the training samples; with groups ``"mean of the source"``,
-        see `source_mean`.
+        of those of the same source; where it has none, the mean of all.
 
     Examples
     --------
@@ -212,15 +187,15 @@ def blind_predictions(y, splits, groups=None):
     >>> blind_predictions(y, splits)["mean"].tolist()
     [4.0, 3.5, 1.5]
     """
-    rules = {"mean": lambda train, test: y[train].mean()}
-    rules["median"] = lambda train, test: np.median(y[train])
-    if groups is not None:
-        rules["mean of the source"] = lambda train, test: source_mean(y, groups, train, test)
-    found = {name: np.empty(len(y)) for name in rules}
-    for name, rule in rules.items():
-        for train, test in splits:
-            found[name][test] = rule(train, test)
-    return found
+    names = ("mean", "median", "mean of the source")
+    predicted = {name: np.empty(len(y)) for name in names[: 2 if groups is None else 3]}
+    for train, test in splits:
+        overall = y[train].mean()
+        predicted["mean"][test], predicted["median"][test] = overall, np.median(y[train])
+        if groups is not None:
+            means = pd.Series(y[train]).groupby(groups[train]).mean()
+            predicted["mean of the source"][test] = means.reindex(groups[test]).fillna(overall)
+    return predicted
 
 
 def guess_without_image(y, groups, seed=PAPER_SEED):
@@ -264,122 +239,69 @@ def best_descriptors(table, count=3, model="svr"):
     return rows.nsmallest(count, "mape_mean")["descriptor"].tolist()
 
 
-class WorstFold(NamedTuple):
-    """The outer fold with the largest error, and what is strange about its worst sample.
-
-    `fold` counts from 0, and its model has `n_components`; `mape` [%] is the fold's. `sample` is
-    the row of the worst sample, `measured` and `predicted` its property. `std` and `std_without`
-    [%] are over all folds and over the others. `elements` has a row for each element of which the
-    sample holds more than any sample that the fold's model was fitted on: its ``content``, the
-    ``largest_fitted`` of those samples, ``deviations``, how many of their standard deviations the
-    content lies above their mean, the ``largest_other`` of all other samples and ``whose`` that
-    is. `curve` [%] is the fold's error with 1, 2, ... components.
-    """
-
-    fold: int
-    n_components: int
-    mape: float
-    sample: int
-    measured: float
-    predicted: float
-    std: float
-    std_without: float
-    elements: pd.DataFrame
-    curve: np.ndarray
-
-
-def worst_fold(X, y, composition, model="svr"):
-    """Find the outer fold with the largest error, its worst sample and that sample's composition.
-
-    Parameters
-    ----------
-    X : array_like of float, shape (n, n_features)
-        Descriptors; the composition is appended.
-    y : ndarray of float, shape (n,)
-        Property to predict; no zeros.
-    composition : DataFrame, shape (n, n_elements)
-        One column an element, indexed by the names of the samples.
-    model : str
-        As in `nested_cv`.
-
-    Returns
-    -------
-    WorstFold
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> composition = pd.DataFrame({"B": [0.0] * 59 + [2.8], "Al": rng.uniform(5, 6, 60)})
-    >>> y = np.full(60, 400.0) + rng.normal(size=60)
-    >>> y[59] = 700
-    >>> worst = worst_fold(rng.normal(size=(60, 3)), y, composition, "lr")
-    >>> worst.sample, worst.elements.index.tolist()
-    (59, ['B'])
-    """
-    folds = nested_folds(X, composition)
-    result = nested_cv(folds, y, model)
-    fold = int(np.argmax(result.fold_mape))
-    held = np.flatnonzero(result.fold == fold)
-    sample = int(held[np.argmax(np.abs(result.y_pred[held] / y[held] - 1))])
-    fitted = composition[result.fold != fold]
-    content, others = composition.iloc[sample], composition.drop(composition.index[sample])
-    with np.errstate(divide="ignore", invalid="ignore"):  # an element that no other holds
-        deviations = (content - fitted.mean()) / fitted.std(ddof=0)
-    columns = {"content": content, "largest_fitted": fitted.max(), "deviations": deviations}
-    columns |= {"largest_other": others.max(), "whose": others.idxmax()}
-    table = pd.DataFrame(columns)
-    return WorstFold(
-        fold,
-        int(result.fold_n_components[fold]),
-        float(result.fold_mape[fold]),
-        sample,
-        float(y[sample]),
-        float(result.y_pred[sample]),
-        result.std,
-        float(np.delete(result.fold_mape, fold).std()),
-        table[content > fitted.max()].sort_values("deviations", ascending=False),
-        error_curve(folds.outer[fold], y, model, result.inner_mape.shape[1]),
-    )
-
-
 def _digest(values):
     values = np.ascontiguousarray(values, dtype=np.float64)
     return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()
 
 
-def _paths(descriptors, y, models, composition, groups, seeds, store, special):
-    """(descriptor, model, seed) -> the file of its result, or None; named by all that counts."""
-    folder = cache_folder() / "scores" if store is None else Path(store or ".")
+def _keys(descriptors, y, models, composition, groups, seeds, options):
+    """(descriptor, model, seed) -> all that its result depends on."""
     common = {
         "versions": versions(LIBRARIES),
-        "code": code_digest(CODE),
+        "code": code_digest(__file__),
         "y": _digest(y),
         "composition": None if composition is None else _digest(composition),
         "groups": None if groups is None else [str(group) for group in groups],
-        **special,
+        "options": {name: repr(value) for name, value in options.items()},
     }
-    paths = {}
+    keys = {}
     for name, X in descriptors.items():
         facts = {**common, "X": _digest(X)}
         for seed, model in itertools.product(seeds, models):
-            key = json.dumps({**facts, "model": model, "seed": seed}, sort_keys=True)
-            file = f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
-            paths[name, model, seed] = None if store is False else folder / file
-    return paths
+            keys[name, model, seed] = {**facts, "model": model, "seed": seed}
+    return keys
 
 
-def _keep(result, path):
-    if path is not None:
+def _files(folder, key):
+    """The table of a result and its provenance, named by the key."""
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    return Path(folder, f"{name}.csv"), Path(folder, f"{name}.json")
+
+
+def _keep(result, folder, key):
+    """Write a table with a row a sample, then the provenance, without which it is none."""
+    if folder is False:
+        return
+    fold = result.fold
+    columns = {"fold": fold, "y_pred": result.y_pred, "fold_mape": result.fold_mape[fold]}
+    columns["fold_n_components"] = result.fold_n_components[fold]
+    columns |= {f"inner_mape_{n}": errors for n, errors in enumerate(result.inner_mape[fold].T, 1)}
+    columns |= {f"inner_pred_{n}": values for n, values in enumerate(result.inner_pred)}
+    table = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode()
+    facts = json.dumps({**key, "table": hashlib.sha256(table).hexdigest()}).encode()
+    for path, content in zip(_files(folder, key), (table, facts), strict=True):
         with atomic_write(path) as file:
-            np.savez(file, **vars(result))
+            file.write(content)
 
 
-def _read(path):
+def _read(folder, key):
     """A result that was kept, or None where there is none that can be read."""
-    if path is None:
+    if folder is False:
         return None
+    path, provenance = _files(folder, key)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return NestedCV(**file)
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        facts, content = json.loads(provenance.read_bytes()), path.read_bytes()
+        if facts["table"] != hashlib.sha256(content).hexdigest():
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+    table = pd.read_csv(io.BytesIO(content))
+    folds = table.drop_duplicates("fold").sort_values("fold")
+    return NestedCV(
+        folds["fold_mape"].to_numpy(),
+        folds["fold_n_components"].to_numpy(),
+        table["y_pred"].to_numpy(),
+        table["fold"].to_numpy(),
+        folds.filter(like="inner_mape_").to_numpy(),
+        table.filter(like="inner_pred_").to_numpy().T,
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers.cross_validation import error_curve, nested_cv, nested_folds
 from helpers.datasets import load_superalloys
 from helpers.io.atomic import write_table
 from helpers.io.provenance import run_facts
@@ -24,8 +25,8 @@ from helpers.scores import (
     best_descriptors,
     evaluate_descriptors,
     guess_without_image,
+    score_row,
     score_table,
-    worst_fold,
 )
 from helpers.two_point import micrograph_descriptor
 
@@ -92,44 +93,61 @@ def guesses(data):
         Two rows, ``"mean of all"`` and ``"mean of the source"``, with the columns of
         `helpers.scores.score_table`; the model is ``"none"``, errors are in percent.
     """
+    errors = guess_without_image(data.hardness, data.groups)
     return pd.DataFrame(
-        [
-            {
-                "descriptor": name,
-                "model": "none",
-                "composition": "no",
-                "seed": PAPER_SEED,
-                "mape_mean": errors.mean(),
-                "mape_std": errors.std(),
-                "fold_mape": " ".join(f"{value:.4f}" for value in errors),
-                "fold_n_components": "",
-            }
-            for name, errors in guess_without_image(data.hardness, data.groups).items()
-        ]
+        [score_row(name, "none", "no", PAPER_SEED, folds) for name, folds in errors.items()]
     )
 
 
-def outlier_table(X, data):
-    """The worst fold of a descriptor with composition and SVR, a row an element.
+def outlier_table(X, data, model="svr"):
+    """The outer fold with the largest error, with composition, and its worst sample.
 
     Parameters
     ----------
     X : array_like of float, shape (n, n_features)
-        Descriptors.
+        Descriptors; the composition is appended.
     data : helpers.datasets.SuperalloyData
+    model : str
+        As in `helpers.cross_validation.nested_cv`.
 
     Returns
     -------
     pandas.DataFrame
-        The fields of `helpers.scores.WorstFold`: ``element``, ``content``, ``largest_fitted``,
-        ``deviations``, ``largest_other``, ``whose``; then those of the fold, the same in every
-        row, with the name of the ``sample`` and the ``curve`` as text.
+        A row for each ``element`` of which the sample holds more than any sample that the fold's
+        model was fitted on: its ``content``, the ``largest_fitted`` of those samples,
+        ``deviations``, how many of their standard deviations the content lies above their mean,
+        the ``largest_other`` of all other samples and ``whose`` that is. Then, the same in every
+        row: the ``fold``, counted from 0, with its ``n_components`` and ``mape`` [%]; the name of
+        the ``sample``, its ``measured`` and ``predicted`` property; ``std`` over all folds and
+        ``std_without`` over the others [%]; the ``curve`` of the fold's error with 1, 2, ...
+        components [%], as text.
     """
-    worst = worst_fold(X, data.hardness, data.composition)
-    facts = worst._replace(sample=data.names[worst.sample])._asdict()
-    facts["curve"] = " ".join(f"{value:.2f}" for value in facts["curve"])
-    table = facts.pop("elements").rename_axis("element").reset_index()
-    return table.assign(**facts)
+    y, composition = data.hardness, data.composition
+    folds = nested_folds(X, composition)
+    result = nested_cv(folds, y, model)
+    fold = int(np.argmax(result.fold_mape))
+    held = np.flatnonzero(result.fold == fold)
+    sample = int(held[np.argmax(np.abs(result.y_pred[held] / y[held] - 1))])
+    curve = error_curve(folds.outer[fold], y, model, result.inner_mape.shape[1])
+    fitted = composition[result.fold != fold]
+    content, others = composition.iloc[sample], composition.drop(composition.index[sample])
+    with np.errstate(divide="ignore", invalid="ignore"):  # an element that no other holds
+        deviations = (content - fitted.mean()) / fitted.std(ddof=0)
+    columns = {"content": content, "largest_fitted": fitted.max(), "deviations": deviations}
+    columns |= {"largest_other": others.max(), "whose": others.idxmax()}
+    table = pd.DataFrame(columns)[content > fitted.max()]
+    table = table.sort_values("deviations", ascending=False).rename_axis("element").reset_index()
+    return table.assign(
+        fold=fold,
+        n_components=result.fold_n_components[fold],
+        mape=result.fold_mape[fold],
+        sample=data.names[sample],
+        measured=y[sample],
+        predicted=result.y_pred[sample],
+        std=result.std,
+        std_without=np.delete(result.fold_mape, fold).std(),
+        curve=" ".join(f"{value:.2f}" for value in curve),
+    )
 
 
 def main(arguments=None):
@@ -138,23 +156,20 @@ def main(arguments=None):
         prog="python -m helpers.superalloy_scores", description=__doc__
     )
     parser.add_argument("--write", type=Path, metavar="CSV", help="where the table goes")
-    options = parser.parse_args(arguments)
+    path = parser.parse_args(arguments).write
     start = time.monotonic()
     data = load_superalloys("published")
     table = score_superalloys(data)
     print(table.drop(columns=["fold_mape", "fold_n_components"]).round(2).to_string(index=False))
     print(f"{len(table)} runs, {time.monotonic() - start:.0f} s without those that were kept")
-    if options.write:
-        command = f"python -m helpers.superalloy_scores --write {options.write.as_posix()}"
+    if path:
+        command = f"python -m helpers.superalloy_scores --write {path.as_posix()}"
         facts = {"data": "published superalloys", **run_facts(command, LIBRARIES)}
-        write_table(table.assign(**facts), options.write)
-        outlier = options.write.with_name(f"{options.write.stem}_outlier.csv")
-        sam = outlier_table(data.features["sam-h"], data).assign(descriptor="sam-h", model="svr")
-        write_table(sam.assign(**facts), outlier)
+        outlier = outlier_table(data.features["sam-h"], data)
+        outlier = outlier.assign(descriptor="sam-h", model="svr")
         sums = odd_sums(data.composition).rename("sum").reset_index()
-        write_table(
-            sums.assign(**facts), options.write.with_name(f"{options.write.stem}_sums.csv")
-        )
+        for ending, part in {"": table, "_outlier": outlier, "_sums": sums}.items():
+            write_table(part.assign(**facts), path.with_stem(path.stem + ending))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def test_notebook_holds_no_outputs(source):
 
 
 def test_toc_and_folder_name_the_same_chapters():
-    assert sorted(chapter.source for chapter in chapters_in_toc(ROOT)) == SOURCES
+    assert sorted(chapters_in_toc(ROOT)) == SOURCES
 
 
 def test_toc_names_existing_pages():

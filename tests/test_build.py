@@ -21,7 +21,6 @@ from bookbuild.chapters import (
     ROOT,
     BuildError,
     chapter_key,
-    imported,
     inputs,
     notebook_of,
     notebook_text,
@@ -29,6 +28,7 @@ from bookbuild.chapters import (
 )
 from bookbuild.sync import sync
 from bookbuild.worker import OutputError, check_outputs
+from helpers.io.provenance import imported
 
 GOOD = """\
     # %% [markdown]
@@ -41,6 +41,7 @@ GOOD = """\
     from helpers import tiny
     print(data, tiny.VALUE)
     """
+TOC = "format: jb-book\nroot: index\nchapters:\n- file: book/10_a\n- file: book/20_b\n"
 WAITING = """
     # %%
     Path('../started').touch()
@@ -65,7 +66,7 @@ def write(path: Path, text: str):
 @pytest.fixture
 def project(tmp_path):
     """Give a project of two chapters, of which the first imports a helper."""
-    write(tmp_path / "_toc.yml", "root: index\nchapters:\n- file: book/10_a\n- file: book/20_b\n")
+    write(tmp_path / "_toc.yml", TOC)
     write(tmp_path / "pyproject.toml", '[project]\nname = "tiny"\ndependencies = ["numpy==0"]\n')
     write(tmp_path / "helpers/__init__.py", "")
     write(tmp_path / "helpers/tiny.py", "from ._deep import VALUE\n")
@@ -80,7 +81,7 @@ def project(tmp_path):
 def run(project: Path, **options) -> dict[str, bool]:
     """Execute the chapters; tell for each whether it really ran."""
     runs = build.build(project, options.pop("profile", "embedded"), 2, site=False, **options)
-    return {run.chapter.name: not run.cached for run in runs}
+    return {run.name: not run.cached for run in runs}
 
 
 def planned(project: Path) -> set[str]:
@@ -88,7 +89,7 @@ def planned(project: Path) -> set[str]:
     folder = project / "_build" / "executed" / "embedded"
     profile, chapters = build.PROFILES["embedded"], build.chapters_in_toc(project)
     runs = build.plan(project, chapters, profile, folder)
-    return {run.chapter.name for run in runs if not run.is_finished()}
+    return {run.name for run in runs if not run.cached}
 
 
 def output(project: Path, name: str, profile: str = "embedded") -> str:
@@ -103,9 +104,8 @@ def pretend_executed(project):
     folder = project / "_build" / "executed" / "embedded"
     profile, chapters = build.PROFILES["embedded"], build.chapters_in_toc(project)
     for run in build.plan(project, chapters, profile, folder):
-        unfinished = folder / "unfinished.ipynb"
-        unfinished.write_text(notebook_text(run.chapter.source), encoding="utf-8")
-        run.finish(unfinished, 1.5)
+        run.unfinished.write_text(notebook_text(run.source), encoding="utf-8")
+        run.finish()
     return project
 
 
@@ -225,6 +225,20 @@ def test_failure_names_chapter_and_cell_and_keeps_the_notebook(project, capsys):
     assert list((project / "_build/executed/embedded").glob(".*")) == []
 
 
+@pytest.mark.parametrize(
+    "before, after, place",
+    [
+        ("1 / 0\n\n# %%\n", "1 / 0\n", r"cell 1 of 4 \(line 2\), which begins `1 / 0`"),
+        ("1\n\n# %%\n", "1 / 0\n", r"cell 3 of 4 \(line 8\), which begins `1 / 0`"),
+    ],
+)
+def test_a_failure_before_and_after_what_papermill_adds(project, before, after, place):
+    text = f'# %%\n{before} tags=["parameters"]\ndata = "embedded"\n\n# %%\n{after}\n# %%\nx = 1\n'
+    (project / "book/20_b.py").write_text(text.replace("%%\n tags", "%% tags"), encoding="utf-8")
+    with pytest.raises(BuildError, match=place):
+        run(project, profile="paper", names=["20_b"])
+
+
 def test_failure_names_the_last_line_of_the_project_and_keeps_a_plain_traceback(project, capsys):
     write(project / "helpers/tiny.py", "VALUE = 1\n\n\ndef f(x):\n    return int(x)\n")
     write(
@@ -317,7 +331,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_clears_up(project):
     assert status == -signal.SIGKILL
     folder = project / "_build" / "executed" / "embedded"
     leftovers = {path.name for path in folder.iterdir()}
-    assert ".20_b.unfinished.json" in leftovers
+    assert ".20_b.unfinished.ipynb" in leftovers
     assert run(project, names=["10_a"]) == {"10_a": True}
     assert {path.name for path in folder.iterdir()} == {"10_a.ipynb", "10_a.json"}
 
@@ -436,10 +450,14 @@ def test_a_chapter_that_does_not_exist_is_explained(project):
         (
             "book/20_b.py",
             '# %%\nif 1:\n    pass\n    # %% tags=["parameters"]\n    x = 1\n',
-            r"20_b\.py, line \d of the cell tagged 'parameters' cannot be parsed: unexpected",
+            r"20_b\.py, the cell tagged 'parameters', line \d cannot be parsed: unexpected",
         ),
-        ("_toc.yml", "root: index\nchapters: [\n", r"_toc\.yml, line 3 is not valid YAML"),
-        ("_toc.yml", "root: index\nchapters:\n- file: 3\n", r"_toc\.yml names the file 3"),
+        ("_toc.yml", "root: index\nchapters: [\n", r"_toc\.yml, .*cannot be read: (?s:.*)line 3"),
+        (
+            "_toc.yml",
+            "format: jb-book\nroot: index\nchapters:\n- file: 3\n",
+            r"_toc\.yml, .*cannot be read: .*must be .*got 3",
+        ),
     ],
 )
 def test_what_cannot_be_parsed_is_named_with_its_line(project, path, text, message):
@@ -530,7 +548,7 @@ def test_a_changed_module_of_a_package_inside_runs_its_chapter_again(project):
     write(
         project / "book/20_b.py", OTHER + "\n    # %%\n    from helpers.own.study import VALUE\n"
     )
-    chapters = {chapter.name: chapter for chapter in build.chapters_in_toc(project)}
+    chapters = {source.stem: source for source in build.chapters_in_toc(project)}
     before = {name: chapter_key(project, chapter, {}) for name, chapter in chapters.items()}
     write(project / "helpers/own/study.py", "VALUE = 2\n")
     after = {name: chapter_key(project, chapter, {}) for name, chapter in chapters.items()}
@@ -547,6 +565,7 @@ def test_a_docstring_of_a_package_inside_is_a_reason_to_build_the_site(project):
 
 def test_toc_entries_follow_reading_order(tmp_path):
     text = """\
+        format: jb-book
         root: index
         parts:
         - chapters:
@@ -571,6 +590,9 @@ def test_sync_writes_only_what_changed(project):
 def pretend_site(project, monkeypatch):
     """Give a function that builds the project's site, without the seconds that Sphinx takes."""
 
+    for path in ("_config.yml", "pages/index.md", "_ext/x.py", "_static/x.css"):
+        write(project / path, "")
+
     def pretend(root, source, work):
         write(work / "_build/html/index.html", "index")
         write(work / "_build/html/deep/page.html", "page")
@@ -593,11 +615,13 @@ def test_a_site_with_a_file_lost_or_cut_is_built_again(pretend_site, project, da
 def test_a_site_that_cannot_be_moved_leaves_the_old_one(pretend_site, project, monkeypatch):
     assert pretend_site()
     write(project / "pages/new.md", "# New")
-    monkeypatch.setattr(site.shutil, "copytree", lambda *_, **__: None)  # nothing to rename
+    monkeypatch.setattr(
+        site, "run_jupyter_book", lambda *_: shutil.rmtree(project / "work/_build")
+    )
     with pytest.raises(BuildError, match=r"could not be moved to .*html"):
         pretend_site()
     assert (project / "html/deep/page.html").is_file()
-    assert not list(project.glob(".html*"))
+    assert not list(project.glob("*.html*"))
 
 
 def test_colours_are_taken_out_of_what_jupyter_book_says(tmp_path, monkeypatch):

@@ -109,11 +109,11 @@ def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fi
         assert "**Data: test fixture, not the published set**" in text
         assert "embedded set" not in text
         assert any("image/png" in data for data in shown)
-        if run.chapter.name == "20_preprocessing":
+        if run.name == "20_preprocessing":
             assert "**Micrograph: test fixture**" in text
-        if run.chapter.name == "30_features":
+        if run.name == "30_features":
             assert "**Weights: pretrained** DINOv2 S14 (test fixture)" in text
-        if run.chapter.name == "40_case_study_1":
+        if run.name == "40_case_study_1":
             assert "pretrained for CLIP B16 (test fixture), DINOv2 S14 (test fixture)" in text
             assert "DINOv2 S14, trained:" in text
 
@@ -135,7 +135,7 @@ def test_a_new_encoder_of_any_family_breaks_no_chapter_that_lists_encoders(
     monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
     shown = {}
     for run in build(project, "embedded", 1, names=LISTING, site=False):
-        shown[run.chapter.name] = run.executed.read_text(encoding="utf-8")
+        shown[run.name] = run.executed.read_text(encoding="utf-8")
     assert len(shown) == len(LISTING) >= 6
     assert "Spare sam-h" in shown["20_preprocessing"]
     assert "Spare sam-h" in shown["30_features"]
@@ -193,7 +193,7 @@ def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
             o for cell in cells for o in cell.get("outputs", []) if o.get("name") == "stderr"
         ]
         assert errors == []
-        if run.chapter.name == "50_case_study_2":
+        if run.name == "50_case_study_2":
             assert "In the published table 17 compositions do not sum to 98 to 102 %" in text
             assert "Largest difference to the file that ships: 0.000" in text
         else:

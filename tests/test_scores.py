@@ -1,22 +1,28 @@
 import doctest
+import json
+import os
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import KFold, LeaveOneGroupOut
+from sklearn.model_selection import KFold, LeaveOneGroupOut, LeaveOneOut
 
 from helpers import plots, scores
 from helpers.cross_validation import nested_cv
 from helpers.datasets import DATA, paper_results
+from helpers.io.downloads import ROOT
 from helpers.regression import mape
 from helpers.scores import (
     best_descriptors,
     evaluate_descriptors,
     guess_without_image,
     score_table,
-    worst_fold,
 )
-from helpers.superalloy_scores import SHUFFLES, TWO_POINT
+from helpers.superalloy_scores import SHUFFLES, TWO_POINT, outlier_table
 
 TABLE = DATA / "results_superalloys.csv"
 OUTLIER = DATA / "results_superalloys_outlier.csv"
@@ -153,18 +159,75 @@ def test_whatever_changes_a_number_is_another_run(problem, runs, tmp_path, monke
     assert count(one, y, ["lr"], outer=KFold(8)) == 10
     assert count(one, y, ["lr"], standardize=True) == 11
     assert count(one, y, ["lr"], outer=10) == 11
-    monkeypatch.setattr(scores, "code_digest", lambda modules: "new")
+    monkeypatch.setattr(scores, "code_digest", lambda file: "new")
     assert count(one, y, ["lr"]) == 12
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])
-def test_a_damaged_result_is_computed_again(problem, runs, tmp_path, content):
+@pytest.mark.parametrize("ending", ["csv", "json"])
+@pytest.mark.parametrize("damage", [None, b"", b"[]", b"mape,samples\n1.0,2\n", -3])
+def test_a_damaged_result_is_computed_again(problem, runs, tmp_path, ending, damage):
     descriptors, y = problem
     before = evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"], store=tmp_path)
-    (path,) = tmp_path.iterdir()
-    path.write_bytes(content)
+    (path,) = tmp_path.glob(f"*.{ending}")
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:damage] if isinstance(damage, int) else damage)
     assert_equal(evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"], store=tmp_path), before)
     assert len(runs) == 2
+    assert_equal(evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"], store=tmp_path), before)
+    assert len(runs) == 2
+
+
+def test_a_kept_result_is_a_table_of_the_samples_and_its_provenance(problem, runs, tmp_path):
+    """Every bit comes back, of folds with a single sample as well."""
+    descriptors, y = problem
+    two = {"a": descriptors["a"][:12], "b": descriptors["b"][:12]}
+    options = {"outer": LeaveOneOut(), "max_components": 1, "store": tmp_path}
+    first = evaluate_descriptors(two, y[:12], ["lr"], **options)
+    assert_equal(evaluate_descriptors(two, y[:12], ["lr"], **options), first)
+    assert len(runs) == 2
+    for path in tmp_path.glob("*.csv"):
+        assert len(pd.read_csv(path)) == 12
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        assert (facts["model"], facts["seed"]) == ("lr", 42)
+        assert facts["options"] == {"outer": "LeaveOneOut()", "max_components": "1"}
+
+
+USE = """
+import numpy as np
+from helpers import scores
+from helpers.cross_validation import nested_cv
+
+def counted(*arguments):
+    print("computed")
+    return nested_cv(*arguments)
+
+scores.nested_cv = counted
+X = np.random.default_rng(0).normal(size=(40, 3))
+scores.evaluate_descriptors({"a": X}, 9 + X[:, 0], ["lr"], store="kept", progress=False)
+"""
+
+
+def test_an_edited_callee_is_a_reason_to_compute_and_another_module_is_none(tmp_path):
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "helpers", tmp_path / "helpers", ignore=ignored)
+
+    def computed():
+        command, environment = [sys.executable, "-c", USE], {**os.environ, "PYTHONPATH": "."}
+        return subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)
+
+    def edit(module, text):
+        path = tmp_path / "helpers" / module
+        path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+    assert computed() == "computed\n"
+    assert computed() == ""
+    edit("two_point.py", "\n\nNEW = 1\n")  # which no score needs
+    edit("regression.py", "\n# a remark\n")
+    assert computed() == ""
+    edit("regression.py", "\n\nNEW = 1\n")  # cross_validation imports it
+    assert computed() == "computed\n"
 
 
 def test_what_another_process_has_done_is_not_done_again(problem, runs, tmp_path, monkeypatch):
@@ -192,7 +255,7 @@ def test_the_default_store_is_in_the_cache_and_false_writes_nothing(
     evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"], store=False)
     assert list(tmp_path.iterdir()) == []
     evaluate_descriptors({"a": descriptors["a"]}, y, ["lr"])
-    assert len(list((tmp_path / "cache" / "scores").glob("*.npz"))) == 1
+    assert len(list((tmp_path / "cache" / "scores").glob("*.csv"))) == 1
 
 
 def test_bad_input_is_refused_before_the_first_run(problem, runs):
@@ -220,35 +283,26 @@ def test_table_and_best(problem):
 
 
 def test_the_worst_fold_and_what_is_strange_in_it(problem):
-    descriptors, y = problem
+    X, y = problem[0]["b"], np.where(np.arange(80) == 17, 20, problem[1])
     rng = np.random.default_rng(1)
     composition = pd.DataFrame({"Ni": rng.uniform(60, 70, 80), "B": rng.uniform(0, 0.1, 80)})
     composition["Al"] = 100 - composition.sum(axis=1)
     composition.loc[17, ["Ni", "B"]] = 66, 2.8
-    worst = worst_fold(descriptors["b"], np.where(np.arange(80) == 17, 20, y), composition)
-    assert worst.sample == 17
-    assert worst.elements.index.tolist() == ["B"]
-    row = worst.elements.loc["B"]
+    names = [f"alloy {n}" for n in range(80)]
+    data = SimpleNamespace(hardness=y, composition=composition, names=names)
+    (row,) = outlier_table(X, data).itertuples()
+    assert (row.sample, row.element, row.measured) == ("alloy 17", "B", 20)
     others = composition["B"].drop(17)
-    assert (row["content"], row["largest_other"], row["whose"]) == (
-        2.8,
-        others.max(),
-        others.idxmax(),
-    )
-    assert row["largest_fitted"] <= row["largest_other"]
-    assert worst.measured == 20
-    assert row["deviations"] > 50
-    assert worst.std_without < worst.std / 2
-    assert worst.curve.shape == (15,)
-    result = nested_cv(
-        descriptors["b"],
-        np.where(np.arange(80) == 17, 20, y),
-        "svr",
-        composition=composition,
-    )
-    assert worst.n_components == result.fold_n_components[worst.fold]
-    assert worst.curve[worst.n_components - 1] == pytest.approx(worst.mape)
-    assert worst.predicted == result.y_pred[17]
+    assert (row.content, row.largest_other, row.whose) == (2.8, others.max(), others.idxmax())
+    assert row.largest_fitted <= row.largest_other
+    assert row.deviations > 50
+    assert row.std_without < row.std / 2
+    curve = [float(value) for value in row.curve.split()]
+    assert len(curve) == 15
+    result = nested_cv(X, y, "svr", composition=composition)
+    assert row.n_components == result.fold_n_components[row.fold]
+    assert curve[row.n_components - 1] == pytest.approx(row.mape, abs=0.006)
+    assert row.predicted == result.y_pred[17]
 
 
 def test_guesses_that_look_at_no_image():

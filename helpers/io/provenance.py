@@ -6,86 +6,114 @@ import ast
 import datetime
 import functools
 import hashlib
-import importlib.util
 import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
-
-def code_digest(modules):
-    """Hash of what the code of modules does.
-
-    It changes with neither comments and docstrings nor with where the modules of the package lie,
-    so that a module that is moved or renamed keeps what it has computed. What they import counts.
-
-    Parameters
-    ----------
-    modules : sequence of str
-        Dotted names, as ``"helpers.vit.forward"``.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ModuleNotFoundError
-        There is no module of such a name.
-    """
-    return hashlib.sha256("".join(sorted(map(_digest, modules))).encode()).hexdigest()[:16]
-
-
-class _Bare(ast.NodeTransformer):
-    """Takes docstrings out of code, and of imports from its own package where that module lies."""
-
-    def __init__(self, package):
-        self.package = package
-
-    def visit_ImportFrom(self, node):
-        if node.level or node.module.partition(".")[0] == self.package:
-            node.level, node.module = 0, self.package
-        return node
-
-    def visit_documented(self, node):
-        if ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-        return self.generic_visit(node)
-
-    visit_Module = visit_ClassDef = visit_FunctionDef = visit_documented
+ROOT = Path(__file__).parents[2]  # the folder that holds the package
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 @functools.cache
-def _digest(module):
-    spec = importlib.util.find_spec(module)
-    if spec is None:
-        raise ModuleNotFoundError(f"no module {module}: the key of results names it", name=module)
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    return hashlib.sha256(
-        ast.unparse(_Bare(module.partition(".")[0]).visit(tree)).encode()
-    ).hexdigest()
+def code_digest(file, root=ROOT):
+    """Hash of what a module, named by its file, does with all that it imports of its package.
+
+    It changes with neither comments and docstrings nor with where the modules of the package lie,
+    so that a module that is moved or renamed keeps what it has computed.
+    """
+    package = Path(file).relative_to(root).parts[0]
+    codes = {_bare(path, package) for path in (Path(file), *imported(root, file, (package,)))}
+    return hashlib.sha256("".join(sorted(codes)).encode()).hexdigest()[:16]
+
+
+def _bare(path, package):
+    """Code without docstrings, its imports from the package without where that module lies."""
+    module = ast.parse(path.read_bytes())
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom):
+            if node.level or node.module.partition(".")[0] == package:
+                node.level, node.module = 0, package
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.unparse(module)
+
+
+def imported(root, source, packages=("helpers",)):
+    """Modules that a Python file imports, those that they import, and so on.
+
+    A module imported by a computed name escapes, so helpers do not do that.
+
+    Parameters
+    ----------
+    root, source : path-like
+        The project's folder, and a file in it.
+    packages : tuple of str
+        Folders of `root` whose modules count; those of ``tests`` go by their names alone.
+
+    Returns
+    -------
+    list of pathlib.Path
+        With the ``__init__.py`` of every package on the way, for Python runs it as well.
+
+    Raises
+    ------
+    SyntaxError
+        A file cannot be parsed; names it.
+    """
+    root, modules, waiting = Path(root), set(), [Path(source)]
+    while waiting:
+        path = waiting.pop()
+        for name in _imports(syntax_tree(path), path.relative_to(root).parts[:-1]):
+            new = {module for module in _files(root, name, packages) if module.is_file()} - modules
+            modules |= new
+            waiting += new
+    return sorted(modules)
+
+
+def syntax_tree(path):
+    """The parsed file; the same object for the same content."""
+    return _parsed(path.read_bytes(), str(path))
+
+
+@functools.lru_cache(maxsize=512)  # the chapters of the book share most of their modules
+def _parsed(code, path):
+    try:
+        return ast.parse(code, path)
+    except ValueError as error:  # zero bytes
+        raise SyntaxError(str(error), (path, 1, 0, None)) from error
+
+
+@functools.lru_cache(maxsize=512)
+def _imports(tree, package):
+    """Dotted names, in parts, that may be modules; relative ones count from `package`."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            base += node.module.split(".") if node.module else []
+            names += [base, *([*base, alias.name] for alias in node.names)]
+    return [name for name in names if name]
+
+
+def _files(root, name, packages):
+    """Files that an import of a name may run; its last part may be no module."""
+    if name[0] in packages:
+        places = [root.joinpath(*name[: n + 1]) for n in range(len(name))]
+        return [*(place / "__init__.py" for place in places), places[-1].with_suffix(".py")]
+    return (root / "tests").rglob(f"{name[0]}.py") if "tests" in packages else []
 
 
 def versions(libraries):
-    """Installed version of each library."""
+    """Installed version of each library, by its name."""
     return {name: metadata.version(name) for name in libraries}
 
 
 def run_facts(command, libraries=()):
-    """Columns that say where the rows of a results file come from.
-
-    Parameters
-    ----------
-    command : str
-        What computes the file again.
-    libraries : sequence of str
-        Whose versions count.
-
-    Returns
-    -------
-    dict of str to str
-    """
+    """Columns that say where the rows of a results file come from; `command` computes it again."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=Path(__file__).parent,

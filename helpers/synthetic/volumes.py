@@ -34,12 +34,6 @@ from helpers.synthetic.homogenization import confined_modulus, youngs_modulus
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
 SHARD = 20
-CODE = (
-    "helpers.synthetic.volumes",
-    "helpers.synthetic.homogenization",
-    "helpers.synthetic.elastic_fields",
-    "helpers.synthetic.elasticity",
-)
 # Wide filters make the first component of the autocorrelations carry about as much of the
 # variance as in the paper (Fig. 5b: 75 %); with 0.6 to 4.8 voxels it would carry 98 %.
 FILTER_WIDTHS = (5.0, 30.0)
@@ -176,7 +170,7 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=No
     """
     recipe = {"seed": seed, "filter_widths": FILTER_WIDTHS, "volume_fractions": VOLUME_FRACTIONS}
     # A shard counts only for the code that made it.
-    recipe |= {"code": code_digest(CODE), "moduli": PHASE_MODULI}
+    recipe |= {"code": code_digest(__file__), "moduli": PHASE_MODULI}
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(shards or ROOT / "_build" / "two_phase") / key
     if n_samples < 1 or (jobs is not None and jobs < 1):

@@ -6,7 +6,7 @@ import importlib.util
 import pytest
 
 from helpers.io.downloads import ROOT
-from helpers.io.provenance import _digest, code_digest
+from helpers.io.provenance import code_digest
 
 CODE = '''"""About it."""
 
@@ -24,19 +24,16 @@ def f(x):
 
 
 @pytest.fixture
-def digest(tmp_path, monkeypatch):
+def digest(tmp_path):
     """Writes a module of a small package, and gives the digest of it."""
-    monkeypatch.syspath_prepend(tmp_path)
 
     def write(path, code):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(code)
-        importlib.invalidate_caches()
-        _digest.cache_clear()
-        return code_digest([path.removesuffix(".py").replace("/", ".")])
+        code_digest.cache_clear()
+        return code_digest(tmp_path / path, tmp_path)
 
-    yield write
-    _digest.cache_clear()
+    return write
 
 
 def test_a_key_follows_the_code_and_not_its_words(digest):
@@ -64,9 +61,17 @@ def test_a_key_follows_what_is_imported(digest, old, new):
     assert digest("pack3/a.py", code) != digest("pack3/a.py", code.replace(old, new))
 
 
-def test_a_module_that_is_gone_is_told():
-    with pytest.raises(ModuleNotFoundError, match=r"helpers\.no_such"):
-        code_digest(["helpers.no_such"])
+def test_a_key_follows_the_code_of_what_is_imported(digest, tmp_path):
+    code = CODE.replace("PACK", "pack4")
+    digest("pack4/room/__init__.py", '"""A room."""')
+    digest("pack4/room/deep.py", "def h(x):\n    return x\n")
+    digest("pack4/b.py", "from .room import deep\nimport pack4.room.deep\n")
+    key = digest("pack4/a.py", code)
+    digest("pack4/room/__init__.py", '"""Another word."""')
+    digest("pack4/unused.py", "x = 1\n")
+    assert digest("pack4/a.py", code) == key
+    digest("pack4/room/deep.py", "def h(x):\n    return x + 1\n")
+    assert digest("pack4/a.py", code) != key
 
 
 @pytest.mark.parametrize(
