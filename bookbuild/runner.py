@@ -184,6 +184,7 @@ def _environment(root: Path, build: Path, threads: int) -> dict:
         "IPYTHONDIR": str(build / "ipython"),  # no start-up file of the user
         "PYTHONPATH": str(root),
         "PYTHONUTF8": "1",
+        "TQDM_DISABLE": "1",  # on a slow machine bars would become part of a page
         # A kernel runs in the chapter's folder, where a relative path leads elsewhere.
         **{name: str(Path(path).absolute()) for name, path in named.items()},
     }

@@ -492,6 +492,22 @@ def test_a_long_chapter_tells_how_far_it_is(project, capfd):
     assert "20_b: cell 10 of 12\n" in capfd.readouterr().out
 
 
+def test_progress_bars_are_no_part_of_a_page(project):
+    write(
+        project / "book/20_b.py",
+        """\
+        # %%
+        import sys
+        from tqdm import tqdm
+        for _ in tqdm(range(3), file=sys.stdout):
+            pass
+        print("done")
+        """,
+    )
+    run(project, names=["20_b"])
+    assert output(project, "20_b") == "done\n"
+
+
 def test_fixture_results_never_reach_the_site(project, monkeypatch):
     monkeypatch.setenv("MICROPROP_REGISTRY", "somewhere")
     with pytest.raises(BuildError, match="MICROPROP_REGISTRY is set"):

@@ -17,7 +17,7 @@ def progress_bar(title, unit, total, *, done=0, progress=True, **options):
     total, done : int
         All of them, and those that were done before.
     progress : bool
-        False shows nothing.
+        False shows nothing; neither does ``TQDM_DISABLE=1`` in the environment.
     **options
         Of ``tqdm.tqdm``.
 
@@ -27,6 +27,8 @@ def progress_bar(title, unit, total, *, done=0, progress=True, **options):
         A context manager; ``update(n)`` counts.
     """
     terminal = sys.stderr.isatty()
+    if not progress:
+        options["disable"] = True
     return tqdm(
         total=total,
         initial=done,
@@ -35,6 +37,5 @@ def progress_bar(title, unit, total, *, done=0, progress=True, **options):
         file=sys.stderr if terminal else sys.stdout,
         mininterval=0.2 if terminal else 20,
         delay=0 if terminal else 20,
-        disable=not progress,
         **options,
     )
