@@ -138,7 +138,7 @@ def _start(run: Run, build: Path, environment: dict) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "bookbuild.worker", *map(str, orders)],
             stdin=subprocess.PIPE,  # nothing is written: its end is that of this process
-            stderr=log,  # standard output is this process's own: how many cells are done
+            stderr=log,
             env=environment,
             cwd=ROOT,  # where its own modules lie; the chapter runs in its folder
             start_new_session=True,  # Ctrl-C reaches the parent alone, which ends this

@@ -56,6 +56,8 @@ def end_with_parent():
 
 def execute(source: Path, output: Path, parameters: dict) -> nbformat.NotebookNode:
     """Run a chapter with papermill, which writes the notebook to ``output`` as it grows."""
+    screen = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a kernel prints past Jupyter goes to the log
     notebook = notebook_of(source)
     total = len([cell for cell in code_cells(notebook) if cell.source.strip()]) + bool(parameters)
     done = 0
@@ -64,7 +66,7 @@ def execute(source: Path, output: Path, parameters: dict) -> nbformat.NotebookNo
         nonlocal done
         done += bool(execute_reply) and execute_reply["content"]["status"] == "ok"
         if done % 10 == 0:
-            print(f"{source.stem}: cell {done} of {total}", flush=True)
+            print(f"{source.stem}: cell {done} of {total}", file=screen, flush=True)
 
     executed = papermill.execute_notebook(
         notebook,
