@@ -1,21 +1,16 @@
-"""Fitted models as a folder: JSON, safetensors and skops files, no pickle, hashes of all."""
+"""Fitted models as a folder: a JSON and a skops file, no pickle, one digest of both."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import os
-import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-import psutil
 import skops.io
-from safetensors.numpy import load, save
 
 from helpers import UserError
 from helpers.audit.audit import Audit
@@ -24,11 +19,11 @@ from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
 from helpers.own.models import PropertyModel
 
-FORMAT = 2
-MODEL = "model.json"
+MODEL, FITTED = "model.json", "fitted.skops"
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops", "torch", "transformers")
 _AUDIT = [field.name for field in dataclasses.fields(Audit) if field.name != "flags"]
+_ARRAYS = ("pipeline", "training", "nearest")
 
 
 class OwnModel(NamedTuple):
@@ -64,36 +59,30 @@ def save_model(folder, model):
     """
     folder = Path(folder).absolute()
     check_folder(folder)
-    _remove_leftovers(folder)
-    new = folder.with_name(f".{folder.name}-{os.getpid()}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    facts = {"format": FORMAT, "aggregate": model.aggregate, "n_images": model.n_images}
-    facts |= {"features": model.features, "versions": model.versions, "properties": {}}
+    fitted = [[getattr(one, key) for key in _ARRAYS] for one in model.properties.values()]
+    data = skops.io.dumps(fitted)
+    facts = model._asdict()
+    facts["properties"] = {name: _described(one) for name, one in model.properties.items()}
+    facts["digest"] = _digest(facts, data)
+    new = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
     try:
-        for i, (name, found) in enumerate(model.properties.items()):
-            stem = f"property{i + 1}"
-            facts["properties"][name] = _write_property(new, stem, found)
-        files = sorted(p for p in new.rglob("*") if p.is_file())
-        facts["files"] = {p.relative_to(new).as_posix(): _sha256(p) for p in files}
-        facts["digest"] = _digest(facts)
-        with atomic_write(new / MODEL) as file:
-            file.write(json.dumps(facts, indent=1).encode())
-        check_folder(folder)  # some time has passed
-        old = folder.with_name(f".{folder.name}-{os.getpid()}.old")
+        for name, content in ((FITTED, data), (MODEL, json.dumps(facts, indent=1).encode())):
+            with atomic_write(new / name) as file:
+                file.write(content)
         if folder.exists():
-            folder.replace(old)
+            shutil.rmtree(folder)
         new.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _remove_leftovers(folder):
-    """Delete what `save_model` had begun in processes that were killed since."""
-    for left in folder.parent.glob(".*-*.*"):
-        match = re.fullmatch(rf"\.{re.escape(folder.name)}-(\d+)\.(new|old)", left.name)
-        if match and not psutil.pid_exists(int(match[1])):
-            shutil.rmtree(left, ignore_errors=True)
+def _described(one):
+    """What the JSON file holds of a model of one property; a table as its columns."""
+    tables = {name: getattr(one.audit, name) for name in _AUDIT} | {"out_of_fold": one.out_of_fold}
+    own = {key: getattr(one, key) for key in ("kind", "half_width", "facts")}
+    own["flags"] = one.audit.flags
+    return own | {"tables": {name: table.to_dict("list") for name, table in tables.items()}}
 
 
 def check_folder(folder):
@@ -101,14 +90,10 @@ def check_folder(folder):
     folder = Path(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    try:
-        known = json.loads((folder / MODEL).read_text(encoding="utf-8"))
-        own = {*known["files"], MODEL} if {"format", "digest"} <= known.keys() else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        own = None
-    if own is None:
+    files = _files(folder)
+    if not {MODEL, FITTED} <= files or b'"digest"' not in (folder / MODEL).read_bytes():
         raise UserError(f"{folder} exists and is no model folder: choose another name")
-    foreign = sorted(_files(folder) - own)
+    foreign = sorted(files - {MODEL, FITTED})
     if foreign:
         raise UserError(
             f"{folder} holds {foreign[0]}, which is no part of the model and would be deleted: "
@@ -118,26 +103,12 @@ def check_folder(folder):
 
 def _files(folder):
     """Names of all files in a folder, without what systems leave in every folder."""
-    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    return {name for name in found if name.rpartition("/")[2] not in OF_SYSTEMS}
-
-
-def _write_property(folder, stem, found):
-    with atomic_write(folder / f"{stem}.skops") as file:
-        file.write(skops.io.dumps(found.pipeline))
-    with atomic_write(folder / f"{stem}.safetensors") as file:
-        arrays = {"training": found.training, "nearest": found.nearest}
-        file.write(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
-    tables = {n: getattr(found.audit, n) for n in _AUDIT} | {"out_of_fold": found.out_of_fold}
-    for name, table in tables.items():
-        with atomic_write(folder / f"{stem}_{name}.csv") as file:
-            file.write(table.to_csv(index=False, lineterminator="\n").encode())
-    own = {"kind": found.kind, "half_width": found.half_width, "file": stem}
-    return own | {"flags": found.audit.flags, "facts": found.facts}
+    paths = [path for path in folder.rglob("*") if not path.is_dir()]
+    return {p.relative_to(folder).as_posix() for p in paths if p.name not in OF_SYSTEMS}
 
 
 def load_model(folder):
-    """Read a model folder, after its hashes are checked.
+    """Read a model folder, after its digest is checked.
 
     Parameters
     ----------
@@ -151,103 +122,92 @@ def load_model(folder):
     Raises
     ------
     UserError
-        No such folder; a file that is missing, added, or was changed; another format; types in a
-        skops file that a model of this book never holds; another version of scikit-learn.
+        No such folder; a file that is missing, added, or was changed; another format; types in
+        the skops file that a model of this book never holds; another version of scikit-learn.
     """
     folder = Path(folder)
-    facts = _read_facts(folder)
-    there, listed = _files(folder) - {MODEL}, set(facts["files"])
+    if not (folder / MODEL).is_file():
+        raise UserError(f"{folder} is no model folder: `microprop fit` writes one with {MODEL}")
+    files = _files(folder)
     for wrong, what in (
-        (listed - there, "is missing: fit again"),
-        (there - listed, "does not belong there: move it away"),
-        ({name for name in there if (folder / name).is_symlink()}, "is a link: fit again"),
+        ({FITTED} - files, "is missing: fit again"),
+        (files - {MODEL, FITTED}, "does not belong there: move it away"),
+        ({name for name in files if (folder / name).is_symlink()}, "is a link: fit again"),
     ):
         if wrong:
             raise UserError(f"{folder}: {min(wrong)} {what}")
-    for name, expected in facts["files"].items():
-        if _sha256(folder / name) != expected:
-            raise UserError(f"{folder / name} was changed after the model was fitted: fit again")
-    now = versions(("scikit-learn",))["scikit-learn"]
-    then = facts["versions"].get("scikit-learn")
+    data = (folder / FITTED).read_bytes()
+    facts = _read_facts(folder / MODEL, data)
+    now, then = versions(("scikit-learn",))["scikit-learn"], facts["versions"].get("scikit-learn")
     if now != then:
         raise UserError(
             f"{folder} was fitted with scikit-learn {then}, here is {now}: fit again, or install "
             f"scikit-learn=={then}"
         )
-    found = {name: _read_property(folder, name, own) for name, own in facts["properties"].items()}
-    return OwnModel(found, *(facts[k] for k in ("features", "aggregate", "n_images", "versions")))
+    fitted = _read_fitted(folder / FITTED, data)
+    try:
+        described = facts["properties"].items()
+        pairs = zip(described, fitted, strict=True)
+        facts["properties"] = {name: _property(name, own, part) for (name, own), part in pairs}
+        return OwnModel(**facts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder} does not describe a model ({error!r}): fit again") from error
 
 
-def _read_facts(folder):
-    path = folder / MODEL
-    if not path.is_file():
-        raise UserError(f"{folder} is no model folder: `microprop fit` writes one with {MODEL}")
+def _read_facts(path, data):
+    """What the JSON file states, if the digest is that of both files."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        digest = facts.pop("digest")
-        right = digest == _digest(facts) and facts["format"] == FORMAT
+        same = facts.pop("digest") == _digest(facts, data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error!r}): fit again") from error
-    if not right:
-        raise UserError(f"{path} was changed, or is of another format: fit again")
-    try:
-        _check_facts(facts)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} does not describe a model ({error!r}): fit again") from error
+    if not same:
+        raise UserError(
+            f"{path} or {FITTED} beside it was changed after the model was fitted, or is of "
+            "another format: fit again"
+        )
+    # Whoever signed it.
+    right = facts.get("aggregate") in ("mean", "concat") and facts.get("properties")
+    if not right or not all(
+        isinstance(facts.get(key), dict) for key in ("features", "versions", "properties")
+    ):
+        raise UserError(f"{path} does not describe a model: fit again")
     return facts
 
 
-def _check_facts(facts):
-    """Raise where facts do not have the form that `save_model` gives them, whoever signed them."""
-    right = facts["aggregate"] in ("mean", "concat") and len(facts["properties"]) > 0
-    right &= all(
-        isinstance(facts[k], dict) for k in ("features", "files", "versions", "properties")
-    )
-    for i, own in enumerate(facts["properties"].values()):
-        right &= own["file"] == f"property{i + 1}" and own["kind"] in NESTED_MODELS
-        right &= isinstance(own["half_width"], float) and own["half_width"] >= 0
-        right &= isinstance(own["flags"], list) and isinstance(own["facts"], dict)
-    if not right:
-        raise UserError("a value of another kind than expected")
-
-
-def _read_property(folder, name, own):
-    stem = own["file"]
-    data = (folder / f"{stem}.skops").read_bytes()
+def _read_fitted(path, data):
+    """Pipelines and arrays of a skops file, unless it holds what no model of this book does."""
     try:
         foreign = skops.io.get_untrusted_types(data=data)
-        if foreign:
-            raise UserError(
-                f"{folder / stem}.skops holds {foreign[0]}, which no model of this book does"
-            )
-        pipeline = skops.io.loads(data)
-        arrays = load((folder / f"{stem}.safetensors").read_bytes())
-        tables = {n: _read_csv(folder / f"{stem}_{n}.csv") for n in [*_AUDIT, "out_of_fold"]}
-    except UserError:
-        raise
-    except Exception as error:  # whatever a library says of a file that it cannot read
-        raise UserError(f"{folder}: {stem} cannot be read ({error}): fit again") from error
+        if not foreign:
+            return skops.io.loads(data)
+    except Exception as error:  # whatever skops says of a file that it cannot read
+        raise UserError(f"{path} cannot be read ({error}): fit again") from error
+    raise UserError(f"{path} holds {foreign[0]}, which no model of this book does")
+
+
+def _property(name, own, fitted):
+    """A `PropertyModel` of what the two files hold of it."""
+    half_width, tables = own["half_width"], own["tables"]
+    right = own["kind"] in NESTED_MODELS and isinstance(half_width, float) and half_width >= 0
+    if not right or not isinstance(own["flags"], list) or not isinstance(own["facts"], dict):
+        raise ValueError("a value of another kind than expected")
+    tables = {key: pd.DataFrame(columns) for key, columns in tables.items()}
     out_of_fold = tables.pop("out_of_fold")
+    found = Audit(**tables, flags=own["flags"])
+    pipeline, training, nearest = fitted
     return PropertyModel(
-        name, own["kind"], pipeline, own["half_width"], arrays["training"], arrays["nearest"],
-        out_of_fold, Audit(**tables, flags=own["flags"]), own["facts"],
-    )  # fmt: skip
+        name,
+        own["kind"],
+        pipeline,
+        half_width,
+        training,
+        nearest,
+        out_of_fold,
+        found,
+        own["facts"],
+    )
 
 
-def _read_csv(path):
-    try:
-        columns = pd.read_csv(path, nrows=0).columns
-        names = {"sample": str, "group": str}  # one may be called NA
-        missing = {column: ["", "nan"] for column in columns if column not in names}
-        return pd.read_csv(path, dtype=names, na_values=missing, keep_default_na=False)
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest(facts):
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def _digest(facts, data):
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + data).hexdigest()

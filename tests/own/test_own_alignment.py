@@ -184,7 +184,7 @@ def test_a_model_stays_until_the_next_is_written(saved, monkeypatch):
     def full(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(model_files, "save", full)
+    monkeypatch.setattr(model_files, "atomic_write", full)
     with pytest.raises(OSError, match="disk full"):
         save_model(*saved)
     monkeypatch.undo()

@@ -50,7 +50,8 @@ def test_a_folder_with_anything_else_is_never_replaced(model, tmp_path, monkeypa
     project = tmp_path / "project"
     project.mkdir()
     (project / "thesis.tex").write_text("years")
-    for content in ('{"my": "model"}', "[]", '{"format": 2, "digest": "x", "files": {}}'):
+    (project / "fitted.skops").touch()
+    for content in ('{"my": "model"}', "[]", '{"digest": "x"}'):
         (project / "model.json").write_text(content)
         with pytest.raises(UserError, match=r"is no model folder|holds thesis\.tex"):
             save_model(project, model)
@@ -75,10 +76,10 @@ def test_a_folder_with_anything_else_is_never_replaced(model, tmp_path, monkeypa
     [
         {"properties": []},
         {"aggregate": "evil"},
-        {"files": None},
         {"features": []},
         {"versions": None},
-        {"property": {"file": "../outside"}},
+        {"property": {"tables": None}},
+        {"n_images": 1, "more": 2},
         {"property": {"half_width": "1"}},
         {"property": {"kind": "x"}},
     ],
@@ -90,17 +91,18 @@ def test_a_description_that_was_signed_again_is_checked(model, tmp_path, change)
     facts["properties"]["y"] |= change.pop("property", {})
     facts |= change
     del facts["digest"]
-    path.write_text(json.dumps(facts | {"digest": model_files._digest(facts)}))
+    fitted = (tmp_path / "m" / "fitted.skops").read_bytes()
+    path.write_text(json.dumps(facts | {"digest": model_files._digest(facts, fitted)}))
     with pytest.raises(UserError, match="does not describe a model"):
         load_model(tmp_path / "m")
 
 
 def test_a_link_in_a_model_is_refused(model, tmp_path):
     save_model(tmp_path / "m", model)
-    path = tmp_path / "m" / "property1.skops"
+    path = tmp_path / "m" / "fitted.skops"
     shutil.move(path, tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match=r"property1\.skops is a link"):
+    with pytest.raises(UserError, match=r"fitted\.skops is a link"):
         load_model(tmp_path / "m")
 
 

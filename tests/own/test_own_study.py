@@ -2,7 +2,6 @@
 
 import doctest
 import json
-import os
 import re
 import subprocess
 import sys
@@ -435,6 +434,9 @@ def test_a_model_is_read_as_it_was_written(kind, tmp_path):
     pd.testing.assert_frame_equal(predict_property(again, X), predict_property(model, X))
     assert again.audit.flags == model.audit.flags
     pd.testing.assert_frame_equal(again.out_of_fold, model.out_of_fold)
+    for name in model_files._AUDIT:
+        tables = getattr(again.audit, name), getattr(model.audit, name)
+        pd.testing.assert_frame_equal(*tables, check_dtype=False, rtol=0, atol=0)
     save_model(tmp_path / "m", found)  # replaces itself
     assert sorted(p.name for p in tmp_path.glob("*m*")) == ["m"]
 
@@ -481,11 +483,11 @@ def test_code_in_a_model_is_refused(saved, tmp_path):
 
     folder = tmp_path / "m"
     shutil.copytree(saved, folder)
-    (folder / "property1.skops").write_bytes(skops.io.dumps(FunctionTransformer(subprocess.run)))
+    data = skops.io.dumps(FunctionTransformer(subprocess.run))
+    (folder / "fitted.skops").write_bytes(data)
     facts = json.loads((folder / "model.json").read_text())
     del facts["digest"]
-    facts["files"]["property1.skops"] = model_files._sha256(folder / "property1.skops")
-    facts["digest"] = model_files._digest(facts)
+    facts["digest"] = model_files._digest(facts, data)
     (folder / "model.json").write_text(json.dumps(facts))
     with pytest.raises(UserError, match=r"subprocess\.run"):
         load_model(folder)
@@ -499,14 +501,23 @@ def test_what_is_no_model_is_not_overwritten(tmp_path):
         load_model(tmp_path / "none")
 
 
-def test_what_killed_processes_left_is_removed(saved, tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    for name in (f".m-{dead.pid}.new", f".m-{os.getppid()}.new", f".m2-{dead.pid}.new"):
-        (tmp_path / name).mkdir()
+def test_what_a_killed_process_left_is_no_model_and_is_removed(saved, tmp_path):
+    code = (
+        "import os, sys; from helpers.own import model_files\n"
+        "def stop(*_): os._exit(9)\n"
+        "model = model_files.load_model(sys.argv[1])\n"
+        "write = model_files.atomic_write\n"
+        "model_files.atomic_write = lambda p: stop() if p.name == 'model.json' else write(p)\n"
+        "model_files.save_model(sys.argv[2], model)\n"
+    )
+    command = [sys.executable, "-c", code, str(saved), str(tmp_path / "m")]
+    root = Path(__file__).parents[2]
+    assert subprocess.run(command, cwd=root, check=False).returncode == 9
+    (left,) = tmp_path.iterdir()
+    with pytest.raises(UserError, match="is no model folder"):
+        load_model(left)
     save_model(tmp_path / "m", load_model(saved))
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"m", f".m-{os.getppid()}.new", f".m2-{dead.pid}.new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 # The command line
