@@ -76,28 +76,32 @@ def join(features, properties, aggregate="mean"):
 
     Raises
     ------
-    ValueError
+    UserError
         No sample in both.
     """
     samples, X = sample_matrix(features, aggregate)
     known = properties.values.index
-    both = [i for i, name in enumerate(samples) if name in known]
-    only = {"images": [n for n in samples if n not in known]}
-    only["table"] = [n for n in known if n not in set(samples)]
-    if not both:
+    both = np.isin(samples, known)
+    only = {"images": [name for name in samples if name not in known]}
+    only["table"] = [name for name in known if name not in set(samples)]
+    if not both.any():
         raise UserError(
             f"no sample of the images ({first_few(samples, 3)}) stands in the table "
             f"({first_few(list(known), 3)}): do the names agree? An image is named like its file "
             f"without ending unless a column says otherwise{_spelling(only)}"
         )
-    return [samples[i] for i in both], X[both], only
+    return [name for name in samples if name in known], X[both], only
 
 
-def tell_left_out(only):
+def warn_left_out(only):
     """Warn of samples that `join` left out, and of names that may mean the same."""
-    told = {"images": "{} samples of the images have no row in the table ({})"}
-    told["table"] = "{} rows of the table have no image ({})"
-    parts = [told[k].format(len(names), first_few(names, 3)) for k, names in only.items() if names]
+    parts = []
+    for where, text in (
+        ("images", "{} samples of the images have no row in the table ({})"),
+        ("table", "{} rows of the table have no image ({})"),
+    ):
+        if only[where]:
+            parts.append(text.format(len(only[where]), first_few(only[where], 3)))
     if parts:
         warnings.warn(
             f"{' and '.join(parts)}: they are left out. Compare how they are "
@@ -150,47 +154,50 @@ def fit_property(
     in the order of their names, so that folds do not depend on that of the files.
     """
     values = properties.values.loc[list(samples), name].to_numpy(float)
-    rows = np.array(sorted(np.flatnonzero(np.isfinite(values)), key=lambda i: samples[i]), int)
+    rows = sorted(np.flatnonzero(np.isfinite(values)), key=lambda i: samples[i])
     kept, X, y = [samples[i] for i in rows], X[rows], values[rows]
-    if len(y) < FEWEST:
-        raise UserError(
-            f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
-            "needed to fit and to validate; measure more"
-        )
-    zero = [kept[i] for i in np.flatnonzero(y == 0)]
-    if zero:
-        raise UserError(
-            f"{name!r} is 0 for {first_few(zero)}: a percentage error is undefined there; leave "
-            "these cells empty, or predict another property"
-        )
-    groups = None
-    if properties.groups is not None:
-        groups = np.array([str(g) for g in properties.groups.loc[kept]])
+    _check_values(name, kept, y)
+    groups = None if properties.groups is None else properties.groups.loc[kept].to_numpy(str)
     folds = choose_folds(len(y), groups)
-    composition = None
-    if properties.composition is not None:
-        composition = properties.composition.loc[kept].reset_index(drop=True)
+    composition = properties.composition
+    if composition is not None:
+        composition = composition.loc[kept].reset_index(drop=True)
         composition = composition.loc[:, composition.nunique() > 1]
         composition = composition if composition.shape[1] else None
-    found = audit(
+    audited = audit(
         X, y, groups, kind, composition=composition, seeds=seeds,
         shares=_curve_shares(len(y), groups, **folds),
         level=LEVEL, store=False, progress=progress, **folds,
     )  # fmt: skip
+    # Once more: an audit keeps errors and not predictions, of folds whose cap on the components
+    # all its predictors share; the interval belongs to the model with the cap of its own.
     most = min(MOST_COMPONENTS[kind], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
-    options = folds | {"seed": PAPER_SEED, "max_components": most}
-    nested = nested_cv(X, y, kind, groups, n_jobs=1, **options)
+    nested = nested_cv(X, y, kind, groups, seed=PAPER_SEED, max_components=most, n_jobs=1, **folds)
     table = pd.DataFrame({"sample": kept, "measured": y, "predicted": nested.y_pred})
     table["fold"] = nested.fold
     if groups is not None:
         table["group"] = groups
     pipeline = _final(X, y, kind, groups, folds["inner"], most)
-    nearest = np.sort(_to_next(X, groups))
-    half = half_width(y - nested.y_pred, LEVEL)
     facts = {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
     facts |= {"n_components": int(pipeline[0].n_components_)}
-    facts |= _facts(X, y, groups, found.table)
-    return PropertyModel(name, kind, pipeline, half, X, nearest, table, found, facts)
+    facts |= _facts(X, y, groups, audited.table)
+    half, nearest = half_width(y - nested.y_pred, LEVEL), np.sort(_to_next(X, groups))
+    return PropertyModel(name, kind, pipeline, half, X, nearest, table, audited, facts)
+
+
+def _check_values(name, samples, y):
+    """Raise where values are too few, or zeros."""
+    if len(y) < FEWEST:
+        raise UserError(
+            f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
+            "needed to fit and to validate; measure more"
+        )
+    zero = [samples[i] for i in np.flatnonzero(y == 0)]
+    if zero:
+        raise UserError(
+            f"{name!r} is 0 for {first_few(zero)}: a percentage error is undefined there; leave "
+            "these cells empty, or predict another property"
+        )
 
 
 def _facts(X, y, groups, table):
@@ -249,34 +256,24 @@ def _smallest_part(n, groups, folds):
 
 def _final(X, y, kind, groups, inner, most):
     """The pipeline fitted to all samples, its number of components by cross-validation."""
-    model = {"lr": LinearRegression(), "pr": _polynomial(), "svr": SVR(kernel="linear")}[kind]
-    splitter = KFold(inner, shuffle=True, random_state=PAPER_SEED)
-    if groups is not None:
-        splitter = GroupKFold(inner, shuffle=True, random_state=PAPER_SEED)
-    splits = list(splitter.split(X, y, groups))
-    pipeline = make_pipeline(PCA(svd_solver="full"), model)
+    model = {
+        "lr": [LinearRegression()],
+        "pr": [StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()],
+        "svr": [SVR(kernel="linear")],
+    }[kind]
+    splitter = KFold if groups is None else GroupKFold
     search = GridSearchCV(
-        pipeline, {"pca__n_components": list(range(1, most + 1))},
-        scoring="neg_mean_absolute_percentage_error", cv=splits,
-    )  # fmt: skip
-    return search.fit(X, y).best_estimator_
-
-
-def _polynomial():
-    return make_pipeline(
-        StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()
+        make_pipeline(PCA(svd_solver="full"), *model),
+        {"pca__n_components": list(range(1, most + 1))},
+        scoring="neg_mean_absolute_percentage_error",
+        cv=splitter(inner, shuffle=True, random_state=PAPER_SEED),
     )
+    return search.fit(X, y, groups=groups).best_estimator_
 
 
 def _to_nearest(reference, X):
-    """Distances from X to the nearest of a reference.
-
-    All features count, each by its spread over the reference: the components of the model may
-    not see what is new.
-    """
-    scaler = StandardScaler().fit(reference)
-    search = NearestNeighbors(n_neighbors=1).fit(scaler.transform(reference))
-    return search.kneighbors(scaler.transform(X))[0][:, 0]
+    """Distances from X to the nearest of a reference."""
+    return NearestNeighbors(n_neighbors=1).fit(reference).kneighbors(X)[0][:, 0]
 
 
 def _to_next(X, groups):
@@ -289,8 +286,7 @@ def _to_next(X, groups):
     nearest = np.empty(len(X))
     for source in np.unique(groups):
         own = groups == source
-        search = NearestNeighbors(n_neighbors=1).fit(Z[~own])
-        nearest[own] = search.kneighbors(Z[own])[0][:, 0]
+        nearest[own] = _to_nearest(Z[~own], Z[own])
     return nearest
 
 
@@ -319,7 +315,10 @@ def predict_property(model, X):
     ones are.
     """
     predicted = model.pipeline.predict(X)
-    distance = _to_nearest(model.training, X)
+    # All features count, each by its spread over the fitted samples: the components of the model
+    # may not see what is new.
+    scaler = StandardScaler().fit(model.training)
+    distance = _to_nearest(scaler.transform(model.training), scaler.transform(X))
     farther = len(model.nearest) - np.searchsorted(model.nearest, distance * (1 - 1e-9))
     share = (1 + farther) / (1 + len(model.nearest))
     return pd.DataFrame(

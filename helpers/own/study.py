@@ -22,7 +22,7 @@ from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
 from helpers.own.fitted_scale import check_as_fitted, scale_facts
 from helpers.own.model_files import LIBRARIES, OwnModel, check_folder, load_model, save_model
-from helpers.own.models import fit_property, join, predict_property, tell_left_out
+from helpers.own.models import fit_property, join, predict_property, warn_left_out
 from helpers.own.properties import read_properties
 
 FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
@@ -85,7 +85,7 @@ def fit_models(
     )  # fmt: skip
     found = read_feature_table(features)
     samples, X, only = join(found, known, aggregate)
-    tell_left_out(only)
+    warn_left_out(only)
     fitted = {
         name: fit_property(name, samples, X, known, kind=kind, progress=progress)
         for name in known.values
