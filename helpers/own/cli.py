@@ -37,6 +37,7 @@ OPTIONS = {
     "value_range": "--value-range",
     "workers": "--workers",
 }
+NO_COMPOSITION = "none found in the headings, such as 'Al (wt.%)'"
 PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
 app = typer.Typer(
@@ -48,19 +49,59 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def Help(text):
+    """An option with its help."""
+    return typer.Option(help=text)
+
+
 Source = Annotated[
     str,
     typer.Argument(
         help="Folder, image, pattern in quotes, or table of paths (csv, xlsx, parquet)."
     ),
 ]
-
-OnError = Annotated[Literal["raise", "skip"], typer.Option(help="What to do with bad images.")]
+Model = Annotated[Path, typer.Argument(help="Folder from `microprop fit`.")]
+OnError = Annotated[Literal["raise", "skip"], Help("What to do with bad images.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ImageColumn = Annotated[str, typer.Option(help="Column of a table: path of each image.")]
+ImageColumn = Annotated[str, Help("Column of a table: path of each image.")]
 SampleColumn = Annotated[
-    str | None,
-    typer.Option(help="Column of a table: the sample of each image; 'sample' where there is one."),
+    str | None, Help("Column of a table: the sample of each image; 'sample' where there is one.")
+]
+CropBottom = Annotated[str | None, Help("Rows to cut below: pixels or a share, 60 or 8%.")]
+PixelSize = Annotated[
+    float | None,
+    Help(
+        "Bring all images to this pixel size [micrometres], and cut their middle to what the "
+        "encoder takes unshrunk."
+    ),
+]
+ValueRange = Annotated[
+    tuple[float, float] | None, Help("Stored numbers that are black and white, such as 0 4095.")
+]
+Pipeline = Annotated[
+    Literal["micrograph", "section"], Help("Preprocessing of the two case studies.")
+]
+Normalize = Annotated[
+    Literal["none", "encoder"], Help("Grey levels: as the paper, or as the network's.")
+]
+Dtype = Annotated[
+    Literal["float32", "bfloat16"] | None, Help("bfloat16 is faster where the processor knows it.")
+]
+Engine = Annotated[
+    Literal["local", "ray"], Help("ray: several processes or machines, --out a folder.")
+]
+Workers = Annotated[int | None, Help("Of ray; all cores or GPUs if left out.")]
+Properties = Annotated[
+    list[str] | None, typer.Option("--property", help="Column to predict; may be repeated.")
+]
+Groups = Annotated[str | None, Help("Column with the source of each sample: heat, lab, paper.")]
+Unit = Annotated[str | None, Help("at.% or wt.%, where the headings do not say it.")]
+Aggregate = Annotated[
+    Literal["mean", "concat"], Help("How the images of a sample become one descriptor.")
+]
+Kind = Annotated[
+    Literal["lr", "pr", "svr"], Help("Linear, polynomial or support vector regression.")
 ]
 
 
@@ -80,46 +121,19 @@ def _show(result, as_json):
 @app.command(epilog="Example: microprop extract scans/ --out features.parquet --crop-bottom 8%")
 def extract(
     images: Source,
-    out: Annotated[Path, typer.Option(help="File to write, ends in .parquet; ray: a folder.")],
-    encoder: Annotated[
-        str, typer.Option(help="Name, see `microprop doctor`, or folder.")
-    ] = "microvit",
+    out: Annotated[Path, Help("File to write, ends in .parquet; ray: a folder.")],
+    encoder: Annotated[str, Help("Name, see `microprop doctor`, or folder.")] = "microvit",
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
-    crop_bottom: Annotated[
-        str | None, typer.Option(help="Rows to cut below: pixels or a share, 60 or 8%.")
-    ] = None,
-    pixel_size_um: Annotated[
-        float | None,
-        typer.Option(
-            help="Bring all images to this pixel size [micrometres], and cut their middle to what "
-            "the encoder takes unshrunk."
-        ),
-    ] = None,
-    value_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(help="Stored numbers that are black and white, such as 0 4095."),
-    ] = None,
-    pipeline: Annotated[
-        Literal["micrograph", "section"],
-        typer.Option(help="Preprocessing of the two case studies."),
-    ] = "micrograph",
-    normalize: Annotated[
-        Literal["none", "encoder"],
-        typer.Option(help="Grey levels: as the paper, or as the network's."),
-    ] = "none",
-    dtype: Annotated[
-        Literal["float32", "bfloat16"] | None,
-        typer.Option(help="bfloat16 is faster where the processor knows it."),
-    ] = None,
+    crop_bottom: CropBottom = None,
+    pixel_size_um: PixelSize = None,
+    value_range: ValueRange = None,
+    pipeline: Pipeline = "micrograph",
+    normalize: Normalize = "none",
+    dtype: Dtype = None,
     on_error: OnError = "raise",
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="ray: several processes or machines, --out a folder."),
-    ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(help="Of ray; all cores or GPUs if left out.")
-    ] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
     as_json: Json = False,
 ):
     """Features of images by a frozen network, kept in a file."""
@@ -128,8 +142,7 @@ def extract(
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
         "target_um": pixel_size_um, "value_range": value_range, "pipeline": pipeline,
-        "normalize": normalize,
-        "dtype": dtype, "on_error": on_error, "progress": not as_json,
+        "normalize": normalize, "dtype": dtype, "on_error": on_error, "progress": not as_json,
     }  # fmt: skip
     if engine == "ray":
         from helpers.extract.ray_extract import extract_parts
@@ -154,30 +167,14 @@ def extract(
 def fit(
     features: Annotated[Path, typer.Argument(help="From `microprop extract`.")],
     table: Annotated[Path, typer.Argument(help="Properties: csv or xlsx, a row a sample.")],
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
-    properties: Annotated[
-        list[str] | None, typer.Option("--property", help="Column to predict; may be repeated.")
-    ] = None,
-    sample_column: Annotated[
-        str, typer.Option(help="Column with the name of each sample.")
-    ] = "sample",
-    groups: Annotated[
-        str | None, typer.Option(help="Column with the source of each sample: heat, lab, paper.")
-    ] = None,
-    composition_unit: Annotated[
-        str | None, typer.Option(help="at.% or wt.%, where the headings do not say it.")
-    ] = None,
-    sheet: Annotated[
-        str | None, typer.Option(help="Sheet of an .xlsx table; the first if left out.")
-    ] = None,
-    aggregate: Annotated[
-        Literal["mean", "concat"],
-        typer.Option(help="How the images of a sample become one descriptor."),
-    ] = "mean",
-    model: Annotated[
-        Literal["lr", "pr", "svr"],
-        typer.Option(help="Linear, polynomial or support vector regression."),
-    ] = "lr",
+    out: Annotated[Path, Help("Folder to write.")],
+    properties: Properties = None,
+    sample_column: Annotated[str, Help("Column with the name of each sample.")] = "sample",
+    groups: Groups = None,
+    composition_unit: Unit = None,
+    sheet: Annotated[str | None, Help("Sheet of an .xlsx table; the first if left out.")] = None,
+    aggregate: Aggregate = "mean",
+    model: Kind = "lr",
     as_json: Json = False,
 ):
     """A model of each property, with honest validation: the audit of the book."""
@@ -195,18 +192,16 @@ def fit(
         kind=model, progress=not as_json,
     )  # fmt: skip
     if not as_json:
-        result["composition"] = (
-            result["composition"] or "none found in the headings, such as 'Al (wt.%)'"
-        )
+        result["composition"] = result["composition"] or NO_COMPOSITION
         result |= {name: one["in words"] for name, one in result.pop("properties").items()}
     _show(result, as_json)
 
 
 @app.command(epilog="Example: microprop predict model/ new_scans/ --out predictions.csv")
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder from `microprop fit`.")],
+    model: Model,
     images: Annotated[str, typer.Argument(help="Images as in `extract`, or a feature table.")],
-    out: Annotated[Path, typer.Option(help="CSV file to write.")],
+    out: Annotated[Path, Help("CSV file to write.")],
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
     on_error: OnError = "raise",
@@ -224,9 +219,9 @@ def predict(
 
 @app.command(epilog="Example: microprop report model/ features.parquet --out report.html")
 def report(
-    model: Annotated[Path, typer.Argument(help="Folder from `microprop fit`.")],
+    model: Model,
     features: Annotated[Path, typer.Argument(help="The feature table that it was fitted to.")],
-    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    out: Annotated[Path, Help("HTML file to write.")],
     as_json: Json = False,
 ):
     """The chapter on your own micrographs with your data, as one page."""
