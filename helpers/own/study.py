@@ -25,6 +25,7 @@ from helpers.own.model_files import LIBRARIES, OwnModel, check_folder, load_mode
 from helpers.own.models import fit_property, join, predict_property, warn_left_out
 from helpers.own.properties import read_properties
 
+COLUMNS = ["sample", "property", "predicted", "lower", "upper", "typicality", "unlike"]
 FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
 
 
@@ -86,39 +87,42 @@ def fit_models(
     found = read_feature_table(features)
     samples, X, only = join(found, known, aggregate)
     warn_left_out(only)
-    fitted = {
-        name: fit_property(name, samples, X, known, kind=kind, progress=progress)
-        for name in known.values
-    }
+    fitted = {}
+    for name in known.values:
+        fitted[name] = fit_property(name, samples, X, known, kind=kind, progress=progress)
     used = found.table[found.table["sample"].isin(samples)]
     counts = used.groupby("sample").size()
-    n_images = int(counts.iloc[0]) if counts.nunique() == 1 else None
-    facts = found.facts | scale_facts(used, found.facts.get("field")) | {"left_out": only}
-    facts["images_a_sample"] = [int(counts.min()), int(counts.max())]
-    model = OwnModel(fitted, facts, aggregate, n_images, versions(LIBRARIES))
-    save_model(out, model)
-    result = {"model": str(out), "samples": len(samples)}
-    result["images without a row in the table"] = only["images"]
-    result["rows of the table without an image"] = only["table"]
-    result["composition"] = known.unit and f"in {known.unit}, for the controls alone"
-    result["properties"] = {
-        name: {**one.facts, "kind": one.kind, "half_width": one.half_width}
-        | {"flags": one.audit.flags, "in words": summary(one)}
-        for name, one in fitted.items()
+    low, high = int(counts.min()), int(counts.max())
+    facts = found.facts | scale_facts(used, found.facts.get("field"))
+    facts |= {"left_out": only, "images_a_sample": [low, high]}
+    n_images = low if low == high else None
+    save_model(out, OwnModel(fitted, facts, aggregate, n_images, versions(LIBRARIES)))
+    return {
+        "model": str(out),
+        "samples": len(samples),
+        "images without a row in the table": only["images"],
+        "rows of the table without an image": only["table"],
+        "composition": known.unit and f"in {known.unit}, for the controls alone",
+        "properties": {name: _result(one) for name, one in fitted.items()},
     }
-    return result
+
+
+def _result(one):
+    result = one.facts | {"kind": one.kind, "half_width": one.half_width}
+    return result | {"flags": one.audit.flags, "in words": summary(one)}
 
 
 def summary(model):
     """Lines on how good a `helpers.own.models.PropertyModel` is."""
     facts, folds, new = model.facts, "shuffled folds", ""
-    if facts["n_groups"]:
-        folds = f"folds by source ({facts['n_groups']} sources)"
-        few = facts["n_groups"] < FEW_SOURCES or facts["largest_source"] > facts["n_samples"] / 3
-        new = (
-            f"; {facts['n_groups']} sources, the largest with {facts['largest_source']} samples, "
-        )
-        new = few * (new + "are too few to promise that for a new source")
+    sources, largest = facts["n_groups"], facts["largest_source"]
+    if sources:
+        folds = f"folds by source ({sources} sources)"
+        if sources < FEW_SOURCES or largest > facts["n_samples"] / 3:
+            new = (
+                f"; {sources} sources, the largest with {largest} samples, are too few to promise "
+                "that for a new source"
+            )
     many = "s" * (facts["n_components"] > 1)
     lines = [
         f"{facts['n_samples']} samples (not counted: {facts['missing']} without a value); "
@@ -187,8 +191,9 @@ def predict_table(
         found = read_feature_table(images)
     else:
         found = _extract_alike(
-            fitted.features, images, image_column, sample_column, on_error, progress
-        )
+            fitted.features, images, image_column=image_column, sample_column=sample_column,
+            on_error=on_error, progress=progress,
+        )  # fmt: skip
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
@@ -199,19 +204,17 @@ def predict_table(
             "as many"
         )
     _check_samples(found.table.groupby("sample", sort=False).size(), fitted, model)
-    parts = []
-    for name, one in fitted.properties.items():
-        part = predict_property(one, X)
-        part.insert(0, "sample", samples)
-        part.insert(1, "property", name)
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
+    parts = [
+        predict_property(one, X).assign(sample=samples, property=name)
+        for name, one in fitted.properties.items()
+    ]
+    table = pd.concat(parts, ignore_index=True)[COLUMNS]
     with atomic_write(out) as file:
         file.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
     unlike = table[table["unlike"]]
-    told = (unlike["sample"] + " (" + unlike["property"] + ")").tolist()
+    unlike = (unlike["sample"] + " (" + unlike["property"] + ")").tolist()
     result = {"file": str(out), "samples": len(samples), "properties": list(fitted.properties)}
-    result["unlike the fitted samples, not to be trusted"] = told
+    result["unlike the fitted samples, not to be trusted"] = unlike
     return result | {"skipped": found.facts["skipped"]}
 
 
@@ -221,20 +224,15 @@ def _check_output(out, model):
         raise UserError(f"out is {out}: expected a file name that ends in .csv")
     if out.resolve().is_relative_to(Path(model).resolve()):
         raise UserError(f"out is {out}, inside the folder of the model: choose another name")
-    if not out.exists():
-        return
-    own = out.is_file()
-    if own:
-        with out.open("rb") as file:
-            own = file.readline().startswith(b"sample,property,predicted")
-    if not own:
+    head = ",".join(COLUMNS[:3]).encode()
+    if out.exists() and not (out.is_file() and out.read_bytes().startswith(head)):
         raise UserError(f"{out} exists and holds no predictions: choose another name")
 
 
 def _check_samples(counts, fitted, model):
     """Warn of samples with other numbers of images than a model's, or that it was fitted to."""
-    low, high = fitted.features.get("images_a_sample") or (counts.min(), counts.max())
-    far = counts[(counts < low) | (counts > high)]
+    low, high = fitted.features["images_a_sample"]
+    far = counts[~counts.between(low, high)]
     if len(far):
         warnings.warn(
             f"{len(far)} of {len(counts)} samples have other numbers of images "
@@ -270,23 +268,16 @@ def is_feature_table(path):
         return False
 
 
-def _extract_alike(facts, images, image_column, sample_column, on_error, progress):
+def _extract_alike(facts, images, **options):
     """Features of new images by the encoder and preprocessing of a model."""
-    encoder = load_encoder(
-        facts["encoder"],
-        facts["weights"],
-        pooling=facts["pooling"],
-        interpolation=facts["interpolation"],
-        dtype=facts["dtype"],
-    )
+    names = ("pooling", "interpolation", "dtype")
+    encoder = load_encoder(facts["encoder"], facts["weights"], **{k: facts[k] for k in names})
     if encoder.fingerprint != facts["fingerprint"]:
         raise UserError(
             f"the weights of {facts['encoder']} here ({encoder.fingerprint[:12]}) are not those "
             f"that the model was fitted with ({facts['fingerprint'][:12]}): get the right ones, "
             "or extract and fit again"
         )
-    options = {k: facts[k] for k in ("pipeline", "normalize", "crop_bottom", "target_um")}
-    return extract_table(
-        images, encoder, image_column=image_column, sample_column=sample_column,
-        on_error=on_error, progress=progress, value_range=facts["value_range"], **options,
-    )  # fmt: skip
+    for name in ("pipeline", "normalize", "crop_bottom", "target_um", "value_range"):
+        options[name] = facts[name]
+    return extract_table(images, encoder, **options)

@@ -158,7 +158,7 @@ def test_numbers_keep_their_sign(tmp_path):
 def test_other_weights_than_those_of_the_model_are_refused(tmp_path):
     facts = load_encoder("microvit").provenance() | {"fingerprint": "0" * 64}
     with pytest.raises(ValueError, match="are not those that the model was fitted with"):
-        _extract_alike(facts, tmp_path, "image", None, "raise", False)
+        _extract_alike(facts, tmp_path)
 
 
 @pytest.fixture
