@@ -71,24 +71,33 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             f"out is {out}, a folder or inside that of the model, which holds the model alone: "
             "choose another name"
         )
-    needed = ("papermill", "nbconvert", "ipykernel", "altair")
-    papermill, nbconvert, *_ = (optional(name, "book") for name in needed)
+    for name in ("papermill", "nbconvert", "ipykernel", "altair"):
+        optional(name, "book")
     table = read_feature_table(features)
     _check_same(load_model(model), table, model, features)
-    gone = [f for f in table.table["image"] if not Path(f).is_file()]
-    if gone:
-        raise UserError(
-            f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
-            "the folder from which `microprop extract` ran"
-        )
-    _check_unchanged(table.table, features)
+    _check_images(table.table, features)
+    exports = out.with_name(out.stem + "_files")
     parameters = {
         "model": str(Path(model).resolve()),
         "features": str(Path(features).resolve()),
         "images_from": str(Path.cwd()),
-        "exports": str(out.with_name(out.stem + "_files")),
+        "exports": str(exports),
     }
     started = time.time()
+    page = _page(chapter, parameters, f"Report on {Path(model).resolve().name}")
+    with atomic_write(out) as file:
+        file.write(page.encode())
+    for path in exports.glob("property[0-9]*_*.*"):
+        if path.stat().st_mtime < started:  # of an earlier report with more properties
+            path.unlink()
+    return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
+
+
+def _page(chapter, parameters, title):
+    """The chapter, executed with parameters, as HTML."""
+    import nbconvert
+    import papermill
+
     with tempfile.TemporaryDirectory() as folder:
         executed = Path(folder, "report.ipynb")
         try:
@@ -105,14 +114,8 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
             embed_images=True, **dict.fromkeys(NO_SCRIPTS, ""),
         )  # fmt: skip
-        title = {"metadata": {"name": f"Report on {Path(model).resolve().name}"}}
-        page, _ = exporter.from_notebook_node(_for_report(executed), resources=title)
-    with atomic_write(out) as file:
-        file.write(page.encode())
-    for path in Path(parameters["exports"]).glob("property[0-9]*_*.*"):
-        if path.stat().st_mtime < started:  # of an earlier report with more properties
-            path.unlink()
-    return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
+        resources = {"metadata": {"name": title}}
+        return exporter.from_notebook_node(_for_report(executed), resources=resources)[0]
 
 
 def left_out_in_words(facts):
@@ -150,10 +153,15 @@ def _check_same(model, table, model_path, table_path):
             )
 
 
-def _check_unchanged(table, path):
+def _check_images(table, path):
     """Raise a UserError where files are not those that features were computed from."""
-    now = digests(table["image"])
-    other = [i for i, a, b in zip(table["image"], table["digest"], now, strict=True) if a != b]
+    gone = [file for file in table["image"] if not Path(file).is_file()]
+    if gone:
+        raise UserError(
+            f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
+            "the folder from which `microprop extract` ran"
+        )
+    other = table.loc[table["digest"] != digests(table["image"]), "image"].tolist()
     if other:
         raise UserError(
             f"{len(other)} images are not those that {path} was computed from: "
