@@ -162,10 +162,7 @@ def _read_facts(path, data):
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error!r}): fit again") from error
     if not same:
-        raise UserError(
-            f"{path} or {FITTED} beside it was changed after the model was fitted, or is of "
-            "another format: fit again"
-        )
+        raise UserError(f"{path.parent} was changed after the model was fitted: fit again")
     # Whoever signed it.
     right = facts.get("aggregate") in ("mean", "concat") and facts.get("properties")
     if not right or not all(
