@@ -21,6 +21,8 @@ from helpers.vit.weights import fetch_weights, weights_at_hand
 PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "pyarrow", "skops")
 OPTIONAL = {"ray": "ray", "papermill": "book", "jupyter_book": "book"}  # package -> extra
 ENOUGH = 5e9  # bytes free for the larger networks
+SLOW = "MicroViT and DINOv2 S14 run well without; others take hours for thousands of images"
+LITTLE = "free some space, or set MICROPROP_CACHE to another disk"
 
 
 def diagnose():
@@ -37,56 +39,48 @@ def diagnose():
     'here'
     """
     rows = [_row("Python", sys.version.split()[0]), _row("system", platform.platform())]
-    for name in PACKAGES:
-        version = _version(name)
-        do = "" if version else f"pip install {name}"
-        rows.append(_row(name, version or "not installed", do))
+    rows += [_row(name, metadata.version(name)) for name in PACKAGES]
     rows += [_optional_row(name, extra) for name, extra in OPTIONAL.items()]
-    memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(cache_folder()))
-    rows.append(_row("processor cores", str(psutil.cpu_count())))
-    rows.append(
-        _row("memory", f"{memory.total / 1e9:.0f} GB, {memory.available / 1e9:.0f} GB free")
-    )
-    gpu = (
-        torch.cuda.get_device_name() if torch.cuda.is_available() else "none that PyTorch can use"
-    )
-    slow = "MicroViT and DINOv2 S14 run well without; others take hours for thousands of images"
-    rows.append(_row("GPU", gpu, "" if torch.cuda.is_available() else slow))
-    little = (
-        "free some space, or set MICROPROP_CACHE to another disk" if disk.free < ENOUGH else ""
-    )
-    rows.append(_row("cache", f"{cache_folder()}, {disk.free / 1e9:.0f} GB free", little))
-    named = {name: f"{entry.title} ({name})" for name, entry in ENCODERS.items()}
-    for name, (size, here) in sizes([*ENCODERS, *_data_names()]).items():
-        do = "" if here else f"microprop fetch {name}"
-        rows.append(_row(named.get(name, name), size_in_words(size, here), do))
-    return rows
+    return [*rows, *_hardware(), *_downloads()]
 
 
 def _row(what, state, do=""):
     return {"what": what, "state": state, "do": do}
 
 
-def _version(name):
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _optional_row(name, extra):
     try:
         optional(name, extra)
+        return _row(name, metadata.version(name))
+    except metadata.PackageNotFoundError:  # put there without pip
+        return _row(name, "version unknown")
     except PackageError as error:
         state, _, do = str(error).removeprefix(f"{name} is ").rpartition(": ")
         return _row(name, state, do)
-    return _row(name, _version(name) or "version unknown")
 
 
-def _existing(folder):
-    while not folder.exists():
-        folder = folder.parent
-    return folder
+def _hardware():
+    memory, cache = psutil.virtual_memory(), cache_folder()
+    total, available = (f"{size / 1e9:.0f} GB" for size in (memory.total, memory.available))
+    gpu = ("none that PyTorch can use", SLOW)
+    if torch.cuda.is_available():
+        gpu = (torch.cuda.get_device_name(),)
+    disk = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(disk).free
+    return [
+        _row("processor cores", str(psutil.cpu_count())),
+        _row("memory", f"{total}, {available} free"),
+        _row("GPU", *gpu),
+        _row("cache", f"{cache}, {free / 1e9:.0f} GB free", LITTLE * (free < ENOUGH)),
+    ]
+
+
+def _downloads():
+    titles, rows = {name: f"{entry.title} ({name})" for name, entry in ENCODERS.items()}, []
+    for name, (size, here) in sizes([*ENCODERS, *_data_names()]).items():
+        do = "" if here else f"microprop fetch {name}"
+        rows.append(_row(titles.get(name, name), size_in_words(size, here), do))
+    return rows
 
 
 def _data_names():
@@ -118,8 +112,8 @@ def sizes(names):
     """
     found = {}
     for name in names:
-        if name in ENCODERS:
-            found[name] = ENCODERS[name].size, weights_at_hand(ENCODERS[name]) is not None
+        if entry := ENCODERS.get(name):
+            found[name] = entry.size, weights_at_hand(entry) is not None
         elif name in _data_names():
             found[name] = registry()[name]["size"], _data_here(name)
         else:
