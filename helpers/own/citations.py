@@ -77,18 +77,14 @@ def as_text(entry):
     entry = re.sub(r"\{\\([\"'`])(\w)\}", lambda m: m[2] + ACCENTS[m[1]], entry)
     entry = unicodedata.normalize("NFC", entry)
     fields = dict(re.findall(r"(\w+)\s*=\s*\{(.*)\},?\s*$", entry, re.M))
-    plain = {
-        k: re.sub(r"[{}]|\\(?=[&%])", "", v).replace("---", "-").replace("--", "-")
-        for k, v in fields.items()
-    }
-    where = (
-        plain.get("journal")
-        or plain.get("booktitle")
-        or plain.get("publisher")
-        or plain.get("howpublished")
-    )
-    volume = " ".join(filter(None, (where, plain.get("volume"))))
-    doi = plain.get("doi") and f"doi:{plain['doi']}"
-    link = doi or plain.get("url") or plain.get("note")
-    parts = (plain.get("author"), plain.get("title"), volume, plain.get("year"), link)
+    plain = {k: re.sub(r"[{}]|\\(?=[&%])|(?<=-)-+", "", v) for k, v in fields.items()}
+    if "doi" in plain:
+        plain["doi"] = f"doi:{plain['doi']}"
+
+    def first(*names):
+        return next((plain[name] for name in names if name in plain), "")
+
+    volume = f"{first('journal', 'booktitle', 'publisher', 'howpublished')} {first('volume')}"
+    link = first("doi", "url", "note")
+    parts = (first("author"), first("title"), volume.strip(), first("year"), link)
     return ". ".join(part.rstrip(".") for part in parts if part) + "."

@@ -21,22 +21,12 @@ from helpers import UserError
 
 INTERRUPTED = 130  # as shells count it
 # What messages call an argument of Python -> the option that it is on the command line.
-OPTIONS = {
-    "aggregate": "--aggregate",
-    "composition_unit": "--composition-unit",
-    "crop_bottom": "--crop-bottom",
-    "dtype": "--dtype",
-    "group_column": "--groups",
-    "image_column": "--image-column",
-    "normalize": "--normalize",
-    "on_error": "--on-error",
-    "pipeline": "--pipeline",
-    "sample_column": "--sample-column",
-    "sheet": "--sheet",
-    "target_um": "--pixel-size-um",
-    "value_range": "--value-range",
-    "workers": "--workers",
-}
+_ARGUMENTS = (
+    "aggregate composition_unit crop_bottom dtype image_column normalize on_error pipeline "
+    "sample_column sheet value_range workers"
+)
+OPTIONS = {name: f"--{name.replace('_', '-')}" for name in _ARGUMENTS.split()}
+OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um"}
 NO_COMPOSITION = "none found in the headings, such as 'Al (wt.%)'"
 PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 

@@ -76,7 +76,8 @@ def _hardware():
 
 
 def _downloads():
-    titles, rows = {name: f"{entry.title} ({name})" for name, entry in ENCODERS.items()}, []
+    titles = {name: f"{entry.title} ({name})" for name, entry in ENCODERS.items()}
+    rows = []
     for name, (size, here) in sizes([*ENCODERS, *_data_names()]).items():
         do = "" if here else f"microprop fetch {name}"
         rows.append(_row(titles.get(name, name), size_in_words(size, here), do))

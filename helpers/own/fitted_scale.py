@@ -9,21 +9,7 @@ from helpers.images.pixel_size import SAME_SIZE
 
 
 def scale_facts(table, field=None):
-    """What a model keeps of a feature table, for `check_as_fitted`.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of a `helpers.extract.feature_tables.FeatureTable`.
-    field : int or None
-        Of its facts.
-
-    Returns
-    -------
-    dict
-        ``pixel_sizes_um``, ``network_um``, ``scales`` and ``sides`` (the shorter one at the
-        network, in pixels): lowest and highest, None where no image states one.
-    """
+    """Lowest and highest pixel sizes, scales and sides of a feature table; None if not stated."""
     columns = {"pixel_sizes_um": table["pixel_size_um"], "scales": table["scale"]}
     columns["network_um"] = table["pixel_size_um"] / table["scale"]
     columns["sides"] = _sides(table, field)
@@ -32,23 +18,10 @@ def scale_facts(table, field=None):
 
 
 def check_as_fitted(table, facts, model):
-    """Warn where new images reach the network at other pixel sizes than those of a model.
+    """Warn where new images reach the network unlike those of a model, whose facts are given.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of a `helpers.extract.feature_tables.FeatureTable`.
-    facts : dict
-        Of the model, with `scale_facts`.
-    model : path-like
-        For the message.
-
-    Warns
-    -----
-    PixelSizeWarning
-        Pixel sizes at the network outside the model's range, by more than 5 %, or not stated;
-        where the model knows none, other factors. Inputs whose shorter side is not that of the
-        model by more than a quarter.
+    Their pixel sizes there lie outside the model's by more than 5 %, or are not stated (where the
+    model knows none: their scales do); or their shorter sides by more than a quarter.
     """
     by_size = bool(facts["network_um"])
     sizes = table["pixel_size_um"] / table["scale"] if by_size else 1 / table["scale"]

@@ -23,7 +23,8 @@ MODEL, FITTED = "model.json", "fitted.skops"
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops", "torch", "transformers")
 _AUDIT = [field.name for field in dataclasses.fields(Audit) if field.name != "flags"]
-_ARRAYS = ("pipeline", "training", "nearest")
+_PLAIN = ("kind", "half_width", "facts")  # of a `PropertyModel`, in the JSON file
+_ARRAYS = ("pipeline", "training", "nearest")  # in the skops file
 
 
 class OwnModel(NamedTuple):
@@ -71,7 +72,8 @@ def save_model(folder, model):
             with atomic_write(new / name) as file:
                 file.write(content)
         if folder.exists():
-            shutil.rmtree(folder)
+            (folder / FITTED).unlink(missing_ok=True)
+            shutil.rmtree(folder)  # from the line above on it may be killed: no model, but ours
         new.replace(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -80,7 +82,7 @@ def save_model(folder, model):
 def _described(one):
     """What the JSON file holds of a model of one property; a table as its columns."""
     tables = {name: getattr(one.audit, name) for name in _AUDIT} | {"out_of_fold": one.out_of_fold}
-    own = {key: getattr(one, key) for key in ("kind", "half_width", "facts")}
+    own = {key: getattr(one, key) for key in _PLAIN}
     own["flags"] = one.audit.flags
     return own | {"tables": {name: table.to_dict("list") for name, table in tables.items()}}
 
@@ -91,7 +93,7 @@ def check_folder(folder):
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     files = _files(folder)
-    if not {MODEL, FITTED} <= files or b'"digest"' not in (folder / MODEL).read_bytes():
+    if MODEL not in files or b'"digest"' not in (folder / MODEL).read_bytes():
         raise UserError(f"{folder} exists and is no model folder: choose another name")
     foreign = sorted(files - {MODEL, FITTED})
     if foreign:
@@ -189,21 +191,10 @@ def _property(name, own, fitted):
     right = own["kind"] in NESTED_MODELS and isinstance(half_width, float) and half_width >= 0
     if not right or not isinstance(own["flags"], list) or not isinstance(own["facts"], dict):
         raise ValueError("a value of another kind than expected")
+    values = {key: own[key] for key in _PLAIN} | dict(zip(_ARRAYS, fitted, strict=True))
     tables = {key: pd.DataFrame(columns) for key, columns in tables.items()}
-    out_of_fold = tables.pop("out_of_fold")
-    found = Audit(**tables, flags=own["flags"])
-    pipeline, training, nearest = fitted
-    return PropertyModel(
-        name,
-        own["kind"],
-        pipeline,
-        half_width,
-        training,
-        nearest,
-        out_of_fold,
-        found,
-        own["facts"],
-    )
+    values["out_of_fold"] = tables.pop("out_of_fold")
+    return PropertyModel(name, audit=Audit(**tables, flags=own["flags"]), **values)
 
 
 def _digest(facts, data):

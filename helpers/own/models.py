@@ -181,7 +181,8 @@ def fit_property(
     facts = {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
     facts |= {"n_components": int(pipeline[0].n_components_)}
     facts |= _facts(X, y, groups, audited.table)
-    half, nearest = half_width(y - nested.y_pred, LEVEL), np.sort(_to_next(X, groups))
+    half = half_width(y - nested.y_pred, LEVEL)
+    nearest = np.sort(_to_next(X, groups))
     return PropertyModel(name, kind, pipeline, half, X, nearest, table, audited, facts)
 
 

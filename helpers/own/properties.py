@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import math
 import re
 import unicodedata
 from pathlib import PurePath
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from helpers import UserError
@@ -24,6 +22,12 @@ _SYMBOLS = (
     "Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U"
 )
 ELEMENTS = frozenset(_SYMBOLS.split())
+# What is left of a unit in a heading without %, points, hyphens and brackets; "" is % alone.
+_WORDS = dict.fromkeys(("at", "atom", "atomic"), UNITS[0])
+_WORDS |= dict.fromkeys(
+    ("wt", "weight", "mass", "gew", "gewichts", "ma", "masse", "massen", "m"), UNITS[1]
+)
+_WORDS[""] = None
 MISSING = {"", "n/a", "na", "nan", "none", "-"}
 _ALMOST = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?")  # a number with a decimal comma or a sign
 BALANCE = {"bal", "bal.", "balance", "rest"}
@@ -97,73 +101,66 @@ def read_properties(
     if twice:
         raise UserError(f"{path}: samples {first_few(twice)} stand twice: give each one row")
     groups = column(table, group_column, path) if group_column is not None else None
-    _refuse_spellings(path, samples, groups)
-    asked = {sample_column, group_column, *(properties or ())}
-    elements, unit = find_elements(
-        [c for c in table.columns if c not in asked], path, composition_unit
-    )
-    taken = {sample_column, group_column, *elements.values()}
+    for names in (samples, groups):
+        _refuse_spellings(names, path)
+    keys = {sample_column, group_column}
+    others = [name for name in table.columns if name not in keys | set(properties or ())]
+    elements, unit = find_elements(others, path, composition_unit)
     if properties is None:
-        rest = [c for c in table.columns if c not in taken]
-        properties = [c for c in rest if _means_numbers(table[c])]
+        rest = [name for name in others if name not in elements.values()]
+        properties = [name for name in rest if _means_numbers(table[name])]
     for name in properties:
-        if name in (sample_column, group_column):
+        if name in keys:
             raise UserError(f"{path}: {name!r} already names the samples or their source")
         if name not in table.columns:
-            found = first_few([repr(c) for c in table.columns], 40)
-            raise UserError(f"{path} has no property {name!r}: its columns are {found}")
+            there = first_few([repr(c) for c in table.columns], 40)
+            raise UserError(f"{path} has no property {name!r}: its columns are {there}")
     if not len(properties):
         raise UserError(
             f"{path} has no column of numbers beside {sample_column!r}: what is to be predicted?"
         )
-    values = pd.DataFrame({n: _numbers(table, n, path) for n in properties})
+    values = pd.DataFrame({name: _numbers(table[name], path) for name in properties})
     composition = None
     if elements:
-        composition = _composition(table, elements, path).set_axis(samples)
+        full = with_balance(table[list(elements.values())])
+        contents = {symbol: _numbers(full[c], path, need=True) for symbol, c in elements.items()}
+        composition = pd.DataFrame(contents).set_axis(samples)
     if groups is not None:
         groups = groups.set_axis(samples)
     return PropertyTable(values.set_axis(samples), groups, composition, unit)
 
 
-def _refuse_spellings(path, *columns):
+def _refuse_spellings(names, path):
     """A source that is spelled in two ways would stand on both sides of the folds."""
-    for names in columns:
-        if names is not None and (twice := spelled_twice(names)):
-            raise UserError(
-                f"{path}: {first_few(twice)} differ in case or spaces alone: write the same "
-                "name in one way, and give others another"
-            )
+    if names is None:
+        return
+    alike = names.map(lambda name: " ".join(name.split()).casefold())
+    spellings = names.groupby(alike, sort=False).unique()
+    twice = [" and ".join(map(repr, same)) for same in spellings if len(same) > 1]
+    if twice:
+        raise UserError(
+            f"{path}: {first_few(twice)} differ in case or spaces alone: write the same "
+            "name in one way, and give others another"
+        )
 
 
-def _composition(table, elements, path):
-    full = with_balance(table[list(elements.values())])
-    return pd.DataFrame({s: _numbers(full, c, path, need=True) for s, c in elements.items()})
+def _word(cell):
+    return "" if cell is None else str(cell).strip().casefold()
 
 
 def _means_numbers(cells):
     """Whether a column holds numbers, or mostly what `_numbers` refuses by name, as ``4,5``."""
-    texts = [text for text in cells.map(_stripped) if text.casefold() not in MISSING]
-    almost = sum(bool(_ALMOST.fullmatch(text)) for text in texts)
-    return cells.map(_is_number).any() or 2 * almost > len(texts)
+    words = [word for word in cells.map(_word) if word not in MISSING]
+    almost = sum(bool(_ALMOST.fullmatch(word)) for word in words)
+    return cells.map(as_number).notna().any() or 2 * almost > len(words)
 
 
-def _stripped(cell):
-    return "" if cell is None else str(cell).strip()
-
-
-def _is_number(cell):
-    return not np.isnan(as_number(cell))
-
-
-def _numbers(table, name, path, need=False):
+def _numbers(cells, path, need=False):
     """A column as floats, NaN where a cell says that there is none."""
-    values, wrong = [], []
-    for row, cell in table[name].items():
-        missing = _stripped(cell).casefold() in MISSING
-        if isinstance(cell, bool) or not (_is_number(cell) or (missing and not need)):
-            wrong.append(f"row {row} ({cell!r})")
-        values.append(np.nan if missing else as_number(cell))
-    if wrong:
+    numbers = cells.map(as_number)
+    empty = cells.map(_word).isin(MISSING)
+    wrong = (numbers.isna() & (need | ~empty)) | cells.map(lambda cell: isinstance(cell, bool))
+    if wrong.any():
         remedy = ", or leave the cell empty"
         if need:
             remedy = (
@@ -171,11 +168,12 @@ def _numbers(table, name, path, need=False):
                 "columns of elements out of the table, or rename them: they serve the controls "
                 "alone"
             )
+        there = first_few([f"row {row} ({cell!r})" for row, cell in cells[wrong].items()])
         raise UserError(
-            f"{path}: {name!r} holds no number in {first_few(wrong)}: write numbers alone, with a "
+            f"{path}: {cells.name!r} holds no number in {there}: write numbers alone, with a "
             f"decimal point{remedy}"
         )
-    return values
+    return numbers
 
 
 def find_elements(headings, path, given):
@@ -242,7 +240,7 @@ def with_balance(part):
 
     Where it stands once in a row, the others are numbers and leave 0 to 100; else it stays.
     """
-    balance = part.map(lambda cell: str(cell).strip().casefold() in BALANCE)
+    balance = part.map(_word).isin(BALANCE)
     left = 100 - part.where(~balance, 0).map(as_number).sum(axis=1, skipna=False)
     left = left.fillna(0)  # beside a cell without a number: that one is to be told
     usable = (balance.sum(axis=1) == 1) & left.between(0, 100)
@@ -260,20 +258,6 @@ def as_number(cell):
     except (TypeError, ValueError, OverflowError):  # text; integers of hundreds of digits
         return math.nan
     return number if math.isfinite(number) else math.nan
-
-
-def spelled_twice(names):
-    """Names that differ in case and spaces alone, as ``"'H01' and 'h01'"``.
-
-    Examples
-    --------
-    >>> spelled_twice(["H01", "H02", "h01"])
-    ["'H01' and 'h01'"]
-    """
-    found = collections.defaultdict(dict)
-    for name in names:
-        found[" ".join(name.split()).casefold()][name] = None
-    return [" and ".join(map(repr, same)) for same in found.values() if len(same) > 1]
 
 
 def likely_pairs(left, right):
@@ -296,11 +280,3 @@ def _loosely(name):
         name = path.stem
     letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     return re.sub(r"(?<![\d.])0+(?=\d)", "", " ".join("".join(letters).split()).casefold())
-
-
-# What is left of a unit in a heading without %, points, hyphens and brackets; "" is % alone.
-_WORDS = dict.fromkeys(("at", "atom", "atomic"), UNITS[0])
-_WORDS |= dict.fromkeys(
-    ("wt", "weight", "mass", "gew", "gewichts", "ma", "masse", "massen", "m"), UNITS[1]
-)
-_WORDS[""] = None

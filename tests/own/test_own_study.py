@@ -3,6 +3,7 @@
 import doctest
 import json
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -476,8 +477,6 @@ def test_every_changed_byte_is_noticed(saved, tmp_path):
 
 def test_code_in_a_model_is_refused(saved, tmp_path):
     """Also where somebody made the hashes fit."""
-    import shutil
-
     import skops.io
     from sklearn.preprocessing import FunctionTransformer
 
@@ -518,6 +517,18 @@ def test_what_a_killed_process_left_is_no_model_and_is_removed(saved, tmp_path):
         load_model(left)
     save_model(tmp_path / "m", load_model(saved))
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("left", [["model.json"], []])
+def test_a_model_whose_removal_was_killed_can_be_written_again(saved, tmp_path, left):
+    shutil.copytree(saved, tmp_path / "m")
+    for path in (tmp_path / "m").iterdir():
+        if path.name not in left:
+            path.unlink()
+    with pytest.raises(UserError, match=r"fitted\.skops is missing|is no model folder"):
+        load_model(tmp_path / "m")
+    save_model(tmp_path / "m", load_model(saved))
+    assert list(load_model(tmp_path / "m").properties) == list(load_model(saved).properties)
 
 
 # The command line
