@@ -43,21 +43,7 @@ class OwnModel(NamedTuple):
 
 
 def save_model(folder, model):
-    """Write a model folder. One that is there is replaced once all is written.
-
-    Parameters
-    ----------
-    folder : path-like
-        New, or a model folder. Anything else is left alone.
-    model : OwnModel
-
-    Raises
-    ------
-    UserError
-        The folder exists and is no model.
-    OSError
-        It cannot be written.
-    """
+    """Write a model folder. One that is there is replaced once all is written."""
     folder = Path(folder).absolute()
     check_folder(folder)
     fitted = [[getattr(one, key) for key in _ARRAYS] for one in model.properties.values()]

@@ -120,11 +120,7 @@ def read_properties(
             f"{path} has no column of numbers beside {sample_column!r}: what is to be predicted?"
         )
     values = pd.DataFrame({name: _numbers(table[name], path) for name in properties})
-    composition = None
-    if elements:
-        full = with_balance(table[list(elements.values())])
-        contents = {symbol: _numbers(full[c], path, need=True) for symbol, c in elements.items()}
-        composition = pd.DataFrame(contents).set_axis(samples)
+    composition = _composition(table, elements, path).set_axis(samples) if elements else None
     if groups is not None:
         groups = groups.set_axis(samples)
     return PropertyTable(values.set_axis(samples), groups, composition, unit)
@@ -142,6 +138,11 @@ def _refuse_spellings(names, path):
             f"{path}: {first_few(twice)} differ in case or spaces alone: write the same "
             "name in one way, and give others another"
         )
+
+
+def _composition(table, elements, path):
+    full = with_balance(table[list(elements.values())])
+    return pd.DataFrame({s: _numbers(full[c], path, need=True) for s, c in elements.items()})
 
 
 def _word(cell):

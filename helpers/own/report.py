@@ -51,12 +51,10 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     Raises
     ------
     UserError
-        Another ending; features that the model was not fitted to; images that are not those of
-        the features; a cell that failed.
+        Another ending; a model or table that cannot be read; features that the model was not
+        fitted to; images that are gone or others; a cell that failed.
     PackageError
         The extra ``book`` is not installed, or a package of it is broken.
-    UserError, ImageError
-        A model or table that cannot be read; images that are not where they were.
 
     Notes
     -----

@@ -197,12 +197,6 @@ def predict_table(
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
-    n_images = len(found.table) // len(samples)
-    if fitted.aggregate == "concat" and n_images != fitted.n_images:
-        raise UserError(
-            f"samples have {n_images} images each, those of the model {fitted.n_images}: expected "
-            "as many"
-        )
     _check_samples(found.table.groupby("sample", sort=False).size(), fitted, model)
     parts = [
         predict_property(one, X).assign(sample=samples, property=name)
@@ -230,7 +224,16 @@ def _check_output(out, model):
 
 
 def _check_samples(counts, fitted, model):
-    """Warn of samples with other numbers of images than a model's, or that it was fitted to."""
+    """Warn of samples with other numbers of images than a model's, or that it was fitted to.
+
+    A model that concatenates images takes no other number: a UserError.
+    """
+    n_images = counts.iloc[0]  # of each sample, where they are concatenated
+    if fitted.aggregate == "concat" and n_images != fitted.n_images:
+        raise UserError(
+            f"samples have {n_images} images each, those of the model {fitted.n_images}: expected "
+            "as many"
+        )
     low, high = fitted.features["images_a_sample"]
     far = counts[~counts.between(low, high)]
     if len(far):
