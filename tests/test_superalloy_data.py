@@ -167,11 +167,13 @@ class Small:
             f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(self.folder)}\n"
             for p in files
         ]
-        self.registry.with_name("small.sha256").write_text("".join(lines))
+        hash_list = self.registry.with_name("small.sha256")
+        hash_list.write_text("".join(lines))
         entry = {
             "url": "http://127.0.0.1:9",
             "folder": "x",
-            "hashes": "small.sha256",
+            "hashes": hash_list.name,
+            "hash": f"sha256:{hashlib.sha256(hash_list.read_bytes()).hexdigest()}",
             "citation": "made by this test",
             "fixture": True,
         }

@@ -7,8 +7,6 @@ So every file in it is checked by itself, against a list of hashes that ships wi
 from __future__ import annotations
 
 import hashlib
-import re
-import stat
 import zipfile
 import zlib
 
@@ -28,7 +26,7 @@ from helpers.io.downloads import (
 )
 from helpers.io.progress import progress_bar
 
-MAX_MEMBER = 2**27  # bytes of one file, unpacked
+MAX_MEMBER = 2**27  # bytes of one file, unpacked: a damaged archive must not fill the memory
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, RuntimeError)
 
 
@@ -56,9 +54,8 @@ def fetch_archive(name):
     DownloadError
         A local copy that lacks a file or holds another one. No network, a server that refuses, a
         transfer cut short: what arrived is kept, and the next call goes on from there where the
-        server can. A damaged archive, one without a listed file, with another one in its place,
-        with files that unpack to more than `MAX_MEMBER` bytes, or with names or links that lead
-        outside: it is deleted. Files that were verified before stay.
+        server can. A damaged archive, or one without a listed file or with another one in its
+        place: it is deleted. Files that were verified before stay.
 
     Examples
     --------
@@ -71,7 +68,9 @@ def fetch_archive(name):
         raise KeyError(f"{name!r} is no folder of the registry: expected one of {sorted(entries)}")
     entry = entries[name]
     hash_list = registry_path().parent / entry["hashes"]
-    hashes = _read_hashes(hash_list, entry.get("hash"))
+    verify(hash_list, entry["hash"])
+    lines = hash_list.read_text(encoding="utf-8").splitlines()
+    hashes = {file: digest for digest, file in (line.split("  ", 1) for line in lines)}
     local = local_copy()
     if local and (local / name).exists():
         wrong = _find_wrong(local / name, hashes)
@@ -83,29 +82,18 @@ def fetch_archive(name):
             )
         return local / name
     # The hash in the name: another version never passes for this one.
-    digest = hashlib.sha256(hash_list.read_bytes()).hexdigest()
-    folder = cache_folder() / f"{name}-{digest[:12]}"
+    folder = cache_folder() / f"{name}-{entry['hash'].split(':')[1][:12]}"
     if _find_wrong(folder, hashes):
-        _complete(name, entry, folder, hashes)
+        try:
+            _complete(name, entry, folder, hashes)
+        except OSError as error:  # those of requests are among them
+            raise DownloadError(
+                f"could not get {name} from {entry['url']} to {folder}: {error}. Try again (what "
+                f"is there already is kept), name another folder with space in {CACHE}, or put "
+                f"the files into a folder {name}, and name the folder that holds it in "
+                f"{LOCAL_COPY}"
+            ) from error
     return folder
-
-
-def _read_hashes(path, expected):
-    """File -> SHA-256 of a list in the format of ``sha256sum``."""
-    try:
-        if expected:
-            verify(path, expected)
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DownloadError(f"{path}, the list of hashes, cannot be used: {error}") from error
-    matches = [re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line) for line in lines]
-    bad = [n for n, m in enumerate(matches, 1) if not m or _leads_outside(m[2])]
-    if bad or not lines:
-        raise DownloadError(
-            f"{path}, the list of hashes, is damaged in line {bad[0] if bad else 1}: expected "
-            "lines of sha256sum; restore it"
-        )
-    return {match[2]: match[1] for match in matches}
 
 
 def _find_wrong(folder, hashes):
@@ -114,84 +102,55 @@ def _find_wrong(folder, hashes):
     for file, digest in hashes.items():
         try:
             verify(folder / file, f"sha256:{digest}")
-        except FileNotFoundError:
-            wrong[file] = f"{folder / file} is missing"
         except OSError as error:
             wrong[file] = str(error)
     return wrong
 
 
 def _complete(name, entry, folder, hashes):
+    """Put the listed files that `folder` lacks there; a verified one is not written again."""
     archive = folder.with_name(f".{folder.name}.zip")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(archive.with_suffix(".lock")):
-            wrong = _find_wrong(folder, hashes)  # another process may have been here meanwhile
-            if not wrong:
-                return
-            if not archive.exists():
-                print(f"downloading {name} from {entry['url']}", flush=True)
-                download(entry["url"], archive, None, name)
-            try:
-                _extract(archive, folder, entry["folder"], {file: hashes[file] for file in wrong})
-            except (DownloadError, *_DAMAGED) as error:
-                archive.unlink()
-                raise DownloadError(
-                    f"the archive is damaged or not the published one, and was deleted: {error}"
-                ) from error
-            archive.unlink()
-    except OSError as error:  # those of requests are among them
-        raise DownloadError(
-            f"could not get {name} from {entry['url']} to {folder}: {error}. Try again (what is "
-            f"there already is kept), name another folder with space in {CACHE}, or put the files "
-            f"into a folder {name}, and name the folder that holds it in {LOCAL_COPY}"
-        ) from error
-
-
-def _extract(archive, folder, inner, wanted):
-    with zipfile.ZipFile(archive) as opened:
-        members = {}
-        for member in opened.infolist():
-            if _leads_outside(member.orig_filename) or stat.S_ISLNK(member.external_attr >> 16):
-                raise DownloadError(
-                    f"its member {member.orig_filename!r} is a link or leads outside of its folder"
-                )
-            inside = member.filename.partition("/")[2]
-            if inside.startswith(f"{inner}/"):
-                members[inside.removeprefix(f"{inner}/")] = member
-        missing = [file for file in wanted if file not in members]
-        if missing:
-            raise DownloadError(f"it lacks {inner}/{missing[0]} ({len(missing)} such files)")
-        with progress_bar("unpacking", "file", len(wanted)) as bar:
-            for file, digest in wanted.items():
-                content = _read_member(opened, members[file])
-                found = hashlib.sha256(content).hexdigest()
-                if found != digest:
-                    raise DownloadError(
-                        f"its {file} has the sha256 hash {found} but the list has {digest}"
-                    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(archive.with_suffix(".lock")):
+        wrong = _find_wrong(folder, hashes)  # another process may have been here meanwhile
+        if not wrong:
+            return
+        if not archive.exists():
+            print(f"downloading {name} from {entry['url']}", flush=True)
+            download(entry["url"], archive, None, name)
+        with progress_bar("unpacking", "file", len(wrong)) as bar:
+            for file, content in _read_files(archive, entry["folder"], wrong, hashes):
                 with atomic_write(folder / file) as target:
                     target.write(content)
                 bar.update()
+        archive.unlink()
 
 
-def _read_member(opened, member):
-    """The content of a file in the archive, unless it is larger than `MAX_MEMBER`."""
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DownloadError(f"its {member.filename} is compressed in an unexpected way")
-    content = b""
-    if member.file_size <= MAX_MEMBER:
-        try:
-            with opened.open(member) as stream:
-                content = stream.read(MAX_MEMBER + 1)
-        except OSError as error:  # a damaged header may point to before the file
-            raise DownloadError(f"its {member.filename} cannot be read: {error}") from error
-    if max(len(content), member.file_size) > MAX_MEMBER:
-        raise DownloadError(f"its {member.filename} unpacks to more than {MAX_MEMBER} bytes")
-    return content
+def _read_files(archive, inner, wanted, hashes):
+    """Yield name and content of the wanted files; an archive with another content is deleted.
 
-
-def _leads_outside(name):
-    """Whether a file's name is absolute, has a drive or backslashes, or climbs up."""
-    strange = name.startswith("/") or re.search(r"^[A-Za-z]:|[\\\0]", name)
-    return bool(strange) or ".." in name.split("/")
+    Members are looked up by the names of the list, so no other name leads anywhere.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            # GitHub's own folder around everything has another name for every commit.
+            members = {m.orig_filename.partition("/")[2]: m for m in opened.infolist()}
+            missing = [file for file in wanted if f"{inner}/{file}" not in members]
+            if missing:
+                raise ValueError(f"it lacks {inner}/{missing[0]} ({len(missing)} such files)")
+            for file in wanted:
+                member = members[f"{inner}/{file}"]
+                if member.file_size > MAX_MEMBER:
+                    raise ValueError(f"its {file} unpacks to more than {MAX_MEMBER} bytes")
+                content = opened.read(member)
+                digest = hashlib.sha256(content).hexdigest()
+                if digest != hashes[file]:
+                    raise ValueError(
+                        f"its {file} has the sha256 hash {digest} but the list has {hashes[file]}"
+                    )
+                yield file, content
+    except (OSError, *_DAMAGED) as error:  # a damaged header may point to before the file
+        archive.unlink()
+        raise DownloadError(
+            f"the archive is damaged or not the published one, and was deleted: {error}"
+        ) from error

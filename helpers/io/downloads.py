@@ -87,23 +87,20 @@ def verify(path, expected):
     Raises
     ------
     DownloadError
-        Another hash; the message holds both.
+        No such file, or another hash; the message holds both.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise DownloadError(f"{path} is missing")
     kind, _, wanted = expected.partition(":")
-    hashes = {"sha256": hashlib.sha256, "git-blob": hashlib.sha1}
-    if kind not in hashes:
-        raise UserError(f"hash {expected!r}: expected sha256:<hex> or git-blob:<hex>")
-    digest = hashes[kind]()
-    size = Path(path).stat().st_size
-    if kind == "git-blob":
-        digest.update(f"blob {size}\0".encode())
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != wanted:
+    size = path.stat().st_size
+    begun = {"sha256": hashlib.sha256(), "git-blob": hashlib.sha1(f"blob {size}\0".encode())}
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: begun[kind]).hexdigest()
+    if digest != wanted:
         raise DownloadError(
-            f"{path} ({size} bytes) has the {kind} hash {digest.hexdigest()} but the registry "
-            f"has {wanted}: the file is damaged, cut short or another version"
+            f"{path} ({size} bytes) has the {kind} hash {digest} but the registry has {wanted}: "
+            "the file is damaged, cut short or another version"
         )
 
 
@@ -142,12 +139,8 @@ def fetch(name):
         return local / name
     # The hash in the name: another version of the file never passes for this one.
     target = cache_folder() / entry["hash"].split(":")[1][:12] / Path(name).name
-    if not target.exists():
-        _download(name, entry, target)
-    return target
-
-
-def _download(name, entry, target):
+    if target.exists():
+        return target
     print(f"downloading {name} from {entry['url']}", flush=True)
     try:
         download(entry["url"], target, entry["hash"])
@@ -158,6 +151,7 @@ def _download(name, entry, target):
             f"Try again, name another folder with space in {CACHE}, or put the file at {name} in "
             f"a folder and name that in {LOCAL_COPY}"
         ) from error
+    return target
 
 
 def download(url, target, expected, title=None):
@@ -168,8 +162,7 @@ def download(url, target, expected, title=None):
     url : str
         Its address.
     target : Path
-        Where it goes. It is there only once it is whole and verified; what arrived before waits
-        beside it.
+        Where it goes once it is whole and verified; what arrived before waits beside it.
     expected : str or None
         Hash as in `verify`. None: the publisher states none, so nothing is compared.
     title : str, optional
@@ -199,10 +192,11 @@ def download(url, target, expected, title=None):
 def _receive(url, part, title):
     """The whole of an address in the file `part`, on from what is there."""
     tag = part.with_suffix(".etag")
-    done = part.stat().st_size if part.exists() and tag.exists() else 0
+    etag = tag.read_text(encoding="latin-1") if tag.exists() else ""
+    done = part.stat().st_size if etag and part.exists() else 0
     headers = {"Accept-Encoding": "identity"}
     if done:
-        headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text(encoding="latin-1")}
+        headers |= {"Range": f"bytes={done}-", "If-Range": etag}
     with requests.get(url, headers=headers, stream=True, timeout=60) as response:
         span = re.fullmatch(r"bytes (\d+)-.*/(\d+)", response.headers.get("Content-Range", ""))
         partial = response.status_code == 206 and span and int(span[1]) == done
@@ -216,18 +210,12 @@ def _receive(url, part, title):
         total = int(total) if total else None
         with part.open("ab" if done else "wb") as file:
             if not done:
-                _note_tag(tag, None if coded else response.headers.get("ETag"))
+                # A strong tag says that a later answer is of the same bytes; a weak one does not.
+                etag = response.headers.get("ETag", "W/")
+                tag.write_text("" if coded or etag.startswith("W/") else etag, encoding="latin-1")
             with progress_bar(title, "B", total, done=done, unit_scale=True) as bar:
                 for block in response.iter_content(BLOCK):
                     bar.update(file.write(block))
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the transfer was cut after {part.stat().st_size} of {total} bytes")
     tag.unlink(missing_ok=True)
-
-
-def _note_tag(path, tag):
-    """Keep what says that a later answer is of the same bytes; weak tags do not."""
-    if tag and not tag.startswith("W/"):
-        path.write_text(tag, encoding="latin-1")
-    else:
-        path.unlink(missing_ok=True)

@@ -93,14 +93,15 @@ def server(tmp_path, monkeypatch):
     server = Server(("127.0.0.1", 0), Handler)
     server.asked, server.sent = [], []
     threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    lines = [f"{hashlib.sha256(c).hexdigest()}  {name}\n" for name, c in FILES.items()]
+    (tmp_path / "set.sha256").write_text("".join(lines))
     entry = {
         "url": f"http://127.0.0.1:{server.server_port}/archive.zip",
         "folder": INNER,
         "hashes": "set.sha256",
+        "hash": f"sha256:{hashlib.sha256((tmp_path / 'set.sha256').read_bytes()).hexdigest()}",
         "citation": "made by this test",
     }
-    lines = [f"{hashlib.sha256(c).hexdigest()}  {name}\n" for name, c in FILES.items()]
-    (tmp_path / "set.sha256").write_text("".join(lines))
     (tmp_path / "registry.json").write_text(json.dumps({"set": entry}))
     monkeypatch.setenv("MICROPROP_REGISTRY", str(tmp_path / "registry.json"))
     monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
@@ -262,14 +263,30 @@ def link(name, target):
     return {member: target}
 
 
+NOT_LISTED = {
+    "climbs": {f"{TOP}/{INNER}/../../../../gone.txt": b"x"},
+    "climbs first": {"../gone.txt": b"x"},
+    "absolute": {"/tmp/gone.txt": b"x"},
+    "drive": {"C:/gone.txt": b"x"},
+    "backslashes": {f"{TOP}\\..\\gone.txt": b"x"},
+    "link": link(f"{TOP}/{INNER}/Images", b"/tmp"),
+}
+
+
+@pytest.mark.parametrize("bad", NOT_LISTED)
+def test_a_member_that_is_not_listed_leads_nowhere(server, tmp_path, bad):
+    server.content = zipped(NOT_LISTED[bad] | published())
+    before = {*tmp_path.parent.iterdir(), *tmp_path.iterdir()}
+    folder = fetch_archive("set")
+    assert files_below(tmp_path / "cache") == {f"{folder.name}/{n}": c for n, c in FILES.items()}
+    assert {*tmp_path.parent.iterdir(), *tmp_path.iterdir()} - before == {tmp_path / "cache"}
+
+
 BAD_MEMBERS = {
-    "climbs": ({f"{TOP}/{INNER}/../../../../gone.txt": b"x"}, "leads outside"),
-    "climbs first": ({"../gone.txt": b"x"}, "leads outside"),
-    "absolute": ({"/tmp/gone.txt": b"x"}, "leads outside"),
-    "drive": ({"C:/gone.txt": b"x"}, "leads outside"),
-    "backslashes": ({f"{TOP}\\..\\gone.txt": b"x"}, "leads outside"),
-    "link": (link(f"{TOP}/{INNER}/Images", b"/tmp"), "is a link or leads outside"),
-    "link that is listed": (link(f"{TOP}/{INNER}/data.csv", b"/etc/passwd"), "is a link"),
+    "link that is listed": (
+        link(f"{TOP}/{INNER}/data.csv", b"/etc/passwd"),
+        r"its data\.csv has the sha256 hash",
+    ),
     "missing": ({f"{TOP}/{INNER}/Images/one.bin": None}, r"lacks case/Images/one\.bin \(1 such"),
     "changed": (
         {f"{TOP}/{INNER}/Images/one.bin": NOISE[::-1]},
@@ -283,7 +300,6 @@ BAD_MEMBERS = {
 def test_an_archive_with_a_bad_member_is_refused_and_deleted(server, tmp_path, monkeypatch, bad):
     changes, message = BAD_MEMBERS[bad]
     monkeypatch.setattr(archives, "MAX_MEMBER", 1_000_000)
-    # Listed files first: nothing may be written before the names are checked.
     server.content = zipped(published(changes))
     before = {*tmp_path.parent.iterdir(), *tmp_path.iterdir()}
     with pytest.raises(DownloadError, match=message) as error:
@@ -308,19 +324,6 @@ def test_a_bomb_with_a_false_size_is_refused(server, tmp_path, monkeypatch):
     with pytest.raises(DownloadError, match="archive is damaged"):
         fetch_archive("set")
     assert "Images/two.bin" not in str(files_below(tmp_path / "cache").keys())
-
-
-def test_reading_stops_at_the_limit_whatever_the_header_says(monkeypatch):
-    """Should the library ever trust the stream more than the header."""
-    monkeypatch.setattr(archives, "MAX_MEMBER", 500)
-    with zipfile.ZipFile(io.BytesIO(zipped({"a/b": b"2" * 1000}))) as opened:
-        member = opened.getinfo("a/b")
-        with pytest.raises(DownloadError, match="more than 500 bytes"):
-            archives._read_member(opened, member)
-        monkeypatch.setattr(opened, "open", lambda _: io.BytesIO(b"2" * 10**6))
-        member.file_size = 10
-        with pytest.raises(DownloadError, match="more than 500 bytes"):
-            archives._read_member(opened, member)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>log in first</html>", CUT])
@@ -351,12 +354,6 @@ def test_damage_anywhere_is_a_clear_error_and_leaves_no_archive(server, tmp_path
             if path.is_file():
                 path.unlink()
     assert refused > len(places) // 2
-
-
-def test_other_compression_is_refused(server):
-    server.content = zipped(published(), zipfile.ZIP_BZIP2)
-    with pytest.raises(DownloadError, match=r"data\.csv is compressed in an unexpected way"):
-        fetch_archive("set")
 
 
 # Interruptions
@@ -458,43 +455,25 @@ def test_files_and_folders_are_not_mixed_up(server):
         fetch_archive("sets")
 
 
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"", "damaged in line 1"),
-        (b"\xff", "cannot be used"),
-        (b"0" * 64 + b"  a\n" + b"0" * 63 + b"  b\n", "damaged in line 2"),
-        (b"0" * 64 + b"  ../a\n", "damaged in line 1"),
-        (b"0" * 64 + b"  /a\n", "damaged in line 1"),
-        (None, "cannot be used"),
-    ],
-)
-def test_a_list_of_hashes_that_cannot_be_used_is_told(server, tmp_path, content, message):
-    (tmp_path / "set.sha256").unlink()
-    if content is not None:
-        (tmp_path / "set.sha256").write_bytes(content)
-    with pytest.raises(DownloadError, match=rf"set\.sha256, the list of hashes, (is )?{message}"):
+def test_a_changed_or_missing_list_of_hashes_is_told(server, tmp_path):
+    path = tmp_path / "set.sha256"
+    path.write_bytes(path.read_bytes() + b"0" * 64 + b"  more.txt\n")
+    with pytest.raises(DownloadError, match=r"set\.sha256 .* has the sha256 hash .* damaged"):
+        fetch_archive("set")
+    path.unlink()
+    with pytest.raises(DownloadError, match=r"set\.sha256 is missing"):
         fetch_archive("set")
     assert server.asked == []
-
-
-def test_a_changed_list_of_hashes_is_told(server, tmp_path):
-    entries = json.loads((tmp_path / "registry.json").read_text())
-    digest = hashlib.sha256((tmp_path / "set.sha256").read_bytes()).hexdigest()
-    entries["set"]["hash"] = f"sha256:{digest}"
-    (tmp_path / "registry.json").write_text(json.dumps(entries))
-    fetch_archive("set")
-    with (tmp_path / "set.sha256").open("a") as file:
-        file.write("0" * 64 + "  more.txt\n")
-    with pytest.raises(DownloadError, match=r"set\.sha256, the list of hashes, cannot be used"):
-        fetch_archive("set")
 
 
 def test_the_shipped_list_is_the_registered_one(monkeypatch):
     monkeypatch.delenv("MICROPROP_REGISTRY", raising=False)
     entry = downloads.registry()["superalloys"]
-    hashes = archives._read_hashes(ROOT / "data" / entry["hashes"], entry["hash"])
-    assert len(hashes) == 1 + 149 + 9 * 149
+    downloads.verify(ROOT / "data" / entry["hashes"], entry["hash"])
+    lines = (ROOT / "data" / entry["hashes"]).read_text().splitlines()
+    assert len(lines) == 1 + 149 + 9 * 149
+    assert all(re.fullmatch(r"[0-9a-f]{64}  [\w-]+(/[\w.-]+)?(\.\w+)?", line) for line in lines)
+    assert not any(".." in line for line in lines)
     assert re.search(r"/archive/[0-9a-f]{40}\.zip$", entry["url"])  # a commit, no branch
 
 
