@@ -73,7 +73,7 @@ def cache_folder():
     return Path(os.environ.get(CACHE) or user_cache_path("microprop"))
 
 
-def verify(path, expected):
+def verify(path, expected, source="the registry"):
     """Check a file against the hash in its registry entry.
 
     Parameters
@@ -83,6 +83,8 @@ def verify(path, expected):
     expected : str
         ``sha256:<hex>``, or ``git-blob:<hex>``: the SHA-1 of ``blob <size>``, a zero byte
         and the content, which is the id that git gives a file.
+    source : str
+        Where that hash stands, for the message.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def verify(path, expected):
         digest = hashlib.file_digest(file, lambda: begun[kind]).hexdigest()
     if digest != wanted:
         raise DownloadError(
-            f"{path} ({size} bytes) has the {kind} hash {digest} but the registry has {wanted}: "
+            f"{path} ({size} bytes) has the {kind} hash {digest} but {source} has {wanted}: "
             "the file is damaged, cut short or another version"
         )
 
