@@ -15,7 +15,6 @@ import scipy.io
 
 from helpers import UserError
 from helpers.images.read import read_image
-from helpers.io.archives import fetch_archive
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
 from helpers.io.superalloy_files import SuperalloyData, read_published, read_table
@@ -166,7 +165,7 @@ def load_superalloys(source="embedded"):
     FileNotFoundError
         The embedded data is not there.
     DownloadError
-        The published data cannot be had; see `helpers.io.archives.fetch_archive`.
+        The published data cannot be had; see `helpers.io.downloads.fetch`.
 
     Notes
     -----
@@ -182,7 +181,7 @@ def load_superalloys(source="embedded"):
     _check_source(source)
     if source == "embedded":
         return _read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
-    return read_published(fetch_archive("superalloys"), registry()["superalloys"])
+    return read_published(fetch("superalloys"), registry()["superalloys"])
 
 
 def paper_results():

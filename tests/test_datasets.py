@@ -203,7 +203,7 @@ def test_downloading_writes_nothing_to_stderr(published, capfd):
 def test_no_server_is_a_clear_error(published, tmp_path):
     published.shutdown()
     published.server_close()
-    with pytest.raises(DownloadError, match=r"could not download .*put the file at"):
+    with pytest.raises(DownloadError, match=r"could not download .*put it at"):
         fetch(PUBLISHED_TWO_PHASE)
 
 
