@@ -161,7 +161,7 @@ def load_superalloys(source="embedded"):
     Raises
     ------
     ValueError
-        Another `source`, or a file that cannot be used.
+        Another `source`.
     FileNotFoundError
         The embedded data is not there.
     DownloadError

@@ -251,22 +251,9 @@ def _read_files(archive, inner, wanted, hashes):
 def download(url, target, expected, title=None):
     """Download one file, on from where an earlier call was interrupted.
 
-    Parameters
-    ----------
-    url : str
-        Its address.
-    target : Path
-        Where it goes once it is whole and verified; what arrived before waits beside it.
-    expected : str or None
-        Hash as in `verify`. None: the publisher states none, so nothing is compared.
-    title : str, optional
-        Of the progress. None: the name of the file.
-
-    Raises
-    ------
-    OSError
-        No network, a server that refuses, a transfer cut short, a full disk: what arrived stays,
-        and the next call goes on from there where the server can. A wrong hash: nothing stays.
+    `target` is there only once it is whole and has the hash `expected`, as in `verify`, or any
+    where the publisher states none; what arrived before waits beside it. A wrong hash: nothing
+    stays. `title` is that of the progress.
     """
     part = target.with_name(f".{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)

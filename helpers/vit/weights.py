@@ -31,17 +31,10 @@ SHIPPED_FILES = ("config.json", "model.safetensors")
 
 
 def weights_at_hand(entry):
-    """Folder of an encoder's weights where they are on this machine, else None.
+    """Folder of the weights of an `EncoderEntry` where they are on this machine, else None.
 
-    Parameters
-    ----------
-    entry : helpers.encoders.EncoderEntry
-
-    Returns
-    -------
-    Path or None
-        In the folder ``data`` of the book where they ship with it; else ``encoders/<name>`` in
-        the folder that ``MICROPROP_DATA`` names, or in the cache.
+    In the folder ``data`` of the book where they ship with it; else ``encoders/<name>`` in the
+    folder that ``MICROPROP_DATA`` names, or in the cache.
     """
     place = Path("encoders") / entry.name
     local = os.environ.get(LOCAL_COPY)
@@ -79,16 +72,9 @@ def read_manifest(folder):
 
 
 def fetch_weights(entry):
-    """Folder of an encoder's weights, verified; downloaded if they are not at hand.
+    """Folder of the weights of an `EncoderEntry`, verified; downloaded if they are not at hand.
 
-    Parameters
-    ----------
-    entry : helpers.encoders.EncoderEntry
-
-    Returns
-    -------
-    Path
-        Folder with ``config.json`` and weights, or with NASA's ``.pth.tar``.
+    It holds ``config.json`` and weights, or NASA's ``.pth.tar``.
 
     Raises
     ------
