@@ -17,16 +17,7 @@ import torch
 
 from helpers import UserError
 from helpers.io.downloads import registry
-from helpers.vit.networks import (
-    attend_by_products,
-    compute_class_token_only,
-    fingerprint_of,
-    hub_positions,
-    pixel_statistics,
-    random_model,
-    read_config,
-    read_model,
-)
+from helpers.vit import networks
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
@@ -294,20 +285,16 @@ def load_encoder(
         raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    if weights == "random":
-        model, revision = random_model(entry.config, seed), None
-    else:
-        model, revision = _read_weights(entry, folder)
-    if is_dinov2:
-        interpolation = interpolation or "hub"
-        if interpolation == "hub":
-            embeddings = model.embeddings
-            embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
+    model, revision = _network(entry, folder, weights, seed)
+    interpolation = (interpolation or "hub") if is_dinov2 else None
+    if interpolation == "hub":
+        embeddings = model.embeddings
+        embeddings.interpolate_pos_encoding = types.MethodType(networks.hub_positions, embeddings)
     if entry.pooling != "mean":
-        compute_class_token_only(model)
+        networks.compute_class_token_only(model)
     if device.type == "cpu" and dtype is torch.bfloat16:
-        attend_by_products(model)
-    fingerprint = fingerprint_of(model)
+        networks.attend_by_products(model)
+    fingerprint = networks.fingerprint_of(model)
     model = model.eval().requires_grad_(False)
     model = model.to(device, dtype, memory_format=torch.channels_last)
     encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
@@ -329,12 +316,14 @@ def _entry_and_folder(name_or_folder, pooling):
     return entry, folder
 
 
-def _read_weights(entry, folder):
-    """The network with its published weights, or those of a folder, and their revision."""
+def _network(entry, folder, weights, seed):
+    """The network with random or published weights, or those of a folder, and their revision."""
+    if weights == "random":
+        return networks.random_model(entry.config, seed), None
     if folder is not None:
-        return read_model(folder, entry), None
+        return networks.read_model(folder, entry), None
     folder = fetch_weights(entry)
-    model = read_model(folder, entry)
+    model = networks.read_model(folder, entry)
     check_architecture(entry, model, folder)
     return model, read_manifest(folder).get("revision")
 
@@ -379,10 +368,10 @@ def _facts(config):
 
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
-    config = read_config(folder)
-    kind, patch = config.model_type, getattr(config, "patch_size", None)
+    config = networks.read_config(folder)
+    patch = getattr(config, "patch_size", None)
     patch = patch if isinstance(patch, int) else None
-    size = None if kind in FLEXIBLE else getattr(config, "image_size", 224)
+    size = None if config.model_type in FLEXIBLE else getattr(config, "image_size", 224)
     if isinstance(size, list | tuple) and len(set(size)) == 1:
         size = size[0]
     if not isinstance(size, int | None):
@@ -390,11 +379,12 @@ def _entry_of_folder(folder):
     facts = _facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
-    mean, std = pixel_statistics(folder)
+    mean, std = networks.pixel_statistics(folder)
+    name = folder.resolve().name
     return EncoderEntry(
-        name=folder.resolve().name,
-        title=folder.resolve().name,
-        family=kind,
+        name=name,
+        title=name,
+        family=config.model_type,
         config=facts,
         n_features=None,
         patch=patch,
