@@ -115,6 +115,8 @@ def declared_parameters(source: Path) -> dict:
     """Read the literals that the cell tagged ``parameters`` assigns."""
     syntax_tree(source)  # tells the line of an error anywhere in the chapter
     cells = [c.source for c in code_cells(notebook_of(source)) if "parameters" in tags(c)]
+    if len(cells) > 1:  # papermill's values would come before the later ones, and lose
+        raise BuildError(f"{source.name} has {len(cells)} cells tagged 'parameters'; keep one.")
     place, values = f"{source}, the cell tagged 'parameters'", {}
     for statement in ast.parse("\n".join(cells), place).body:
         try:

@@ -138,8 +138,7 @@ def _start(run: Run, build: Path, environment: dict) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "bookbuild.worker", *map(str, orders)],
             stdin=subprocess.PIPE,  # nothing is written: its end is that of this process
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stderr=log,
             env=environment,
             cwd=ROOT,  # where its own modules lie; the chapter runs in its folder
             start_new_session=True,  # Ctrl-C reaches the parent alone, which ends this
@@ -185,6 +184,7 @@ def _environment(root: Path, build: Path, threads: int) -> dict:
         "IPYTHONDIR": str(build / "ipython"),  # no start-up file of the user
         "PYTHONPATH": str(root),
         "PYTHONUTF8": "1",
+        "TQDM_DISABLE": "1",  # on a slow machine bars would become part of a page
         # A kernel runs in the chapter's folder, where a relative path leads elsewhere.
         **{name: str(Path(path).absolute()) for name, path in named.items()},
     }

@@ -56,18 +56,29 @@ def end_with_parent():
 
 def execute(source: Path, output: Path, parameters: dict) -> nbformat.NotebookNode:
     """Run a chapter with papermill, which writes the notebook to ``output`` as it grows."""
+    screen = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a kernel prints past Jupyter goes to the log
+    notebook = notebook_of(source)
+    total = len([cell for cell in code_cells(notebook) if cell.source.strip()]) + bool(parameters)
+    done = 0
+
+    def count(execute_reply, **_):
+        nonlocal done
+        done += bool(execute_reply) and execute_reply["content"]["status"] == "ok"
+        if done % 10 == 0:
+            print(f"{source.stem}: cell {done} of {total}", file=screen, flush=True)
+
     executed = papermill.execute_notebook(
-        notebook_of(source),
+        notebook,
         output,
         parameters=parameters,
         kernel_name="python3",
         cwd=source.parent,
         progress_bar=False,
+        on_cell_executed=count,
     )
-    cells = [cell for cell in code_cells(executed) if cell.source.strip()]
-    done = sum(cell.execution_count is not None for cell in cells)
-    if done < len(cells):  # papermill says nothing when its kernel is shut down by others
-        raise RuntimeError(f"the kernel was stopped after {done} of {len(cells)} code cells")
+    if done < total:  # papermill says nothing when its kernel is shut down by others
+        raise RuntimeError(f"the kernel was stopped after {done} of {total} code cells")
     return executed
 
 

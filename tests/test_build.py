@@ -479,6 +479,35 @@ def test_parameters_must_be_literals(project, cell):
         run(project)
 
 
+def test_two_cells_of_parameters_are_refused(project):
+    cell = '# %% tags=["parameters"]\ndata = 1\n'
+    (project / "book/20_b.py").write_text(2 * cell, encoding="utf-8")
+    with pytest.raises(BuildError, match=r"20_b\.py has 2 cells tagged 'parameters'"):
+        run(project)
+
+
+def test_a_long_chapter_tells_how_far_it_is(project, capfd):
+    (project / "book/20_b.py").write_text(12 * "# %%\n1\n", encoding="utf-8")
+    run(project, names=["20_b"])
+    assert "20_b: cell 10 of 12\n" in capfd.readouterr().out
+
+
+def test_progress_bars_are_no_part_of_a_page(project):
+    write(
+        project / "book/20_b.py",
+        """\
+        # %%
+        import sys
+        from tqdm import tqdm
+        for _ in tqdm(range(3), file=sys.stdout):
+            pass
+        print("done")
+        """,
+    )
+    run(project, names=["20_b"])
+    assert output(project, "20_b") == "done\n"
+
+
 def test_fixture_results_never_reach_the_site(project, monkeypatch):
     monkeypatch.setenv("MICROPROP_REGISTRY", "somewhere")
     with pytest.raises(BuildError, match="MICROPROP_REGISTRY is set"):

@@ -10,9 +10,12 @@ from tqdm import tqdm
 def progress_bar(title, unit, total, *, done=0, progress=True, **options):
     """A tqdm bar on a terminal; elsewhere a line now and then, and none in the first seconds.
 
-    `done` of `total` were done before; `progress` False shows nothing.
+    `done` of `total` were done before. Nothing is shown where `progress` is False or the
+    environment holds ``TQDM_DISABLE=1``.
     """
     terminal = sys.stderr.isatty()
+    if not progress:
+        options["disable"] = True
     return tqdm(
         total=total,
         initial=done,
@@ -21,6 +24,5 @@ def progress_bar(title, unit, total, *, done=0, progress=True, **options):
         file=sys.stderr if terminal else sys.stdout,
         mininterval=0.2 if terminal else 20,
         delay=0 if terminal else 20,
-        disable=not progress,
         **options,
     )
