@@ -14,27 +14,13 @@ import pandas as pd
 import scipy.io
 
 from helpers import UserError
-from helpers.images.read import list_images, read_image
-from helpers.io.archives import fetch_archive
+from helpers.images.read import read_image
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
-from helpers.io.superalloy_files import (
-    SuperalloyData,
-    read_published,
-    read_table,
-    superalloy_data,
-)
+from helpers.io.superalloy_files import SuperalloyData, read_published, read_table
 from helpers.segmentation import segment
 
-__all__ = [
-    "SuperalloyData",
-    "TwoPhaseData",
-    "convert_published",
-    "load_superalloys",
-    "load_two_phase",
-    "paper_results",
-    "save_two_phase",
-]
+__all__ = ["SuperalloyData", "TwoPhaseData", "load_superalloys", "load_two_phase", "paper_results"]
 
 TRUTH = ["volume_fraction", "radius_nm", "nm_per_pixel", "hardness_model"]
 DATA = ROOT / "data"
@@ -70,11 +56,11 @@ class TwoPhaseData:
     sections: np.ndarray
     modulus: np.ndarray
     volume_fraction: np.ndarray
-    confined_modulus: np.ndarray | None
-    filter_widths: np.ndarray | None
-    seed: int | None
     modulus_kind: str
     notice: str
+    confined_modulus: np.ndarray | None = None
+    filter_widths: np.ndarray | None = None
+    seed: int | None = None
 
     def first(self, n):
         """The first volumes.
@@ -101,8 +87,7 @@ class TwoPhaseData:
         """
         if not 1 <= n <= len(self.modulus):
             raise UserError(f"n is {n}: expected 1 to {len(self.modulus)} volumes")
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        cut = {k: v[:n] for k, v in fields.items() if isinstance(v, np.ndarray)}
+        cut = {k: v[:n] for k, v in vars(self).items() if isinstance(v, np.ndarray)}
         return dataclasses.replace(self, **cut, notice=f"{self.notice} Here: the first {n}.")
 
 
@@ -132,6 +117,7 @@ def load_two_phase(source="embedded"):
     >>> data.sections.shape[1:], data.sections.dtype.name
     ((3, 51, 51), 'uint8')
     """
+    _check_source(source)
     if source == "embedded":
         arrays = _read_two_phase(_embedded(EMBEDDED_TWO_PHASE), "make data")
         notice = (
@@ -140,19 +126,22 @@ def load_two_phase(source="embedded"):
             "may be compared with each other; the paper's stand beside them for orientation, for "
             "they are of other volumes."
         )
-        return _two_phase(arrays, notice)
-    if source == "published":
-        entry = registry()[PUBLISHED_TWO_PHASE]
-        compact = cache_folder() / f"two_phase-{entry['hash'].split(':')[1][:12]}.npz"
-        if not compact.exists():
-            convert_published(fetch(PUBLISHED_TWO_PHASE), compact)
-        arrays = _read_two_phase(compact, f"delete {compact} and try again")
-        label = "test fixture, not the published set" if entry.get("fixture") else "published set"
-        notice = (
-            f"**Data: {label}**, {len(arrays['modulus'])} two-phase volumes ({entry['citation']})."
-        )
-        return _two_phase(arrays, notice)
-    raise UserError(f"source is {source!r}: expected 'embedded' or 'published'")
+        return TwoPhaseData(**arrays, notice=notice)
+    entry = registry()[PUBLISHED_TWO_PHASE]
+    compact = cache_folder() / f"two_phase-{entry['hash'].split(':')[1][:12]}.npz"
+    if not compact.exists():
+        convert_published(fetch(PUBLISHED_TWO_PHASE), compact)
+    arrays = _read_two_phase(compact, f"delete {compact} and try again")
+    label = "test fixture, not the published set" if entry.get("fixture") else "published set"
+    notice = (
+        f"**Data: {label}**, {len(arrays['modulus'])} two-phase volumes ({entry['citation']})."
+    )
+    return TwoPhaseData(**arrays, notice=notice)
+
+
+def _check_source(source):
+    if source not in ("embedded", "published"):
+        raise UserError(f"source is {source!r}: expected 'embedded' or 'published'")
 
 
 def load_superalloys(source="embedded"):
@@ -172,11 +161,11 @@ def load_superalloys(source="embedded"):
     Raises
     ------
     ValueError
-        Another `source`, or a file that cannot be used.
+        Another `source`.
     FileNotFoundError
         The embedded data is not there.
     DownloadError
-        The published data cannot be had; see `helpers.io.archives.fetch_archive`.
+        The published data cannot be had; see `helpers.io.downloads.fetch`.
 
     Notes
     -----
@@ -189,11 +178,10 @@ def load_superalloys(source="embedded"):
     >>> data.hardness.shape, data.composition.shape, data.composition_unit
     ((149,), (149, 22), 'at.%')
     """
+    _check_source(source)
     if source == "embedded":
         return _read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
-    if source == "published":
-        return read_published(fetch_archive("superalloys"), registry()["superalloys"])
-    raise UserError(f"source is {source!r}: expected 'embedded' or 'published'")
+    return read_published(fetch("superalloys"), registry()["superalloys"])
 
 
 def paper_results():
@@ -212,7 +200,7 @@ def paper_results():
     >>> table[table["n_components"] == 39]["value"].tolist()
     [25.1]
     """
-    return pd.read_csv(_embedded(PAPER_RESULTS), dtype={"case_study": "int"}, keep_default_na=True)
+    return pd.read_csv(_embedded(PAPER_RESULTS))
 
 
 def _embedded(path):
@@ -227,23 +215,7 @@ def _embedded(path):
 
 
 def save_two_phase(path, arrays, **meta):
-    """Write a two-phase data set in the book's compact form (sections bit by bit).
-
-    Parameters
-    ----------
-    path : path-like
-        The ``.npz`` to write, replaced only when everything is there.
-    arrays : mapping of str to ndarray
-        ``sections`` (n, 3, h, w) of 0 and 1, ``modulus`` (n,) [GPa], and whatever else has
-        one row a sample.
-    **meta
-        Scalars that are stored beside them, such as the seed.
-
-    Raises
-    ------
-    OSError
-        The file cannot be written.
-    """
+    """Write arrays of n volumes and scalars `meta` in the compact form: sections bit by bit."""
     sections = arrays["sections"]
     packed = np.packbits(sections.reshape(*sections.shape[:2], -1), axis=-1)
     rest = {k: v for k, v in arrays.items() if k != "sections"}
@@ -253,16 +225,7 @@ def save_two_phase(path, arrays, **meta):
 
 
 def convert_published(mat_file, path):
-    """Turn the published ``dataset.mat`` into the compact form, once.
-
-    Parameters
-    ----------
-    mat_file : path-like
-        MATLAB file with ``data`` (size^3 n values of 0 and 1, samples last) and ``label``
-        (n moduli [GPa]).
-    path : path-like
-        The ``.npz`` to write.
-    """
+    """Turn the published file, ``data`` (size^3 n of 0 and 1) and ``label`` [GPa], into ours."""
     content = scipy.io.loadmat(mat_file, variable_names=["data", "label"])
     modulus = content["label"].ravel().astype(float)
     size = round((content["data"].size / len(modulus)) ** (1 / 3))
@@ -277,68 +240,52 @@ def convert_published(mat_file, path):
 
 
 def _read_two_phase(path, remedy):
+    """Fields of `TwoPhaseData`, but for the notice, from a file in the compact form."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         h, w = arrays.pop("section_shape")
         bits = np.unpackbits(arrays.pop("sections_packed"), axis=-1, count=h * w)
         arrays["sections"] = bits.reshape(*bits.shape[:2], h, w)
-        arrays["modulus"], arrays["volume_fraction"]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: run `{remedy}`") from None
-    except PermissionError:
-        raise
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} is damaged or not a two-phase data set ({error}): restore it, or {remedy}"
         ) from error
-    return arrays
-
-
-def _two_phase(arrays, notice):
+    if "seed" in arrays:
+        arrays["seed"] = int(arrays["seed"])
     # The phases' own moduli bound both kinds; only the confined one can exceed the stiff phase.
     confined = arrays["modulus"].max() > 1.001 * max(PHASE_MODULI)
-    return TwoPhaseData(
-        sections=arrays["sections"],
-        modulus=arrays["modulus"],
-        volume_fraction=arrays["volume_fraction"],
-        confined_modulus=arrays.get("confined_modulus"),
-        filter_widths=arrays.get("filter_widths"),
-        seed=int(arrays["seed"]) if "seed" in arrays else None,
-        modulus_kind="confined modulus C11" if confined else "Young's modulus",
-        notice=notice,
-    )
+    arrays["modulus_kind"] = "confined modulus C11" if confined else "Young's modulus"
+    return arrays
 
 
 def _read_embedded(folder):
     """The embedded set of a folder that holds ``table.csv`` and an image for each of its rows."""
-    path = folder / "table.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run `python -m helpers.synthetic.alloys`")
-    table = read_table(path)
-    truth = pd.read_csv(path)[TRUTH].set_index(table.composition.index)
-    files = {file.stem: file for file in list_images(folder)}
-    gone = [name for name in table.names if name not in files]
-    if gone:
-        raise UserError(f"{folder} lacks {gone[0]}: run `python -m helpers.synthetic.alloys`")
-    with ThreadPoolExecutor() as pool:
-        images = list(pool.map(_read_grey, (files[name] for name in table.names)))
+    try:
+        table = read_table(folder / "table.csv")
+        with ThreadPoolExecutor() as pool:
+            files = [folder / f"{name}.jpg" for name in table.names]
+            images = list(pool.map(lambda file: np.uint8(np.rint(255 * read_image(file))), files))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error}; `python -m helpers.synthetic.alloys` makes the embedded set again"
+        ) from error
     notice = (
         f"**Data: embedded set**, {len(table.names)} invented alloys with synthetic micrographs, "
         "made by this book's own generator, not the published set of the paper. Nothing in it was "
-        "measured."
+        f"measured. {table.unit_notice}"
     )
-    binary_images = functools.partial(_segment_all, images)
-    return superalloy_data(table, notice, binary_images, images=images, truth=truth)
+    return SuperalloyData(
+        **vars(table),
+        notice=notice,
+        read_binary_images=functools.partial(_segment_all, images),
+        images=images,
+        truth=pd.read_csv(folder / "table.csv", index_col="Image_Name")[TRUTH],
+    )
 
 
 def _segment_all(images):
     with ThreadPoolExecutor() as pool:
         return list(pool.map(functools.partial(segment, method="paper"), images))
-
-
-def _read_grey(file):
-    pixels = read_image(file)
-    if pixels.ndim != 2:
-        raise UserError(f"{file} is a colour image: expected a grey micrograph")
-    return np.rint(255 * pixels).astype(np.uint8)

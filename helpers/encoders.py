@@ -7,7 +7,6 @@ folder in Hugging Face format.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import difflib
 import json
@@ -18,17 +17,8 @@ import torch
 
 from helpers import UserError
 from helpers.io.downloads import registry
-from helpers.vit import weights as weight_files
-from helpers.vit.networks import (
-    attend_by_products,
-    compute_class_token_only,
-    fingerprint_of,
-    hub_positions,
-    pixel_statistics,
-    random_model,
-    read_config,
-    read_model,
-)
+from helpers.vit import networks
+from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -56,10 +46,10 @@ class EncoderEntry:
     longest : int or None
         Where `input_size` is None: longest side of a micrograph [pixels]; larger ones are made
         smaller. None: micrographs keep their scale.
-    pooling : str
+    pooling : str or None
         ``"cls"``: the class token as the network returns it, in DINOv2 after the final norm.
         ``"mean"``: the mean of the patch tokens. ``"pooler"``: the network's own pooled output,
-        in CLIP the class token after the final norm.
+        in CLIP the class token after the final norm. None until a folder is loaded.
     mean, std : tuple of 3 float or None
         What the network's authors subtract from and divide pixels by, in units of [0, 1].
     config : dict
@@ -88,7 +78,7 @@ class EncoderEntry:
     patch: int | None
     crop: int
     input_size: int | None
-    pooling: str
+    pooling: str | None
     mean: tuple | None
     std: tuple | None
     longest: int | None = None
@@ -114,6 +104,7 @@ def _read_table():
 ENCODERS = types.MappingProxyType(_read_table())
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Encoder:
     """A loaded, frozen network: call it with pixels, and it returns features.
 
@@ -125,21 +116,35 @@ class Encoder:
         for, the last layer computes no other.
     weights : str
         ``"pretrained"`` or ``"random"``.
-    title : str
-        For tables and figures; ends in ``(untrained)`` for random weights.
-    fingerprint : str
-        SHA-256 of all weights, in single precision.
     interpolation : str or None
         Rule for DINOv2's position embeddings; None for other families.
+    device, dtype : torch.device, torch.dtype
+        Of the computation.
+    fingerprint : str
+        SHA-256 of all weights, in single precision.
+    revision : str or None
+        Commit of the hub's repository that the weights were downloaded from.
     """
 
-    def __init__(self, entry, model, weights, interpolation, device, dtype, fingerprint, revision):
-        self.entry, self.model, self.weights = entry, model, weights
-        self.interpolation, self.device, self.dtype = interpolation, device, dtype
-        self.fingerprint, self.revision = fingerprint, revision
-        labels = [*(["untrained"] * (weights == "random")), *(["test fixture"] * entry.fixture)]
-        self.title = entry.title + (f" ({', '.join(labels)})" if labels else "")
-        self.name = entry.name
+    entry: EncoderEntry
+    model: torch.nn.Module
+    weights: str
+    interpolation: str | None
+    device: torch.device
+    dtype: torch.dtype
+    fingerprint: str
+    revision: str | None
+
+    @property
+    def name(self):
+        """Of its entry: the key in `ENCODERS`, or the name of a folder."""
+        return self.entry.name
+
+    @property
+    def title(self):
+        """For tables and figures; ends in ``(untrained)`` for random weights."""
+        labels = ["untrained"] * (self.weights == "random") + ["test fixture"] * self.entry.fixture
+        return self.entry.title + (f" ({', '.join(labels)})" if labels else "")
 
     @property
     def n_features(self):
@@ -164,18 +169,13 @@ class Encoder:
         pixels = pixels.to(self.device, self.dtype, non_blocking=True)
         pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         output = self.model(pixel_values=pixels)
-        n_patches = (
-            (height // self.entry.patch) * (width // self.entry.patch)
-            if self.entry.patch
-            else None
-        )
+        patch = self.entry.patch
+        n_patches = (height // patch) * (width // patch) if patch else None
         return _pool(output, self.entry.pooling, n_patches).float().cpu()
 
     def compiled(self):
         """The same encoder with its network compiled by ``torch.compile``."""
-        twin = copy.copy(self)
-        twin.model = torch.compile(self.model)
-        return twin
+        return dataclasses.replace(self, model=torch.compile(self.model))
 
     def provenance(self):
         """What fixes the network's numbers, as a JSON-ready dict."""
@@ -209,7 +209,7 @@ def find_entry(encoder):
     if encoder in ENCODERS:
         return ENCODERS[encoder]
     if isinstance(encoder, str | Path) and Path(encoder).is_dir():
-        return _entry_of_folder(Path(encoder), None)
+        return _entry_of_folder(Path(encoder))
     close = difflib.get_close_matches(str(encoder), ENCODERS, 1)
     hint = f"did you mean {close[0]!r}? It is" if close else "expected"
     raise UserError(
@@ -276,16 +276,7 @@ def load_encoder(
     'DINOv2 S14 (untrained)'
     """
     _check_options(weights, pooling, interpolation)
-    if isinstance(name_or_folder, Encoder | EncoderEntry):
-        raise UserError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
-    entry = find_entry(name_or_folder)
-    local = ENCODERS.get(entry.name) is not entry
-    if local:
-        if pooling is None:
-            raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
-        entry = _entry_of_folder(Path(name_or_folder), pooling)
-    elif pooling not in (None, entry.pooling):
-        entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
+    entry, folder = _entry_and_folder(name_or_folder, pooling)
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
         raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
@@ -294,30 +285,47 @@ def load_encoder(
         raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    revision = None
-    if weights == "random":
-        model = random_model(entry.config, seed)
-    elif local:
-        model = read_model(Path(name_or_folder), entry)
-    else:
-        folder = weight_files.fetch_weights(entry)
-        revision = weight_files.read_manifest(folder).get("revision")
-        model = read_model(folder, entry)
-        check_architecture(entry, model, folder)
-    if is_dinov2:
-        interpolation = interpolation or "hub"
-        if interpolation == "hub":
-            embeddings = model.embeddings
-            embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
+    model, revision = _network(entry, folder, weights, seed)
+    interpolation = (interpolation or "hub") if is_dinov2 else None
+    if interpolation == "hub":
+        embeddings = model.embeddings
+        embeddings.interpolate_pos_encoding = types.MethodType(networks.hub_positions, embeddings)
     if entry.pooling != "mean":
-        compute_class_token_only(model)
+        networks.compute_class_token_only(model)
     if device.type == "cpu" and dtype is torch.bfloat16:
-        attend_by_products(model)
-    fingerprint = fingerprint_of(model)
+        networks.attend_by_products(model)
+    fingerprint = networks.fingerprint_of(model)
     model = model.eval().requires_grad_(False)
     model = model.to(device, dtype, memory_format=torch.channels_last)
-    loaded = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
-    return _probe(loaded)
+    encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
+    if entry.n_features is None:
+        entry = dataclasses.replace(entry, n_features=_count_features(encoder))
+    return dataclasses.replace(encoder, entry=entry)
+
+
+def _entry_and_folder(name_or_folder, pooling):
+    """The entry, pooling as asked for, and the folder of one that is not in the table."""
+    if isinstance(name_or_folder, Encoder | EncoderEntry):
+        raise UserError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
+    entry = find_entry(name_or_folder)
+    folder = None if ENCODERS.get(entry.name) is entry else Path(name_or_folder)
+    if folder and pooling is None:
+        raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
+    if pooling not in (None, entry.pooling):
+        entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
+    return entry, folder
+
+
+def _network(entry, folder, weights, seed):
+    """The network with random or published weights, or those of a folder, and their revision."""
+    if weights == "random":
+        return networks.random_model(entry.config, seed), None
+    if folder is not None:
+        return networks.read_model(folder, entry), None
+    folder = fetch_weights(entry)
+    model = networks.read_model(folder, entry)
+    check_architecture(entry, model, folder)
+    return model, read_manifest(folder).get("revision")
 
 
 def _check_options(weights, pooling, interpolation):
@@ -344,58 +352,58 @@ def _pool(output, how, n_patches):
 
 def check_architecture(entry, model, folder):
     """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
-    config = model.config.to_dict()
+    config = _facts(model.config)
     for name, expected in entry.config.items():
-        found = config.get(name)
-        same = list(found) == list(expected) if isinstance(expected, list) else found == expected
-        if name != "model_type" and not same:
+        if name != "model_type" and config.get(name) != expected:
             raise UserError(
-                f"{folder} is no {entry.title}: {name} is {found}, expected {expected}. Put the "
-                "right weights there, or load the folder by its path"
+                f"{folder} is no {entry.title}: {name} is {config.get(name)}, expected "
+                f"{expected}. Put the right weights there, or load the folder by its path"
             )
 
 
-def _entry_of_folder(folder, pooling):
+def _facts(config):
+    """What a configuration of transformers says, as JSON has it: lists for tuples."""
+    return json.loads(config.to_json_string(use_diff=False))
+
+
+def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
-    config = read_config(folder)
-    kind, patch = config.model_type, getattr(config, "patch_size", None)
+    config = networks.read_config(folder)
+    patch = getattr(config, "patch_size", None)
     patch = patch if isinstance(patch, int) else None
-    size = None if kind in FLEXIBLE else getattr(config, "image_size", 224)
+    size = None if config.model_type in FLEXIBLE else getattr(config, "image_size", 224)
     if isinstance(size, list | tuple) and len(set(size)) == 1:
         size = size[0]
     if not isinstance(size, int | None):
         raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
-    facts = json.loads(config.to_json_string(use_diff=False))
+    facts = _facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
-    mean, std = pixel_statistics(folder)
+    mean, std = networks.pixel_statistics(folder)
+    name = folder.resolve().name
     return EncoderEntry(
-        name=folder.resolve().name,
-        title=folder.resolve().name,
-        family=kind,
+        name=name,
+        title=name,
+        family=config.model_type,
         config=facts,
         n_features=None,
         patch=patch,
         crop=patch or 1,
         input_size=size,
-        pooling=pooling,
+        pooling=None,
         mean=mean,
         std=std,
         licence="see the folder",
     )
 
 
-def _probe(encoder):
-    """One tiny forward pass of a folder's model: does the pooling exist, how long is it?"""
-    if encoder.n_features is not None:
-        return encoder
+def _count_features(encoder):
+    """Length of the features of one tiny image; an error where the pooling does not exist."""
     side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
     try:
-        features = encoder(torch.zeros(1, 3, side, side))
+        return encoder(torch.zeros(1, 3, side, side)).shape[1]
     except (AttributeError, TypeError, RuntimeError, ValueError) as error:
         raise UserError(
             f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r}: {error}. "
             f"Choose another one of {POOLINGS}"
         ) from error
-    encoder.entry = dataclasses.replace(encoder.entry, n_features=features.shape[1])
-    return encoder

@@ -2,8 +2,7 @@
 
 ================  ======================================================================
 atomic            a file that is written whole or not at all
-downloads         published files: the registry, one download, its hash
-archives          published folders, file by file, resumed
+downloads         published files and folders: the registry, one download, its hash
 superalloy_files  case study 2: its data, read from the published folder
 progress          a bar, or lines in a log
 provenance        code, versions and machine that a result came from

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 from pathlib import Path
-
-NO_SPACE = {
-    errno.ENOSPC,
-    errno.EROFS,
-    errno.EFBIG,
-    errno.EIO,
-    getattr(errno, "EDQUOT", errno.ENOSPC),
-}
 
 
 def write_table(table, path):
@@ -48,12 +39,12 @@ def atomic_write(path):
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if writing and error.errno not in NO_SPACE:
+        if writing and error.filename is not None:
             raise  # of the caller's own, about another file
         raise OSError(
             error.errno,
-            f"could not write {path} ({error.strerror}); the old file, if any, is unchanged. "
-            "Free some space or choose a folder that can be written",
+            f"could not write {path} ({error.strerror or error}); the old file, if any, is "
+            "unchanged. Free some space or choose a folder that can be written",
         ) from error
     finally:
         if temporary is not None:

@@ -1,6 +1,8 @@
-"""Published files: found in a local copy or downloaded once, and verified either way.
+"""Published files and folders: found in a local copy or downloaded once, and verified either way.
 
-Every file stands in ``data/registry.json`` with its address, hash, licence and citation.
+Every one stands in ``data/registry.json`` with its address, hash, licence and citation. An
+archive made on demand, such as GitHub's, may differ in its bytes from one day to the next: so
+every file in it is checked by itself, against a list of hashes that ships with the book.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ import hashlib
 import json
 import os
 import re
+import zipfile
+import zlib
 from pathlib import Path
 
 import requests
@@ -16,6 +20,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from helpers import UserError
+from helpers.io.atomic import atomic_write
 from helpers.io.progress import progress_bar
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -27,6 +32,8 @@ LOCAL_COPY = "MICROPROP_DATA"
 CACHE = "MICROPROP_CACHE"
 BLOCK = 2**14  # bytes; a transfer that breaks off loses less than one
 REGISTRY = "MICROPROP_REGISTRY"  # tests put fixtures in the place of the published files
+MAX_MEMBER = 2**27  # bytes of one file, unpacked: a damaged archive must not fill the memory
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, RuntimeError)
 
 
 class DownloadError(UserError, OSError):
@@ -41,7 +48,9 @@ def registry():
     dict of str to dict
         ``hash`` reads ``sha256:...`` or ``git-blob:...``; ``size`` is in bytes or None;
         ``fixture`` is true for the small files that tests put in place of published ones. An
-        entry with ``hashes`` is a folder; see `helpers.io.archives`.
+        entry with ``hashes`` is a folder: that file, in the format of ``sha256sum``, lists what
+        is in it, ``hash`` is that of the list, and ``folder`` says where its files stand in the
+        archive, below the one folder that GitHub puts around everything.
 
     Examples
     --------
@@ -73,7 +82,7 @@ def cache_folder():
     return Path(os.environ.get(CACHE) or user_cache_path("microprop"))
 
 
-def verify(path, expected):
+def verify(path, expected, source="the registry"):
     """Check a file against the hash in its registry entry.
 
     Parameters
@@ -83,103 +92,168 @@ def verify(path, expected):
     expected : str
         ``sha256:<hex>``, or ``git-blob:<hex>``: the SHA-1 of ``blob <size>``, a zero byte
         and the content, which is the id that git gives a file.
+    source : str
+        Where that hash stands, for the message.
 
     Raises
     ------
     DownloadError
-        Another hash; the message holds both.
+        No such file, or another hash; the message holds both.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise DownloadError(f"{path} is missing")
     kind, _, wanted = expected.partition(":")
-    hashes = {"sha256": hashlib.sha256, "git-blob": hashlib.sha1}
-    if kind not in hashes:
-        raise UserError(f"hash {expected!r}: expected sha256:<hex> or git-blob:<hex>")
-    digest = hashes[kind]()
-    size = Path(path).stat().st_size
-    if kind == "git-blob":
-        digest.update(f"blob {size}\0".encode())
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != wanted:
+    size = path.stat().st_size
+    begun = {"sha256": hashlib.sha256(), "git-blob": hashlib.sha1(f"blob {size}\0".encode())}
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: begun[kind]).hexdigest()
+    if digest != wanted:
         raise DownloadError(
-            f"{path} ({size} bytes) has the {kind} hash {digest.hexdigest()} but the registry "
-            f"has {wanted}: the file is damaged, cut short or another version"
+            f"{path} ({size} bytes) has the {kind} hash {digest} but {source} has {wanted}: "
+            "the file is damaged, cut short or another version"
         )
 
 
 def fetch(name):
-    """Path of a published file, from the local copy or downloaded, verified.
+    """Path of a published file or folder, from the local copy or downloaded, verified.
 
     Parameters
     ----------
     name : str
-        Key of `registry`, as ``"two_phase/dataset.mat"``.
+        Key of `registry`, as ``"two_phase/dataset.mat"`` or ``"superalloys"``.
 
     Returns
     -------
     Path
-        In the folder that ``MICROPROP_DATA`` names where that holds the file; else in the
-        cache, downloaded if it is not there yet.
+        In the folder that ``MICROPROP_DATA`` names where that holds it; else in the cache,
+        downloaded if it is not there yet or a file of a folder is missing or another one.
 
     Raises
     ------
     KeyError
         The registry has no such file.
-    ValueError
-        A folder, for which there is `helpers.io.archives.fetch_archive`.
     DownloadError
-        As in `download`.
+        A local copy that lacks a file or holds another one. No network, a server that refuses, a
+        transfer cut short: what arrived is kept, and the next call goes on from there where the
+        server can. A wrong hash; an archive that is damaged, or not the published one: it is
+        deleted. Files that were verified before stay.
+
+    Examples
+    --------
+    >>> (fetch("superalloys") / "data.xlsx").is_file()  # doctest: +SKIP
+    True
     """
     entries = registry()
     if name not in entries:
         raise KeyError(f"{name!r} is not in the registry: expected one of {sorted(entries)}")
     entry = entries[name]
-    if "hashes" in entry:
-        raise UserError(f"{name!r} is a folder of files: get it with helpers.io.archives")
+    hashes = _listed_hashes(entry) if "hashes" in entry else {"": entry["hash"]}
     local = local_copy()
     if local and (local / name).exists():
-        verify(local / name, entry["hash"])
+        wrong = _find_wrong(local / name, hashes)
+        if wrong:
+            raise DownloadError(
+                f"the local copy of {name} has {len(wrong)} files missing or wrong of "
+                f"{len(hashes)}: {next(iter(wrong.values()))}. Mend it, or unset {LOCAL_COPY} to "
+                "download it"
+            )
         return local / name
-    # The hash in the name: another version of the file never passes for this one.
-    target = cache_folder() / entry["hash"].split(":")[1][:12] / Path(name).name
-    if not target.exists():
-        _download(name, entry, target)
-    return target
-
-
-def _download(name, entry, target):
-    print(f"downloading {name} from {entry['url']}", flush=True)
+    # The hash in the name: another version never passes for this one.
+    version = entry["hash"].split(":")[1][:12]
     try:
-        download(entry["url"], target, entry["hash"])
+        if "hashes" in entry:
+            target = cache_folder() / f"{name}-{version}"
+            _complete(name, entry, target, hashes)
+        else:
+            target = cache_folder() / version / Path(name).name
+            if not target.exists():
+                print(f"downloading {name} from {entry['url']}", flush=True)
+                download(entry["url"], target, entry["hash"])
     except OSError as error:  # those of requests are among them
         size = f"{entry['size'] / 1e6:.0f} MB" if entry.get("size") else "size unknown"
         raise DownloadError(
             f"could not download {name} ({size}) from {entry['url']} to {target.parent}: {error}. "
-            f"Try again, name another folder with space in {CACHE}, or put the file at {name} in "
-            f"a folder and name that in {LOCAL_COPY}"
+            f"Try again (what is there already is kept), name another folder with space in "
+            f"{CACHE}, or put it at {name} in a folder and name that in {LOCAL_COPY}"
+        ) from error
+    return target
+
+
+def _listed_hashes(entry):
+    """File -> hash of the list that belongs to a published folder."""
+    path = registry_path().parent / entry["hashes"]
+    verify(path, entry["hash"])
+    lines = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {file: f"sha256:{digest}" for digest, file in lines}
+
+
+def _find_wrong(folder, hashes):
+    """File -> what is wrong with it, for those that are missing or not the listed ones."""
+    wrong = {}
+    for file, expected in hashes.items():
+        try:
+            verify(folder / file, expected)
+        except OSError as error:
+            wrong[file] = str(error)
+    return wrong
+
+
+def _complete(name, entry, folder, hashes):
+    """Put the listed files that `folder` lacks there; a verified one is not written again."""
+    if not _find_wrong(folder, hashes):
+        return
+    archive = folder.with_name(f".{folder.name}.zip")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(archive.with_suffix(".lock")):
+        wrong = _find_wrong(folder, hashes)  # another process may have been here meanwhile
+        if not wrong:
+            return
+        if not archive.exists():
+            print(f"downloading {name} from {entry['url']}", flush=True)
+            download(entry["url"], archive, None, name)
+        with progress_bar("unpacking", "file", len(wrong)) as bar:
+            for file, content in _read_files(archive, entry["folder"], wrong, hashes):
+                with atomic_write(folder / file) as target:
+                    target.write(content)
+                bar.update()
+        archive.unlink()
+
+
+def _read_files(archive, inner, wanted, hashes):
+    """Yield name and content of the wanted files; an archive with another content is deleted.
+
+    Members are looked up by the names of the list, so no other name leads anywhere.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            # GitHub's own folder around everything has another name for every commit.
+            members = {m.filename.partition("/")[2]: m for m in opened.infolist()}
+            missing = [file for file in wanted if f"{inner}/{file}" not in members]
+            if missing:
+                raise ValueError(f"it lacks {inner}/{missing[0]} ({len(missing)} such files)")
+            for file in wanted:
+                member = members[f"{inner}/{file}"]
+                if member.file_size > MAX_MEMBER:
+                    raise ValueError(f"its {file} unpacks to more than {MAX_MEMBER} bytes")
+                content = opened.read(member)
+                digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+                if digest != hashes[file]:
+                    raise ValueError(f"its {file} has {digest} but the list has {hashes[file]}")
+                yield file, content
+    except (OSError, *DAMAGED) as error:  # a damaged header may point to before the file
+        archive.unlink()
+        raise DownloadError(
+            f"the archive is damaged or not the published one, and was deleted: {error}"
         ) from error
 
 
 def download(url, target, expected, title=None):
     """Download one file, on from where an earlier call was interrupted.
 
-    Parameters
-    ----------
-    url : str
-        Its address.
-    target : Path
-        Where it goes. It is there only once it is whole and verified; what arrived before waits
-        beside it.
-    expected : str or None
-        Hash as in `verify`. None: the publisher states none, so nothing is compared.
-    title : str, optional
-        Of the progress. None: the name of the file.
-
-    Raises
-    ------
-    OSError
-        No network, a server that refuses, a transfer cut short, a full disk: what arrived stays,
-        and the next call goes on from there where the server can. A wrong hash: nothing stays.
+    `target` is there only once it is whole and has the hash `expected`, as in `verify`, or any
+    where the publisher states none; what arrived before waits beside it. A wrong hash: nothing
+    stays. `title` is that of the progress.
     """
     part = target.with_name(f".{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -199,10 +273,11 @@ def download(url, target, expected, title=None):
 def _receive(url, part, title):
     """The whole of an address in the file `part`, on from what is there."""
     tag = part.with_suffix(".etag")
-    done = part.stat().st_size if part.exists() and tag.exists() else 0
+    etag = tag.read_text(encoding="latin-1") if tag.exists() else ""
+    done = part.stat().st_size if etag and part.exists() else 0
     headers = {"Accept-Encoding": "identity"}
     if done:
-        headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text(encoding="latin-1")}
+        headers |= {"Range": f"bytes={done}-", "If-Range": etag}
     with requests.get(url, headers=headers, stream=True, timeout=60) as response:
         span = re.fullmatch(r"bytes (\d+)-.*/(\d+)", response.headers.get("Content-Range", ""))
         partial = response.status_code == 206 and span and int(span[1]) == done
@@ -216,18 +291,12 @@ def _receive(url, part, title):
         total = int(total) if total else None
         with part.open("ab" if done else "wb") as file:
             if not done:
-                _note_tag(tag, None if coded else response.headers.get("ETag"))
+                # A strong tag says that a later answer is of the same bytes; a weak one does not.
+                etag = response.headers.get("ETag", "W/")
+                tag.write_text("" if coded or etag.startswith("W/") else etag, encoding="latin-1")
             with progress_bar(title, "B", total, done=done, unit_scale=True) as bar:
                 for block in response.iter_content(BLOCK):
                     bar.update(file.write(block))
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the transfer was cut after {part.stat().st_size} of {total} bytes")
     tag.unlink(missing_ok=True)
-
-
-def _note_tag(path, tag):
-    """Keep what says that a later answer is of the same bytes; weak tags do not."""
-    if tag and not tag.startswith("W/"):
-        path.write_text(tag, encoding="latin-1")
-    else:
-        path.unlink(missing_ok=True)

@@ -16,25 +16,7 @@ class NotInstalled(PackageError):
 
 
 def optional(name, extra):
-    """Import a package that the project does not always install.
-
-    Parameters
-    ----------
-    name : str
-        Of the module, as ``"ray"`` or ``"ray.data"``.
-    extra : str
-        Of ``pyproject.toml``, as ``"ray"``.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    NotInstalled
-        There is no such package.
-    PackageError
-        There is one, and its import fails.
+    """Import a module, as ``"ray.data"``, that an extra of ``pyproject.toml`` installs.
 
     Examples
     --------

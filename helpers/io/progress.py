@@ -8,23 +8,10 @@ from tqdm import tqdm
 
 
 def progress_bar(title, unit, total, *, done=0, progress=True, **options):
-    """A bar on a terminal; elsewhere a line now and then, and none in the first seconds.
+    """A tqdm bar on a terminal; elsewhere a line now and then, and none in the first seconds.
 
-    Parameters
-    ----------
-    title, unit : str
-        What is done, and what is counted.
-    total, done : int
-        All of them, and those that were done before.
-    progress : bool
-        False shows nothing; neither does ``TQDM_DISABLE=1`` in the environment.
-    **options
-        Of ``tqdm.tqdm``.
-
-    Returns
-    -------
-    tqdm.tqdm
-        A context manager; ``update(n)`` counts.
+    `done` of `total` were done before. Nothing is shown where `progress` is False or the
+    environment holds ``TQDM_DISABLE=1``.
     """
     terminal = sys.stderr.isatty()
     if not progress:

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,25 @@ SUFFIXES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class SuperalloyData:
+class AlloyTable:
+    """Names, hardness and composition of a table, as `read_table` gives them."""
+
+    names: list
+    hardness: np.ndarray
+    composition: pd.DataFrame
+    composition_unit: str
+    converted: np.ndarray
+
+    @property
+    def unit_notice(self):
+        """A sentence with the unit of the composition."""
+        if self.composition_unit == NOT_STATED:
+            return "The table does not state the unit of the composition."
+        return f"The composition is in {self.composition_unit}."
+
+
+@dataclasses.dataclass(frozen=True)
+class SuperalloyData(AlloyTable):
     """Case study 2: hardness, composition and micrograph of every alloy, rows in table order.
 
     Attributes
@@ -46,6 +63,10 @@ class SuperalloyData:
         are two columns, as in the published table.
     composition_unit : str
         ``"at.%"``, ``"wt.%"``, or ``"not stated"`` as in the published table.
+    converted : ndarray of bool, shape (n,)
+        Whose hardness the table states in GPa.
+    notice : str
+        Markdown that says which data this is; chapters show it at their top.
     images : list of ndarray of uint8, shape (h, w), or None
         Grey micrographs. None for the published set: its raw micrographs, from 19 papers, were
         never published.
@@ -54,19 +75,13 @@ class SuperalloyData:
     truth : DataFrame or None
         What made the embedded set, indexed by name: ``volume_fraction``, ``radius_nm``,
         ``nm_per_pixel``, ``hardness_model`` [kgf/mm2]. None for the published set.
-    notice : str
-        Markdown that says which data this is; chapters show it at their top.
     """
 
-    names: list
-    hardness: np.ndarray
-    composition: pd.DataFrame
-    composition_unit: str
-    images: list | None
-    features: dict
-    truth: pd.DataFrame | None
     notice: str
-    _binary_images: list | Callable[[], list] = dataclasses.field(repr=False)
+    read_binary_images: Callable[[], list] = dataclasses.field(repr=False)
+    images: list | None = None
+    features: dict = dataclasses.field(default_factory=dict)
+    truth: pd.DataFrame | None = None
 
     @functools.cached_property
     def merged_composition(self):
@@ -75,8 +90,11 @@ class SuperalloyData:
 
     @functools.cached_property
     def groups(self):
-        """Number of the source paper of every micrograph: ndarray of int, shape (n,)."""
-        return source_papers(self.names)
+        """Number of the source paper of every micrograph: ndarray of int, shape (n,).
+
+        The digits in front of the first hyphen of its name, 27 of ``"Paper27-10"``.
+        """
+        return np.array([int(re.search(r"\d+(?=-)", name)[0]) for name in self.names], int)
 
     @functools.cached_property
     def binary_images(self):
@@ -84,78 +102,41 @@ class SuperalloyData:
 
         The published ones; for the embedded set segmented as in the paper when first asked for.
         """
-        images = self._binary_images
-        return images() if callable(images) else images
+        return self.read_binary_images()
 
 
 def read_published(folder, entry):
     """The published set, from a folder whose hashes are checked; `entry` is of the registry."""
     table = read_table(folder / "data.xlsx")
-    features = {
-        encoder: np.array(
-            [
-                np.load(folder / "Features" / f"{name}_{suffix}.npy", allow_pickle=False).ravel()
-                for name in table.names
-            ],
-            np.float32,
-        )
-        for encoder, suffix in SUFFIXES.items()
-    }
-    files = [folder / "Binary_Images" / f"{name}.mat" for name in table.names]
+    features = {}
+    for encoder, suffix in SUFFIXES.items():
+        files = [folder / "Features" / f"{name}_{suffix}.npy" for name in table.names]
+        rows = [np.load(file, allow_pickle=False).ravel() for file in files]
+        features[encoder] = np.array(rows, np.float32)
+    segmented = [folder / "Binary_Images" / f"{name}.mat" for name in table.names]
     label = "test fixture, not the published set" if entry.get("fixture") else "published set"
     notice = (
         f"**Data: {label}**, {len(table.names)} superalloys ({entry['citation']}), with segmented "
         "micrographs and feature vectors; the raw micrographs were never published. "
-        f"{table.converted.sum()} hardness values were given in GPa and converted."
+        f"{table.converted.sum()} hardness values were given in GPa and converted. "
+        f"{table.unit_notice}"
     )
-    binary_images = [scipy.io.loadmat(file)["a"] // 255 for file in files]
-    return superalloy_data(table, notice, binary_images, features=features)
-
-
-def superalloy_data(table, notice, binary_images, images=None, features=None, truth=None):
-    """The data of a table, with a notice that ends in the unit of the composition."""
-    unit = f"The composition is in {table.composition_unit}"
-    if table.composition_unit == NOT_STATED:
-        unit = "The table does not state the unit of the composition"
     return SuperalloyData(
-        names=table.names,
-        hardness=table.hardness,
-        composition=table.composition,
-        composition_unit=table.composition_unit,
-        images=images,
-        features=features or {},
-        truth=truth,
-        notice=f"{notice} {unit}.",
-        _binary_images=binary_images,
+        **vars(table),
+        notice=notice,
+        read_binary_images=lambda: [scipy.io.loadmat(file)["a"] // 255 for file in segmented],
+        features=features,
     )
-
-
-class AlloyTable(NamedTuple):
-    """A table as `read_table` gives it; n rows in the order of the file.
-
-    `names` (list of str) are those of the images, `hardness` (n,) is in kgf/mm2, `composition`
-    (DataFrame, n rows) in `composition_unit`; `converted` (n,) says whose hardness was in GPa.
-    """
-
-    names: list
-    hardness: np.ndarray
-    composition: pd.DataFrame
-    composition_unit: str
-    converted: np.ndarray
 
 
 def read_table(path):
-    """Names, hardness and composition of a table that is verified or ships with the book.
+    """The `AlloyTable` of a file that is verified or ships with the book.
 
     Parameters
     ----------
     path : Path
         ``.xlsx`` or ``.csv`` with ``Image_Name``, ``Vickers Hardness (GPa)`` and ``(HV)``, one of
         them filled, and a column an element, as ``Al`` or ``Al (at.%)``.
-
-    Returns
-    -------
-    AlloyTable
 
     Raises
     ------
@@ -168,18 +149,13 @@ def read_table(path):
     prints the factor inverted.
     """
     read = pd.read_csv if path.suffix == ".csv" else pd.read_excel
-    table = read(path, na_values=["N/a"], dtype={NAME: str})
+    table = read(path, na_values=["N/a"], dtype={NAME: str}).set_index(NAME)
     table.columns = [heading.strip().replace("Gpa", "GPa") for heading in table.columns]
-    elements = {
-        heading: re.fullmatch(r"([A-Z][a-z]?)(?: \((.t\.%)\))?", heading)
-        for heading in table.columns
-    }
-    elements = {heading: match for heading, match in elements.items() if match}
-    (unit,) = {match[2] or NOT_STATED for match in elements.values()}
-    table = table.set_index(NAME)
     hardness = table[HV].fillna(KGF_PER_MM2 * table[GPA]).astype(float)
-    composition = table[list(elements)].astype(float)
-    composition.columns = [match[1] for match in elements.values()]
+    parts = table.columns.str.extract(r"^([A-Z][a-z]?)(?: \((.t\.%)\))?$").set_index(table.columns)
+    parts = parts[parts[0].notna()]
+    (unit,) = parts[1].fillna(NOT_STATED).unique()
+    composition = table[parts.index].astype(float).set_axis(parts[0].tolist(), axis=1)
     if not (table.index.is_unique and (hardness > 0).all() and (composition >= 0).all(axis=None)):
         raise UserError(
             f"{path} holds a name twice, no hardness, or no composition in one of its rows: it is "
@@ -209,64 +185,19 @@ def odd_sums(composition, low=98, high=102):
     >>> odd_sums(pd.DataFrame({"Ni": [90, 63.1], "Al": [10, 10]}, ["a", "b"])).to_dict()
     {'b': 73.1}
     """
-    with np.errstate(over="ignore"):  # an infinite sum is listed as well
-        sums = composition.sum(axis=1)
+    sums = composition.sum(axis=1)
     return sums[~sums.between(low - 1e-9, high + 1e-9)]  # 98 may come to 97.99999999999999
 
 
 def merge_niobium(composition):
-    """Composition with niobium in one column: Nb and Cb, its old name, summed as Nb.
-
-    Parameters
-    ----------
-    composition : DataFrame, shape (n, n_elements)
-        One column an element symbol.
-
-    Returns
-    -------
-    DataFrame
-        Without Cb, the other columns in their order; a copy where there is no Cb.
+    """Composition (n, n_elements) with Nb and Cb, its old name, summed in one column Nb.
 
     Examples
     --------
-    >>> merge_niobium(pd.DataFrame({"Nb": [1.0, 0], "Ni": [99, 98], "Cb": [0, 2.0]}))
-        Nb  Ni
-    0  1.0  99
-    1  2.0  98
+    >>> merge_niobium(pd.DataFrame({"Nb": [1.0, 0], "Ni": [99.0, 98], "Cb": [0, 2.0]}))
+        Nb    Ni
+    0  1.0  99.0
+    1  2.0  98.0
     """
-    if "Cb" not in composition:
-        return composition.copy()
-    if "Nb" not in composition:
-        return composition.rename(columns={"Cb": "Nb"})
-    merged = composition.drop(columns="Cb")
-    merged["Nb"] = composition["Nb"] + composition["Cb"]
-    return merged
-
-
-def source_papers(names):
-    """Numbers of the source papers: the digits in front of the first hyphen of every name.
-
-    Parameters
-    ----------
-    names : sequence of str
-        As ``"Paper27-10"``.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-
-    Raises
-    ------
-    UserError
-        Names that do not begin like that.
-
-    Examples
-    --------
-    >>> source_papers(["Paper27-10", "Synthetic03-07"])
-    array([27,  3])
-    """
-    found = [re.match(r"[^\d-]*(\d+)-", name) for name in names]
-    bad = [name for name, match in zip(names, found, strict=True) if not match]
-    if bad:
-        raise UserError(f"{bad[0]!r} is no name with a source paper: expected 'Paper27-10'")
-    return np.array([int(match[1]) for match in found], int)
+    present = composition.rename(columns={"Cb": "Nb"})
+    return present.T.groupby(level=0, sort=False).sum().T

@@ -33,9 +33,9 @@ def twins(model="microvit"):
     """
     pooling, encoders = None if model in ENCODERS else "cls", {}
     for name, weights in ((OURS, "pretrained"), (RANDOM, "random")):
-        encoder = encoders[name] = load_encoder(model, weights, pooling=pooling, device="cpu")
-        longest = ENCODERS["microvit"].longest
-        encoder.entry = dataclasses.replace(encoder.entry, longest=longest)
+        encoder = load_encoder(model, weights, pooling=pooling, device="cpu")
+        entry = dataclasses.replace(encoder.entry, longest=ENCODERS["microvit"].longest)
+        encoders[name] = dataclasses.replace(encoder, entry=entry)
     return encoders
 
 

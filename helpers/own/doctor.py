@@ -13,7 +13,6 @@ import torch
 
 from helpers import UserError
 from helpers.encoders import ENCODERS
-from helpers.io.archives import fetch_archive
 from helpers.io.downloads import DownloadError, cache_folder, fetch, local_copy, registry
 from helpers.io.optional import PackageError, optional
 from helpers.vit.weights import fetch_weights, weights_at_hand
@@ -165,7 +164,7 @@ def fetch_all(names):
             if name in ENCODERS:
                 found[name] = fetch_weights(ENCODERS[name])
             else:
-                found[name] = (fetch_archive if "hashes" in registry()[name] else fetch)(name)
+                found[name] = fetch(name)
         except DownloadError as error:
             failed.append(str(error))  # the others may still be had
     if failed:

@@ -197,27 +197,10 @@ def _imaging(shared, own, source, growth, radius, fraction):
 
 
 def make_superalloys(folder=FOLDER, *, seed=SEED):
-    """Write the micrographs as JPEG and ``table.csv``; each file is replaced whole or not at all.
+    """Write the micrographs as JPEG and ``table.csv``, and return this table.
 
-    Parameters
-    ----------
-    folder : path-like
-        Where to write; made where it is missing.
-    seed : int
-        Of the data set.
-
-    Returns
-    -------
-    DataFrame
-        The table as written. As in the published one, a hardness is given in one of its two
-        columns and reads ``N/a`` in the other.
-
-    Raises
-    ------
-    OSError
-        The folder cannot be written or the disk is full.
-    ValueError
-        A negative seed.
+    As in the published one, a hardness is given in one of its two columns and reads ``N/a`` in
+    the other.
     """
     rows = []
     for i in tqdm(range(N_SAMPLES), unit="micrograph", desc="superalloys"):

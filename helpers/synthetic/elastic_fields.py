@@ -29,13 +29,7 @@ _STRAIN_OF = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 
 
 def check_volumes(volumes):
-    """Return `volumes` as uint8 (n, X, Y, Z) of phases 0 and 1, or say what is wrong.
-
-    Raises
-    ------
-    ValueError
-        Names the first volume or value that is not as expected.
-    """
+    """Return `volumes` as uint8 (n, X, Y, Z) of phases 0 and 1, or say what is wrong."""
     if not hasattr(volumes, "shape"):
         shapes = [np.shape(v) for v in volumes]
         for i, shape in enumerate(shapes):
@@ -211,10 +205,15 @@ def _mean_preconditioner(medium, free):
     return inverse
 
 
+def _everywhere(values):
+    """Values (B, k) of whole volumes as a field (B, k, 1, 1, 1)."""
+    return values[..., None, None, None]
+
+
 def _uniform_start(medium, mean, max_iterations):
     """The load case with uniform strain, before any step."""
     shape = (len(mean), 6, *medium.lame.shape[1:])
-    strain = mean[:, :, None, None, None].expand(shape).contiguous()
+    strain = _everywhere(mean).expand(shape).contiguous()
     bound = torch.full((len(mean),), torch.inf, dtype=torch.float64, device=mean.device)
     iterations = torch.full((len(mean),), max_iterations, device=mean.device)
     return LoadCase(strain, medium.stress_of(strain), bound, iterations)
@@ -223,48 +222,53 @@ def _uniform_start(medium, mean, max_iterations):
 def _conjugate_gradients(medium, mean, free, tolerance, max_iterations):
     """Solve one load case per row of `mean`; a row leaves the batch once it has converged.
 
-    The unknowns are the periodic displacements u and those mean strains that are `free`
-    (their mean stress is zero); the energy is stationary in both.
+    The unknowns are the periodic displacements u and those mean strains m that are `free` (their
+    mean stress is zero). Twice the energy is a quadratic form in (u, m) with the operator
+    A (u, m) = (nodal forces, summed stress), and the solution is where it is least. Preconditioned
+    conjugate gradients as in Shewchuk (1994), each vector in two parts:
+
+    - r, the residual: minus the gradient, what is out of balance;
+    - z, the correction that the reference medium would make for r;
+    - p, the direction of the next step, conjugate to those before it.
     """
+    fixed = [i for i in range(6) if i not in free]
     inverse = _mean_preconditioner(medium, free).to(mean)
     out = _uniform_start(medium, mean, max_iterations)
     energy = _dot(out.strain, out.stress)
+    u, m = torch.zeros_like(out.strain[:, :3]), mean.clone()
     r_u, r_m = _nodal_forces(out.stress).neg_(), -out.stress.sum((-3, -2, -1))
-    u, m = torch.zeros_like(r_u), mean.clone()
     z_u, z_m = medium.green(r_u), r_m @ inverse
     p_u, p_m = z_u, z_m
     rz = _dot(r_u, z_u) + _dot(r_m, z_m)
-    row = torch.arange(len(mean), device=mean.device)
+    row = torch.arange(len(mean), device=mean.device)  # in the batch as it was at first
     for iteration in range(max_iterations + 1):
+        # As A is at least the reference, r.z is at least twice the energy that is still to go.
         bound = rz / energy.clamp_min(torch.finfo(torch.float64).tiny)
-        done = (bound <= tolerance) | ~torch.isfinite(bound)
-        if iteration == max_iterations:
-            done[:] = True
+        done = (bound <= tolerance) | ~torch.isfinite(bound) | (iteration == max_iterations)
         if done.any():
             rows = row[done]
-            final = _strain(u[done]).add_(m[done][:, :, None, None, None])
+            final = _strain(u[done]).add_(_everywhere(m[done]))
             out.strain[rows], out.stress[rows] = final, medium.rows(done).stress_of(final)
             out.error_bound[rows], out.iterations[rows] = bound[done], iteration
-            left = ~done
-            if not left.any():
+            if done.all():
                 break
+            left = ~done
             medium = medium.rows(left)
             u, m, r_u, r_m, p_u, p_m = (x[left] for x in (u, m, r_u, r_m, p_u, p_m))
             rz, energy, row = rz[left], energy[left], row[left]
-        strain = _strain(p_u).add_(p_m[:, :, None, None, None])
-        stress = medium.stress_of(strain)
-        a_u, a_m = _nodal_forces(stress), stress.sum((-3, -2, -1))
-        a_m[:, [i for i in range(6) if i not in free]] = 0
-        step = rz / (_dot(p_u, a_u) + _dot(p_m, a_m))
+        stress = medium.stress_of(_strain(p_u).add_(_everywhere(p_m)))
+        a_u, a_m = _nodal_forces(stress), stress.sum((-3, -2, -1))  # A p
+        a_m[:, fixed] = 0
+        step = rz / (_dot(p_u, a_u) + _dot(p_m, a_m))  # to where the energy along p is least
         energy = energy - step * rz
-        s = step.to(mean)[:, None]
-        u.addcmul_(s[..., None, None, None], p_u)
-        r_u.addcmul_(s[..., None, None, None], a_u, value=-1)
-        m, r_m = m + s * p_m, r_m - s * a_m
+        step = step.to(mean)[:, None]
+        u.addcmul_(_everywhere(step), p_u)
+        r_u.addcmul_(_everywhere(step), a_u, value=-1)
+        m, r_m = m + step * p_m, r_m - step * a_m
         z_u, z_m = medium.green(r_u), r_m @ inverse
-        rz_new = _dot(r_u, z_u) + _dot(r_m, z_m)
-        b = (rz_new / rz).to(mean)[:, None]
-        p_u, p_m, rz = torch.addcmul(z_u, b[..., None, None, None], p_u), z_m + b * p_m, rz_new
+        rz_before, rz = rz, _dot(r_u, z_u) + _dot(r_m, z_m)
+        turn = (rz / rz_before).to(mean)[:, None]  # keeps the next p conjugate to the last
+        p_u, p_m = torch.addcmul(z_u, _everywhere(turn), p_u), z_m + turn * p_m
     return out
 
 

@@ -94,26 +94,9 @@ def young_from_stiffness(stiffness, axis=0):
 
 
 def hashin_shtrikman(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
-    """Hashin-Shtrikman bounds of Young's modulus of an isotropic mixture of two phases.
+    """Hashin-Shtrikman bounds (..., 2) [GPa] of Young's modulus of an isotropic mixture.
 
-    Parameters
-    ----------
-    volume_fraction : ndarray, any shape
-        Share of phase 1, 0 to 1.
-    moduli : pair of float
-        Young's moduli of phases 0 and 1 [GPa], the compliant one first.
-    poisson : float
-        Poisson's ratio of both.
-
-    Returns
-    -------
-    ndarray, shape (..., 2)
-        Lower and upper bound [GPa].
-
-    Raises
-    ------
-    ValueError
-        Phase properties that are no elastic constants.
+    `volume_fraction` of phase 1, of any shape; `moduli` with the compliant phase first.
 
     Notes
     -----
@@ -128,7 +111,7 @@ def hashin_shtrikman(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
     check_phases(moduli, poisson)
     fraction, young = np.asarray(volume_fraction, float), np.asarray(moduli, float)
     bulk, shear = young / (3 * (1 - 2 * poisson)), young / (2 + 2 * poisson)
-    found = []
+    bounds = []
     for matrix, other, share in ((0, 1, fraction), (1, 0, 1 - fraction)):
         k, g = bulk[matrix], shear[matrix]
         more_k, more_g = bulk[other] - k, shear[other] - g
@@ -136,5 +119,5 @@ def hashin_shtrikman(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
         pull_g = 6 * (k + 2 * g) / (5 * g * (3 * k + 4 * g))
         k_all = k + share * more_k / (1 + (1 - share) * more_k * pull_k)
         g_all = g + share * more_g / (1 + (1 - share) * more_g * pull_g)
-        found.append(9 * k_all * g_all / (3 * k_all + g_all))
-    return np.stack(found, axis=-1)
+        bounds.append(9 * k_all * g_all / (3 * k_all + g_all))
+    return np.stack(bounds, axis=-1)

@@ -114,8 +114,8 @@ def gamma_prime_micrograph(
     >>> sample.image.shape, sample.image.dtype.name, float(sample.precipitates.mean())
     ((100, 120), 'uint8', 0.5)
     """
-    given = {name: value for name, value in locals().items() if name in RANGES}
-    h, w = _check(given, shape, polarity)
+    values = {name: value for name, value in locals().items() if name in RANGES}
+    h, w = _check(values, shape, polarity)
     streams = [np.random.default_rng([*np.atleast_1d(seed), stream]) for stream in range(3)]
 
     share = volume_fraction - fine_fraction
@@ -137,8 +137,8 @@ def gamma_prime_micrograph(
     return Micrograph(image, precipitates, float(precipitates.mean()))
 
 
-def _check(given, shape, polarity):
-    for name, value in given.items():
+def _check(values, shape, polarity):
+    for name, value in values.items():
         low, high, unit = RANGES[name]
         if not low <= value <= high:  # NaN fails as well
             raise UserError(
@@ -147,15 +147,15 @@ def _check(given, shape, polarity):
     h, w = (int(n) for n in shape)
     if min(h, w) < 32:
         raise UserError(f"shape is {shape}: expected at least 32 pixels a side; make it larger")
-    if given["size"] > min(h, w) / 4:
+    if values["size"] > min(h, w) / 4:
         raise UserError(
-            f"size is {given['size']}: expected at most a quarter of the shorter side, "
+            f"size is {values['size']}: expected at most a quarter of the shorter side, "
             f"{min(h, w) / 4:g} pixels; make the image larger or the precipitates smaller"
         )
-    if given["fine_fraction"] >= given["volume_fraction"]:
+    if values["fine_fraction"] >= values["volume_fraction"]:
         raise UserError(
-            f"fine_fraction is {given['fine_fraction']}: expected less than volume_fraction, "
-            f"{given['volume_fraction']}, of which it is a part; lower it"
+            f"fine_fraction is {values['fine_fraction']}: expected less than volume_fraction, "
+            f"{values['volume_fraction']}, of which it is a part; lower it"
         )
     if polarity not in ("dark", "bright"):
         raise UserError(f"polarity is {polarity!r}: expected 'dark' or 'bright'")

@@ -114,28 +114,7 @@ def sections_of(volume):
 
 
 def simulate(indices, seed=SEED, **options):
-    """Volumes, their sections and both moduli along the first axis.
-
-    Parameters
-    ----------
-    indices : iterable of int
-        Samples to make.
-    seed : int
-        Seed of the data set.
-    **options
-        Passed to `two_phase_volume`.
-
-    Returns
-    -------
-    dict of ndarray
-        ``sections`` (n, 3, size, size) uint8; ``modulus`` and ``confined_modulus`` (n,)
-        [GPa]; ``volume_fraction`` (n,); ``filter_widths`` (n, 3) [voxels].
-
-    Examples
-    --------
-    >>> simulate([3], seed=0, size=8)["sections"].shape
-    (1, 3, 8, 8)
-    """
+    """Arrays of `helpers.datasets.TwoPhaseData` for some volumes, made by `two_phase_volume`."""
     samples = [two_phase_volume(seed, i, **options) for i in indices]
     volumes = np.stack([s.volume for s in samples])
     return {
@@ -148,25 +127,10 @@ def simulate(indices, seed=SEED, **options):
 
 
 def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=None):
-    """Make the embedded data set; go on from the shards that an earlier run finished.
+    """Make the embedded data set, the ``.npz`` at `path`; go on from the shards of earlier runs.
 
-    Parameters
-    ----------
-    path : path-like
-        The ``.npz`` to write, replaced only when everything is there.
-    n_samples, seed : int
-        Size and seed of the data set.
-    jobs : int or None
-        Processes, one thread each. None: one for every core.
-    shards : path-like or None
-        Folder for finished shards. None: ``_build/two_phase`` in the project.
-
-    Raises
-    ------
-    OSError
-        The file or a shard cannot be written; finished shards stay.
-    ValueError
-        Fewer than one sample or process.
+    `jobs` processes of one thread each, or one for every core; `shards` is the folder of finished
+    shards, or ``_build/two_phase`` in the project.
     """
     recipe = {"seed": seed, "filter_widths": FILTER_WIDTHS, "volume_fractions": VOLUME_FRACTIONS}
     # A shard counts only for the code that made it.

@@ -66,23 +66,12 @@ def in_batches(encoder, shapes, done, size):
 
 
 def forward_batches(encoder, load, batches, *, workers):
-    """Features of batch after batch, in order, while the next ones are under way.
+    """Yield each batch with its features (n, n_features), in order, while the next are under way.
 
-    Parameters
-    ----------
-    encoder : helpers.encoders.Encoder
-    load : callable
-        From a batch to its pixels, an ndarray of float32 (n, c, H, W).
-    batches : sequence
-        What `load` takes.
-    workers : int
-        Threads. On a CPU each loads and computes a batch with its share of the cores: passes
-        side by side keep two cores busier than one pass on both, and reading overlaps with
-        computing. On a GPU they load, and the calling thread computes.
-
-    Yields
-    ------
-    batch, ndarray of float32, shape (n, n_features)
+    `load` gives the pixels of a batch, float32 (n, c, H, W). On a CPU each of the `workers`,
+    which are threads, loads and computes a batch with its share of the cores: passes side by side
+    keep two cores busier than one pass on both, and reading overlaps with computing. On a GPU
+    they load, and the calling thread computes.
     """
     on_cpu = encoder.device.type == "cpu"
 

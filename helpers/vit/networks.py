@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import pickle
+import re
 import warnings
 
 import torch
@@ -20,10 +21,6 @@ with warnings.catch_warnings():
 ROWS = 256  # of an attention map at a time, so that it stays near the cache
 # Not learned, and saved by old versions of transformers only.
 NOT_WEIGHTS = ("position_ids",)
-RESNET_KEYS = (
-    ("bn1.", "embedder.embedder.normalization."),
-    ("conv1.", "embedder.embedder.convolution."),
-)
 
 
 def hub_positions(embeddings, tokens, height, width):
@@ -248,17 +245,10 @@ def _read_torchvision_resnet(path, entry):
 
 def _resnet_key(key):
     """torchvision's name of a weight -> transformers' name."""
-    for old, new in RESNET_KEYS:
-        if key.startswith(old):
-            return new + key.removeprefix(old)
-    stage, layer, part, *rest = key.removeprefix("layer").split(".")
-    head = f"encoder.stages.{int(stage) - 1}.layers.{layer}"
-    kinds = {
-        "conv": "convolution",
-        "bn": "normalization",
-        "0": "convolution",
-        "1": "normalization",
-    }
-    if part == "downsample":
-        return ".".join([head, "shortcut", kinds[rest[0]], *rest[1:]])
-    return ".".join([head, "layer", str(int(part[-1]) - 1), kinds[part[:-1]], *rest])
+    key = re.sub(r"^(conv|bn)1\.", r"embedder.embedder.\1.", key)
+    key = re.sub(
+        r"^layer(\d)\.(\d+)", lambda m: f"encoder.stages.{int(m[1]) - 1}.layers.{m[2]}", key
+    )
+    key = re.sub(r"\.(conv|bn)(\d)\.", lambda m: f".layer.{int(m[2]) - 1}.{m[1]}.", key)
+    key = key.replace("downsample.0", "shortcut.conv").replace("downsample.1", "shortcut.bn")
+    return key.replace(".conv.", ".convolution.").replace(".bn.", ".normalization.")

@@ -31,16 +31,10 @@ def store_folder(store=None):
 
 
 class StoredFeatures:
-    """One feature matrix in the store, finished or not.
+    """The feature matrix of an encoder's `name` in the `folder` of a data set, finished or not.
 
-    Parameters
-    ----------
-    folder : path-like
-        Of the data set in the store.
-    name : str
-        Of the encoder.
-    key : dict
-        Everything that changes the numbers, JSON-ready: another value is another matrix.
+    `key` is a JSON-ready dict of everything that changes the numbers: another value is another
+    matrix.
     """
 
     def __init__(self, folder, name, key):
@@ -50,13 +44,7 @@ class StoredFeatures:
         self.parts = self.path.with_suffix(".parts")
 
     def read(self):
-        """The finished matrix (n, n_features) and its provenance, or None.
-
-        Raises
-        ------
-        ValueError
-            The file is damaged.
-        """
+        """The finished matrix (n, n_features) and its provenance, or None."""
         if not self.path.is_file():
             return None
         try:
@@ -95,13 +83,7 @@ class StoredFeatures:
                 yield shard["rows"], shard["features"]
 
     def write_shard(self, rows, features):
-        """Write finished rows (k,) and features (k, n_features) under a name of their own.
-
-        Raises
-        ------
-        OSError
-            The shard cannot be written; those written before stay.
-        """
+        """Write finished rows (k,) and features (k, n_features) under a name of their own."""
         if not len(rows):
             return
         content = {"rows": np.asarray(rows, np.int64), "features": features}

@@ -1,6 +1,7 @@
 """Weights of the encoders: shipped, or in a local copy or the cache, downloaded once, verified.
 
-A folder of weights holds a ``manifest.json``: the revision, and a hash for every file.
+A folder of weights holds a ``manifest.json``: the revision, and a hash for every file. It is
+written before the files of a hub arrive, so weights are at hand once all of those are there.
 """
 
 from __future__ import annotations
@@ -30,28 +31,20 @@ SHIPPED_FILES = ("config.json", "model.safetensors")
 
 
 def weights_at_hand(entry):
-    """Folder of an encoder's weights where they are on this machine, else None.
+    """Folder of the weights of an `EncoderEntry` where they are on this machine, else None.
 
-    Parameters
-    ----------
-    entry : helpers.encoders.EncoderEntry
-
-    Returns
-    -------
-    Path or None
-        In the folder ``data`` of the book where they ship with it; else ``encoders/<name>`` in
-        the folder that ``MICROPROP_DATA`` names, or in the cache.
+    In the folder ``data`` of the book where they ship with it; else ``encoders/<name>`` in the
+    folder that ``MICROPROP_DATA`` names, or in the cache.
     """
-    if entry.shipped:
-        folder = SHIPPED / entry.shipped
-        return folder if all((folder / name).is_file() for name in SHIPPED_FILES) else None
+    place = Path("encoders") / entry.name
     local = os.environ.get(LOCAL_COPY)
-    if local and (Path(local) / "encoders" / entry.name).is_dir():
-        return Path(local) / "encoders" / entry.name
-    folder = cache_folder() / "encoders" / entry.name
+    if local and not entry.shipped and (Path(local) / place).is_dir():
+        return Path(local) / place
+    folder = SHIPPED / entry.shipped if entry.shipped else cache_folder() / place
     manifest = read_manifest(folder)
-    right = entry.revision in (None, manifest.get("revision"))
-    return folder if manifest.get("complete") and right else None
+    files = manifest.get("files", {})
+    whole = files and all((folder / name).is_file() for name in files)
+    return folder if whole and entry.revision in (None, manifest.get("revision")) else None
 
 
 def how_to_get(entry):
@@ -79,16 +72,9 @@ def read_manifest(folder):
 
 
 def fetch_weights(entry):
-    """Folder of an encoder's weights, verified; downloaded if they are not at hand.
+    """Folder of the weights of an `EncoderEntry`, verified; downloaded if they are not at hand.
 
-    Parameters
-    ----------
-    entry : helpers.encoders.EncoderEntry
-
-    Returns
-    -------
-    Path
-        Folder with ``config.json`` and weights, or with NASA's ``.pth.tar``.
+    It holds ``config.json`` and weights, or NASA's ``.pth.tar``.
 
     Raises
     ------
@@ -97,40 +83,29 @@ def fetch_weights(entry):
         published or recorded. Finished files stay, and a second call goes on from there.
         Weights that ship with the book were deleted or changed.
     """
+    folder, again = weights_at_hand(entry), how_to_get(entry)
     if entry.shipped:
-        return _check_shipped(entry)
-    folder = weights_at_hand(entry)
-    if folder is None:
+        folder = SHIPPED / entry.shipped
+        if not (folder / MANIFEST).is_file():
+            raise DownloadError(f"{folder / MANIFEST} is missing. {again}")
+    elif folder is None:
         print(f"downloading {entry.title}: {entry.size / 1e6:,.0f} MB from {entry.url}")
         folder = cache_folder() / "encoders" / entry.name
         try:
             _download_from_hub(entry, folder) if entry.hub_id else _download_url(entry, folder)
-        except (OSError, ValueError) as error:  # those of requests are among them
+        except Exception as error:  # of the system, requests, httpx and the hub's own
             raise DownloadError(
                 f"the weights of {entry.name} are not on this machine and could not be "
-                f"downloaded to {folder}: {error}. With a network and enough space, "
-                f"{how_to_get(entry)}. Or put their folder at encoders/{entry.name} in a folder "
-                f"that {LOCAL_COPY} names"
+                f"downloaded to {folder}: {error}. With a network and enough space, {again}. "
+                f"Or put their folder at encoders/{entry.name} in a folder that {LOCAL_COPY} names"
             ) from error
+    else:
+        again = f"Once {folder} is deleted, {again}"
     for name, expected in read_manifest(folder).get("files", {}).items():
-        if not (folder / name).is_file():
-            raise DownloadError(f"{folder / name} is missing: delete {folder} and fetch it again")
-        verify(folder / name, expected)
-    return folder
-
-
-def _check_shipped(entry):
-    folder = SHIPPED / entry.shipped
-    for name in (*SHIPPED_FILES, MANIFEST):
-        if not (folder / name).is_file():
-            raise DownloadError(f"{folder / name} is missing: {how_to_get(entry)}")
-    files = read_manifest(folder).get("files", {})
-    for name in SHIPPED_FILES:
         try:
-            verify(folder / name, files.get(name, "sha256:"))
+            verify(folder / name, expected, MANIFEST)
         except DownloadError as error:
-            message = str(error).replace("the registry", f"{folder / MANIFEST}")
-            raise DownloadError(f"{message}. {how_to_get(entry)}") from error
+            raise DownloadError(f"{error}. {again}") from error
     return folder
 
 
@@ -148,35 +123,24 @@ def _download_from_hub(entry, folder):
     # What an interrupted download has resolved holds for the next one as well.
     revision = entry.revision or read_manifest(folder).get("revision")
     api = hub.HfApi(endpoint=endpoint)
-    try:
-        info = api.model_info(entry.hub_id, revision=revision, files_metadata=True)
-        files = _wanted({f.rfilename: f for f in info.siblings})
-        hashes = {
-            name: f"sha256:{f.lfs.sha256}" if f.lfs else f"git-blob:{f.blob_id}"
-            for name, f in files.items()
-        }
-        write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
-        if not sys.stderr.isatty():
-            hub.utils.disable_progress_bars()
-        hub.snapshot_download(
-            entry.hub_id,
-            revision=info.sha,
-            local_dir=folder,
-            allow_patterns=list(files),
-            endpoint=endpoint,
-        )
-    except Exception as error:  # httpx errors, which are no OSError, and the hub's own
-        if isinstance(error, OSError | ValueError):
-            raise
-        raise OSError(f"{type(error).__name__}: {error}") from error
+    info = api.model_info(entry.hub_id, revision=revision, files_metadata=True)
+    hashes = {
+        file.rfilename: f"sha256:{file.lfs.sha256}" if file.lfs else f"git-blob:{file.blob_id}"
+        for file in info.siblings
+    }
+    hashes = _wanted(hashes)
+    write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
+    if not sys.stderr.isatty():
+        hub.utils.disable_progress_bars()
+    api.snapshot_download(
+        entry.hub_id, revision=info.sha, local_dir=folder, allow_patterns=list(hashes)
+    )
     for name, expected in hashes.items():
         try:
-            verify(folder / name, expected)
+            verify(folder / name, expected, "the hub")
         except DownloadError:
             (folder / name).unlink(missing_ok=True)  # so that the next try fetches it anew
             raise
-    manifest = {"source": entry.hub_id, "revision": info.sha, "files": hashes}
-    write_manifest(folder, **manifest, complete=True)
 
 
 def _wanted(files):
@@ -199,4 +163,4 @@ def _download_url(entry, folder):
     if expected is None:
         with (folder / name).open("rb") as file:
             expected = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    write_manifest(folder, source=entry.url, revision=None, files={name: expected}, complete=True)
+    write_manifest(folder, source=entry.url, revision=None, files={name: expected})
