@@ -75,7 +75,7 @@ def default_device(device=None):
 
 
 def _sum(a, dim, shift=-1):
-    """Sum of each value and its periodic neighbour along `dim`: the next, or for 1 the one before."""
+    """Each value plus its periodic neighbour along `dim`: the next, or with 1 the one before."""
     return a.roll(shift, dim).add_(a)
 
 
