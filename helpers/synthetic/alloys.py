@@ -203,13 +203,12 @@ def make_superalloys(folder):
     the other.
     """
     rows = []
-    with progress_bar("superalloys", "micrograph", N_SAMPLES) as bar:
-        for i in range(N_SAMPLES):
-            sample = synthetic_superalloy(SEED, i)
-            with atomic_write(Path(folder) / f"{sample.name}.jpg") as file:
-                Image.fromarray(sample.image).save(file, "JPEG", quality=JPEG_QUALITY)
-            rows.append(_row(sample))
-            bar.update()
+    numbers = range(N_SAMPLES)
+    for i in progress_bar("superalloys", "micrograph", N_SAMPLES, iterable=numbers):
+        sample = synthetic_superalloy(SEED, i)
+        with atomic_write(Path(folder) / f"{sample.name}.jpg") as file:
+            Image.fromarray(sample.image).save(file, "JPEG", quality=JPEG_QUALITY)
+        rows.append(_row(sample))
     table = pd.DataFrame(rows)
     with atomic_write(Path(folder) / "table.csv") as file:
         table.to_csv(file, index=False, lineterminator="\n")

@@ -1,15 +1,13 @@
 """Synthetic two-phase volumes, and the embedded data set of case study 1 made from them.
 
 ``python -m helpers.synthetic.volumes`` (or ``make data``) writes ``data/two_phase.npz``. It goes
-on where it was interrupted: finished shards wait in ``_build/two_phase``.
+on where it was interrupted: the moduli of finished volumes wait in ``_build/two_phase``.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +23,11 @@ from helpers.io.downloads import ROOT
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest
 from helpers.synthetic.homogenization import confined_modulus, youngs_modulus
+from helpers.vit.store import StoredFeatures
 
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
-SHARDS, SHARD = ROOT / "_build" / "two_phase", 100  # folder of finished ones, volumes in each
+SHARDS, SHARD = ROOT / "_build" / "two_phase", 100  # folder of moduli, volumes at a time
 # Wide filters make the first component of the autocorrelations carry about as much of the
 # variance as in the paper (Fig. 5b: 75 %); with 0.6 to 4.8 voxels it would carry 98 %.
 FILTER_WIDTHS = (5.0, 30.0)
@@ -108,57 +107,62 @@ def sections_of(volume):
     return np.stack([volume[0], volume[:, 0], volume[:, :, 0]])
 
 
-def simulate(index):
-    """A volume of the embedded set in the fields of `helpers.datasets.TwoPhaseData`."""
-    volume, fraction, widths = two_phase_volume(SEED, index)
-    return {
-        "sections": sections_of(volume),
-        "modulus": youngs_modulus(volume[None])[0],
-        "confined_modulus": confined_modulus(volume[None])[0],
-        "volume_fraction": fraction,
-        "filter_widths": widths,
-    }
+def solve_volumes(seed, n, moduli, *, jobs=None, shards=SHARDS):
+    """Moduli (n, k) [GPa] of the first `n` volumes of a seed; `moduli` are k functions of volumes.
+
+    What is in the folder `shards` already is not computed again.
+    """
+    key = {"seed": seed, "moduli": [modulus.__name__ for modulus in moduli]}
+    store = StoredFeatures(shards, "moduli", key | {"code": code_digest(__file__)})
+    values = np.full((n, len(moduli)), np.nan)
+    for rows, kept in store.read_shards():
+        values[rows[rows < n]] = kept[rows < n]
+    waiting = np.flatnonzero(np.isnan(values[:, 0]))
+
+    def solve(index):
+        volume = two_phase_volume(seed, index).volume[None]
+        return [modulus(volume)[0] for modulus in moduli]
+
+    done = n - len(waiting)
+    with progress_bar("moduli", "volume", n, done=done) as bar, _threads(jobs) as pool:
+        for start in range(0, len(waiting), SHARD):
+            rows = waiting[start : start + SHARD]
+            values[rows] = list(pool.map(solve, rows))
+            store.write_shard(rows, values[rows])
+            bar.update(len(rows))
+    return values
+
+
+def _threads(jobs):
+    """Threads, or one for every core: nearly all of the work is done outside of Python."""
+    one_each = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    return ThreadPoolExecutor(jobs or os.cpu_count(), **one_each)
 
 
 def make_two_phase(path, n_samples=N_SAMPLES, *, jobs=None, shards=SHARDS):
-    """Make the embedded data set, the ``.npz`` at `path`; go on from the shards of earlier runs.
-
-    In `jobs` threads, or one for every core: nearly all of the work is done outside of Python.
-    """
+    """Make the embedded data set, the ``.npz`` at `path`; go on where it was interrupted."""
     if n_samples < 1 or (jobs is not None and jobs < 1):
         raise UserError(f"n_samples is {n_samples}, jobs is {jobs}: expected at least 1 of each")
     with atomic_write(Path(path).with_name(".can-be-written")):
         pass  # a folder that cannot be written is told now, not when all is computed
     Path(path).with_name(".can-be-written").unlink()
-    folder = Path(shards) / code_digest(__file__)  # a shard counts for the code that made it
-    blocks = [range(n_samples)[i : i + SHARD] for i in range(0, n_samples, SHARD)]
-    files = [folder / f"{b[0]:06d}-{b[-1]:06d}.npz" for b in blocks]
-    todo = [(b, f) for b, f in zip(blocks, files, strict=True) if _read_shard(f) is None]
-    done = len(files) - len(todo)
-    with (
-        progress_bar("volumes", "shard", len(files), done=done) as bar,
-        ThreadPoolExecutor(jobs or os.cpu_count()) as pool,
-    ):
-        for block, file in todo:
-            _write_shard(file, list(pool.map(simulate, block)))
-            bar.update()
-    parts = [_read_shard(f) for f in files]
-    save_two_phase(path, {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}, seed=SEED)
+    moduli = (youngs_modulus, confined_modulus)
+    moduli = solve_volumes(SEED, n_samples, moduli, jobs=jobs, shards=shards)
+    with _threads(jobs) as pool:
+        sections, fractions, widths = zip(*pool.map(_describe, range(n_samples)), strict=True)
+    arrays = {
+        "sections": np.stack(sections),
+        "modulus": moduli[:, 0],
+        "confined_modulus": moduli[:, 1],
+        "volume_fraction": np.array(fractions),
+        "filter_widths": np.stack(widths),
+    }
+    save_two_phase(path, arrays, seed=SEED)
 
 
-def _read_shard(path):
-    """Arrays of a finished shard; None where it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-
-
-def _write_shard(path, samples):
-    arrays = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
-    with atomic_write(path) as file:
-        np.savez(file, **arrays)
+def _describe(index):
+    volume, fraction, widths = two_phase_volume(SEED, index)
+    return sections_of(volume), fraction, widths
 
 
 def main(arguments=None):
@@ -169,9 +173,8 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "two_phase.npz")
     parser.add_argument("--n-samples", type=int, default=N_SAMPLES)
     parser.add_argument("--jobs", type=int, help="threads; default: one for every core")
-    parser.add_argument("--shards", type=Path, default=SHARDS, help="folder of finished shards")
+    parser.add_argument("--shards", type=Path, default=SHARDS, help="folder of finished moduli")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)  # a volume a thread
     make_two_phase(options.out, options.n_samples, jobs=options.jobs, shards=options.shards)
     print(f"wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")
 

@@ -1,5 +1,6 @@
 """A few steps of the real pre-training, with a small network."""
 
+import functools
 import json
 import shutil
 
@@ -18,6 +19,7 @@ from helpers.microvit.statistics import image_statistics, mean_chord
 from helpers.microvit.trainer import Trainer
 from helpers.microvit.training_images import sample_batch
 from helpers.superalloy_scores import TWO_POINT
+from helpers.synthetic import homogenization
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -258,13 +260,17 @@ def test_probes_find_what_features_hold_and_nothing_else():
     assert max(probes.shape_r2(noise, batch)) < 0.1
 
 
-def test_probe_volumes_are_made_once(tmp_path, monkeypatch):
-    path = tmp_path / "probe.npz"
-    sections, modulus = probes.probe_volumes(path, 2)
+def test_probe_volumes_are_solved_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        probes, "solve_volumes", functools.partial(probes.solve_volumes, shards=tmp_path)
+    )
+    sections, modulus = probes.probe_volumes.__wrapped__(2)
     assert sections.shape == (2, 3, 51, 51)
     assert ((modulus > 2.3) & (modulus < 120.1)).all()
-    monkeypatch.setattr(probes, "youngs_modulus", None)
-    np.testing.assert_array_equal(probes.probe_volumes(path, 2)[1], modulus)
+    monkeypatch.setattr(homogenization, "solve_load_case", None)
+    again = probes.probe_volumes.__wrapped__(2)
+    np.testing.assert_array_equal(again[0], sections)
+    np.testing.assert_array_equal(again[1], modulus)
 
 
 def test_modulus_probe_prefers_features_that_tell_the_modulus():

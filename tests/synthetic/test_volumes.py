@@ -22,6 +22,7 @@ from helpers.synthetic.volumes import (
     sections_of,
     two_phase_volume,
 )
+from helpers.vit.store import StoredFeatures
 
 
 @pytest.fixture(scope="module")
@@ -173,36 +174,42 @@ def test_killed_making_ends_at_once_and_leaves_no_process(tmp_path, sign):
 
 def test_interrupted_making_goes_on_where_it_stopped(tmp_path, monkeypatch, small_shards):
     make_two_phase(tmp_path / "whole.npz", 7, shards=tmp_path / "a", jobs=1)
-    done, original = [], volumes._write_shard
+    done, original = [], StoredFeatures.write_shard
 
-    def interrupted(path, samples):
+    def interrupted(self, rows, values):
         if len(done) == 2:
             raise KeyboardInterrupt
-        original(path, samples)
-        done.append(path.stem)
+        original(self, rows, values)
+        done.append(list(rows))
 
-    monkeypatch.setattr(volumes, "_write_shard", interrupted)
+    monkeypatch.setattr(StoredFeatures, "write_shard", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_two_phase(tmp_path / "parts.npz", 7, shards=tmp_path / "b", jobs=1)
     assert not (tmp_path / "parts.npz").exists()
 
-    def counted(path, samples):
-        original(path, samples)
-        done.append(path.stem)
+    def counted(self, rows, values):
+        original(self, rows, values)
+        done.append(list(rows))
 
-    monkeypatch.setattr(volumes, "_write_shard", counted)
+    monkeypatch.setattr(StoredFeatures, "write_shard", counted)
     make_two_phase(tmp_path / "parts.npz", 7, shards=tmp_path / "b", jobs=1)
-    shards = ["000000-000001", "000002-000003", "000004-000005", "000006-000006"]
-    assert sorted(done) == shards  # each once
+    assert sorted(done) == [[0, 1], [2, 3], [4, 5], [6]]  # each once
     assert equal(tmp_path / "whole.npz", tmp_path / "parts.npz")
 
 
 def test_a_damaged_shard_is_made_again(tmp_path, small_shards):
     make_two_phase(tmp_path / "whole.npz", 5, shards=tmp_path / "a", jobs=1)
-    shard = sorted((tmp_path / "a").rglob("*.npz"))[1]
+    shard = sorted((tmp_path / "a").rglob("*.safetensors"))[1]
     shard.write_bytes(shard.read_bytes()[:100])
     make_two_phase(tmp_path / "again.npz", 5, shards=tmp_path / "a", jobs=1)
     assert equal(tmp_path / "whole.npz", tmp_path / "again.npz")
+
+
+def test_fewer_volumes_take_what_more_have_left(tmp_path, small_shards):
+    make_two_phase(tmp_path / "five.npz", 5, shards=tmp_path / "a", jobs=1)
+    make_two_phase(tmp_path / "three.npz", 3, shards=tmp_path / "a", jobs=1)
+    with np.load(tmp_path / "five.npz") as five, np.load(tmp_path / "three.npz") as three:
+        np.testing.assert_array_equal(three["modulus"], five["modulus"][:3])
 
 
 @pytest.mark.parametrize("numbers", [{"n_samples": 0}, {"n_samples": 3, "jobs": 0}])
@@ -213,7 +220,7 @@ def test_nothing_to_do_is_an_error(tmp_path, numbers):
 
 def test_a_folder_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(volumes, "simulate", lambda *_: pytest.fail("long work began"))
+    monkeypatch.setattr(volumes, "solve_volumes", lambda *_: pytest.fail("long work began"))
     with pytest.raises(OSError, match=r"could not write .*can-be-written"):
         make_two_phase(tmp_path / "file" / "x.npz", 2, shards=tmp_path / "s", jobs=1)
 
