@@ -104,7 +104,8 @@ plot_sheet(sheet)
 # weights that no longer change, and a *probe* is a linear model fitted on them: it finds only what lies
 # open in them.
 #
-# The objectives were compared on probe data made for that purpose, with seeds of its own: one run each,
+# The objectives were compared on probe data made for that purpose, with seeds of its own (code of commit
+# f9f423c): one run each,
 # after equal processor time, and with the first version of the loss (see *The real run*). The one with the
 # lowest error of the modulus was taken. With so little training this shows which one learns quickly, not which is best in the end.
 
@@ -137,8 +138,8 @@ display(
 # same losses (a test of the book checks it).
 
 # %% tags=["remove-output"]
-trainer = Trainer("statistics", seed=seed, batch=16)
-live = [trainer.step(i / live_steps)["statistics"] for i in range(live_steps)]
+trainer = Trainer(seed=seed, batch=16)
+live = [trainer.step(i / live_steps) for i in range(live_steps)]
 
 # %% tags=["hide-input"]
 display(

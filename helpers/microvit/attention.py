@@ -38,13 +38,11 @@ def class_token_attention(encoder, pixels):
     """
     if encoder.entry.config["model_type"] != "dinov2":
         raise UserError(f"{encoder.name} is no DINOv2: its layers are named otherwise")
-    last, seen = encoder.model.encoder.layer[-1], []
-    hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    try:
-        encoder(torch.from_numpy(pixels)[None])
-    finally:
-        hook.remove()
-    tokens, attention = last.norm1(seen[0]), last.attention
+    pixels = torch.from_numpy(pixels)[None].expand(-1, 3, -1, -1)
+    pixels = pixels.to(encoder.device, encoder.dtype)
+    before = encoder.model(pixel_values=pixels, output_hidden_states=True).hidden_states[-2]
+    last = encoder.model.encoder.layer[-1]
+    tokens, attention = last.norm1(before), last.attention
     query, key = (
         linear(x).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
         for linear, x in ((attention.q_proj, tokens[:, :1]), (attention.k_proj, tokens))

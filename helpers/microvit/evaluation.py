@@ -47,14 +47,9 @@ PAPERS_BEST = ("clip-l14", "dinov2-l14", "clip-b16")  # of the paper's nine, ove
 def case_study_1(sections, modulus, features):
     """The paper's protocol, and MicroViT's error as a share of the others': rows of the table.
 
-    Parameters
-    ----------
-    sections : ndarray of uint8, shape (n, 3, h, w)
-    modulus : ndarray, shape (n,)
-        [GPa]
-    features : mapping of str to ndarray, shape (3 * n, d)
-        Of all sections, one volume after the other. Added here: two-point statistics, the stiff
-        fraction, and the very statistics that MicroViT was trained to predict.
+    `features` (3 * n, d) by name are of all `sections` (n, 3, h, w), one volume after the other.
+    Added here: two-point statistics, the stiff fraction, and the very statistics that MicroViT was
+    trained to predict.
     """
     part, data = "case study 1", "embedded"
     flat, rows, results = sections.reshape(-1, *sections.shape[2:]), [], {}
@@ -87,19 +82,8 @@ def case_study_2(alloys, features, data, *, shuffles=SHUFFLES, store=None):
 
     Rows of the table. MAPE: mean over the shuffles, with percentiles 2.5 and 97.5 of the shuffles'
     means. Differences of MicroViT to the others: paired fold by fold, with the corrected interval
-    of `helpers.intervals.paired_interval`; rows ``"over shuffles"`` hold percentiles.
-
-    Parameters
-    ----------
-    alloys : helpers.datasets.SuperalloyData
-    features : mapping of str to ndarray, shape (n, d)
-        Without two-point statistics, which are computed from the segmented micrographs.
-    data : str
-        What the features are of, for the table.
-    shuffles : int
-        Seeds 0, 1, ... of the outer folds.
-    store : path-like, None or False
-        See `helpers.scores.evaluate_descriptors`.
+    of `helpers.intervals.paired_interval`; rows ``"over shuffles"`` hold percentiles. Two-point
+    statistics, of the segmented micrographs, are added to the `features` (n, d) by name of `data`.
     """
     y = alloys.hardness
     maps = np.stack([micrograph_descriptor(image) for image in alloys.binary_images])

@@ -3,8 +3,7 @@
 ``python -m helpers.microvit.pretraining --minutes 70 --out _build/microvit`` trains it, and goes
 on where an earlier run of the same command was interrupted. No label, no measured image and no
 embedded data set enters. ``--ship _build/microvit/model`` puts a newly trained one in the place
-of the one that ships with the book. Options for another size, learning rate or weight of the
-statistics, of which the shipped network needs none, are in commit f9f423c.
+of the one that ships with the book.
 """
 
 from __future__ import annotations
@@ -22,21 +21,17 @@ import torch
 from helpers import UserError
 from helpers.encoders import ENCODERS, check_architecture
 from helpers.io.atomic import atomic_write, write_table
-from helpers.microvit.measures import describers
 from helpers.microvit.probes import run_probes
-from helpers.microvit.trainer import OBJECTIVES, Trainer
-from helpers.superalloy_scores import TWO_POINT
+from helpers.microvit.trainer import Trainer
 from helpers.vit import weights
 from helpers.vit.networks import read_model
 
-SAVE_SECONDS = 120.0
+SAVE_SECONDS, PROBE_SECONDS = 120.0, 600.0  # of training, between checkpoints and probes
 LONGEST_STEP = 10.0  # seconds; what lasts longer was a pause, and is not counted
 LOG_STEPS = 50  # whose mean loss is a row of the log
 
 
-def train(
-    out, objective, *, minutes=None, steps=None, probe_minutes=10, clock=time.perf_counter, **rest
-):
+def train(out, *, minutes=None, steps=None, **options):
     """Train, or go on training, until a budget of time or of steps is spent; gives the `Trainer`.
 
     Parameters
@@ -44,23 +39,17 @@ def train(
     out : path-like
         Folder: ``checkpoint.pt`` (every two minutes), ``log.csv`` with losses and probes, and at
         the end the model in ``model``. A checkpoint in it is resumed.
-    objective : str
-        See `Trainer`.
     minutes, steps : float, int or None
         The budget, one of the two. Time counts while training; pauses and probes do not.
-    probe_minutes : float
-        Of training between probes.
-    clock : callable
-        Seconds. ``time.process_time`` compares objectives fairly on a busy machine.
-    **rest
-        Options of `Trainer`.
+    **options
+        Of `Trainer`.
     """
     if (minutes is None) == (steps is None):
         raise UserError(f"minutes is {minutes}, steps is {steps}: expected one of the two")
     if not 0 < (minutes if steps is None else steps) < math.inf:
         raise UserError(f"minutes is {minutes}, steps is {steps}: expected more than 0")
     out = Path(out)
-    trainer = Trainer(objective, **rest)
+    trainer = Trainer(**options)
     if (out / "checkpoint.pt").is_file():
         trainer.resume(out / "checkpoint.pt")
     if not trainer.log:
@@ -70,16 +59,16 @@ def train(
         progress = trainer.steps / steps if minutes is None else trainer.seconds / (60 * minutes)
         if progress >= 1:
             break
-        start, before = clock(), trainer.seconds
-        recent.append(sum(trainer.step(progress).values()))
-        trainer.seconds += min(clock() - start, LONGEST_STEP)
+        start, before = time.perf_counter(), trainer.seconds
+        recent.append(trainer.step(progress))
+        trainer.seconds += min(time.perf_counter() - start, LONGEST_STEP)
         if trainer.steps % LOG_STEPS == 0:
             _log(trainer, out, {"loss": float(np.mean(recent))})
             recent = []
         if not recent and trainer.seconds - saved > SAVE_SECONDS:  # no row of the log half done
             saved = trainer.seconds
             trainer.checkpoint(out / "checkpoint.pt")
-        if trainer.seconds // (60 * probe_minutes) > before // (60 * probe_minutes):
+        if trainer.seconds // PROBE_SECONDS > before // PROBE_SECONDS:
             _probe(trainer, out)
     if "loss" in trainer.log[-1] or trainer.log[-1]["step"] < trainer.steps:
         _probe(trainer, out)
@@ -101,29 +90,12 @@ def _log(trainer, out, row):
     write_table(pd.DataFrame(trainer.log), out / "log.csv")
 
 
-def compare(out, table, **options):
-    """Train with each objective for as long, and write their probes into one table.
+def ship(model):
+    """Put a model, as `train` leaves it, in the place of the MicroViT that ships with the book.
 
-    Each run has a folder in `out`, and a finished one is not done again; `options` are those of
-    `train`. Minutes are those of the processor, which other processes do not distort.
+    With a manifest; ValueError where it has another architecture.
     """
-    options |= {"clock": time.process_time, "probe_minutes": math.inf}
-    logs = {o: train(Path(out) / o, o, **options).log for o in OBJECTIVES}
-    untrained = logs["statistics"][0]
-    rows = {
-        TWO_POINT: untrained | run_probes(describers({})[TWO_POINT]),
-        "random weights": untrained,
-        **{objective: log[-1] for objective, log in logs.items()},
-    }
-    rows = pd.DataFrame(rows.values(), index=rows).drop(columns="step")
-    write_table(rows.rename_axis("features").reset_index(), table)
-
-
-def ship(model, entry):
-    """Put a model, as `train` leaves it, into the folder of the book that `entry` names.
-
-    With a manifest; ValueError where it has another architecture than `entry` states.
-    """
+    entry = ENCODERS["microvit"]
     check_architecture(entry, read_model(Path(model), entry), model)
     folder, files = weights.SHIPPED / entry.shipped, {}
     for name in weights.SHIPPED_FILES:
@@ -142,28 +114,23 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m helpers.microvit.pretraining", description=main.__doc__
     )
-    parser.add_argument("--objective", choices=OBJECTIVES, default="statistics")
-    parser.add_argument("--compare", type=Path, help="compare all objectives, into this CSV")
     parser.add_argument("--out", type=Path, default=Path("_build") / "microvit")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ship", metavar="FOLDER", help="a trained model to ship with the book")
-    given = parser.parse_args(arguments)
-    if given.ship:
-        ship(given.ship, ENCODERS["microvit"])
+    options = parser.parse_args(arguments)
+    if options.ship:
+        ship(options.ship)
         print("shipped; describe it in data/microvit/README.md, and measure it again with")
         print("python -m helpers.microvit.evaluation --write data/results_microvit.csv")
         return
-    torch.set_num_threads(given.threads)
-    options = {name: getattr(given, name) for name in ("minutes", "steps", "seed")}
-    options["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(options.threads)
+    budget = {"minutes": options.minutes, "steps": options.steps}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        if given.compare:
-            compare(given.out, given.compare, **options)
-        else:
-            train(given.out, given.objective, **options)
+        train(options.out, **budget, seed=options.seed, device=device)
     except UserError as error:
         parser.error(str(error))
 

@@ -1,4 +1,9 @@
-"""One step of the pre-training of MicroViT: student, teacher, heads, optimiser, data."""
+"""One step of the pre-training of MicroViT: student, teacher, head, optimiser, data.
+
+Other objectives were tried: self-distillation, and both together. They learned less in the same
+time (``data/microvit_objectives.csv``). Their code is in commit f9f423c, with options for another
+size or weight of the statistics.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,6 @@ from helpers.microvit.statistics import image_statistics, statistic_names
 from helpers.microvit.training_images import sample_batch
 from helpers.vit.networks import compute_class_token_only, hub_positions, quiet_transformers
 
-OBJECTIVES = ("statistics", "distillation", "both")
 ENTRY = ENCODERS["microvit"]
 SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
 EMPHASIS = 3.0  # weight of the standard deviation of some statistics; that of others is 1
@@ -62,40 +66,11 @@ def _moments():
     return torch.from_numpy(values.mean(0)), torch.from_numpy(values.std(0))
 
 
-class Prototypes(nn.Module):
-    """Projection of tokens onto 512 prototypes, as in DINO."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(width, 512), nn.GELU(), nn.Linear(512, 128))
-        self.prototypes = nn.Parameter(torch.randn(512, 128))
-
-    def forward(self, tokens):
-        return F.normalize(self.mlp(tokens), dim=-1) @ F.normalize(self.prototypes, dim=-1).T
-
-
-@torch.no_grad()
-def sinkhorn(scores, temperature=0.05, rounds=3):
-    """Assignments (n, k) of tokens to prototypes, all prototypes used alike.
-
-    Caron et al. 2020, arXiv:2006.09882; rows sum to one.
-    """
-    q = torch.exp((scores.float() - scores.max()) / temperature)
-    for _ in range(rounds):
-        q = q / q.sum(0, keepdim=True).clamp(min=1e-12)
-        q = q / q.sum(1, keepdim=True)
-    return q
-
-
 class Trainer(nn.Module):
-    """A student, its moving average (the teacher, which is what ships), and the heads.
+    """A student, its moving average (the teacher, which is what ships), and its `Statistics`.
 
     Parameters
     ----------
-    objective : str
-        ``"statistics"``: see `Statistics`. ``"distillation"``: two parts of one microstructure,
-        mirrored and imaged by themselves, get one class token, and masked patches that of the
-        whole image (DINO, arXiv:2104.14294; iBOT, arXiv:2111.07832). ``"both"``.
     seed : int
         Of weights and data.
     batch : int
@@ -116,38 +91,30 @@ class Trainer(nn.Module):
         Rows of losses and of probes, as `helpers.microvit.pretraining.train` adds them.
     """
 
-    def __init__(self, objective, seed=0, batch=64, lr=1e-3, architecture=None, device="cpu"):
+    def __init__(self, seed=0, batch=64, lr=1e-3, architecture=None, device="cpu"):
         from transformers import AutoConfig, AutoModel
 
         super().__init__()
-        if objective not in OBJECTIVES:
-            raise UserError(f"objective is {objective!r}: expected one of {OBJECTIVES}")
-        self.options = {"objective": objective, "seed": seed, "batch": batch, "lr": lr}
-        self.options["architecture"] = architecture = {**ENTRY.config, **(architecture or {})}
+        architecture = {**ENTRY.config, **(architecture or {})}
+        self.options = {"seed": seed, "batch": batch, "lr": lr, "architecture": architecture}
         self.batch, self.lr, self.device = batch, lr, device
         self.rng, self.steps, self.seconds, self.images = np.random.default_rng(seed), 0, 0.0, 0
         self.log = []
-        self.views = 1 if objective == "statistics" else 2
         with quiet_transformers(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.student = AutoModel.from_config(AutoConfig.for_model(**architecture))
-            width = self.student.config.hidden_size
-            self.statistics = None if objective == "distillation" else Statistics(width)
-            if self.views == 2:
-                self.prototypes = Prototypes(width)
-                self.teacher_prototypes = copy.deepcopy(self.prototypes).requires_grad_(False)
+            self.statistics = Statistics(self.student.config.hidden_size)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         for network in (self.student, self.teacher):
             embeddings = network.embeddings
             embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
-            if self.views == 1:  # no other token is asked for
-                compute_class_token_only(network)
+            compute_class_token_only(network)
         groups = decay_groups(self, lambda p: p.ndim == 2)
         self.to(device)
         self.optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), fused=True)
 
     def step(self, progress):
-        """One optimisation step; `progress` (0 to 1) sets learning rate and moving average."""
+        """One optimisation step; `progress` (0 to 1) sets the learning rate. Gives the loss."""
         warm_up = min(1.0, (self.steps + 1) / 100)
         cosine = 0.5 + 0.5 * math.cos(math.pi * progress)
         for group in self.optimizer.param_groups:
@@ -155,46 +122,21 @@ class Trainer(nn.Module):
         sides = SMALL if self.rng.random() < 0.8 else LARGE
         shape = tuple(int(s) for s in self.rng.choice(sides, 2))
         tokens = shape[0] * shape[1] // ENTRY.patch**2
-        n = max(2, round(self.batch / self.views * 50 / (tokens + 1)))
-        data = sample_batch(self.rng, n, shape, views=self.views)
-        losses = self._losses(data, tokens)
+        data = sample_batch(self.rng, max(2, round(self.batch * 50 / (tokens + 1))), shape)
+        loss = self._loss(data)
         self.optimizer.zero_grad()
-        sum(losses.values()).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimizer.step()
-        momentum = min(0.998, (1 + self.steps) / (10 + self.steps))
-        follow(self.teacher, self.student, momentum)
-        if self.views == 2:
-            follow(self.teacher_prototypes, self.prototypes, momentum)
+        follow(self.teacher, self.student, min(0.998, (1 + self.steps) / (10 + self.steps)))
         self.steps, self.images = self.steps + 1, self.images + len(data.images)
-        return {name: loss.item() for name, loss in losses.items()}
+        return loss.item()
 
-    def _losses(self, data, tokens):
+    def _loss(self, data):
         pixels = torch.from_numpy(data.images).to(self.device)[:, None].expand(-1, 3, -1, -1)
-        n, mask = len(pixels), None
-        if self.views == 2:
-            half = self.rng.permutation(n)[:, None] < n // 2
-            mask = torch.from_numpy(half & (self.rng.random((n, tokens)) < 0.3)).to(self.device)
-        half_precision = torch.autocast(torch.device(self.device).type, torch.bfloat16)
-        with half_precision:
-            output = self.student(pixel_values=pixels, bool_masked_pos=mask).last_hidden_state
-        losses = {}
-        if self.statistics is not None:
-            losses["statistics"] = self.statistics.loss(output[:, 0], data.phases, data.known)
-        if self.views == 2:
-            with torch.no_grad(), half_precision:
-                target = self.teacher(pixel_values=pixels).last_hidden_state
-            # The class token of the other view, and masked patches of the same one.
-            pairs = {
-                "class token": (output[:, 0], target[:, 0].roll(n // 2, 0)),
-                "patches": (output[:, 1:][mask], target[:, 1:][mask]),
-            }
-            weight = 1.0 if self.statistics is None else 0.1
-            for name, (token, asked) in pairs.items():
-                assigned = sinkhorn(self.teacher_prototypes(asked.float()))
-                scores = self.prototypes(token.float()) / 0.1  # over their temperature
-                losses[name] = weight * F.cross_entropy(scores, assigned)
-        return losses
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            token = self.student(pixel_values=pixels).last_hidden_state[:, 0]
+        return self.statistics.loss(token, data.phases, data.known)
 
     @torch.inference_mode()
     def encode(self, images):

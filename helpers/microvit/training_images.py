@@ -89,7 +89,7 @@ def render(rng, phases, grey):
     return np.clip(images, 0, 1)
 
 
-def sample_batch(rng, n, shape=(49, 49), *, grey=0.35, views=1):
+def sample_batch(rng, n, shape=(49, 49), *, grey=0.35):
     """Draw `n` microstructures and image a random part of each.
 
     Parameters
@@ -100,9 +100,6 @@ def sample_batch(rng, n, shape=(49, 49), *, grey=0.35, views=1):
         (h, w) of the images [pixels].
     grey : float
         Share of grey images; the others are binary.
-    views : int
-        Parts of each microstructure, mirrored and imaged by themselves. Microstructure i gives
-        images i, n + i, ... of the Batch.
 
     Examples
     --------
@@ -120,7 +117,7 @@ def sample_batch(rng, n, shape=(49, 49), *, grey=0.35, views=1):
     inverted = rng.random(n) < 0.3
     parents[inverted] ^= 1
     own_shape = np.array([microstructures.FAMILIES[f][2] for f in family]) & ~inverted
-    order = np.tile(rng.permutation(n), views)
+    order = rng.permutation(n)
     phases, family = crop(rng, parents[order], shape), family[order]
-    is_grey = rng.random(n * views) < grey
+    is_grey = rng.random(n) < grey
     return Batch(render(rng, phases, is_grey), phases, own_shape[order] | ~is_grey, family)

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
+from helpers.io.progress import progress_bar
 from helpers.synthetic.hardness import (
     ELEMENTS,
     KGF_PER_MPA,
@@ -196,15 +196,16 @@ def _imaging(shared, own, source, growth, radius, fraction):
     return options, nm_per_pixel
 
 
-def make_superalloys(folder=FOLDER, *, seed=SEED):
+def make_superalloys(folder):
     """Write the micrographs as JPEG and ``table.csv``, and return this table.
 
     As in the published one, a hardness is given in one of its two columns and reads ``N/a`` in
     the other.
     """
     rows = []
-    for i in tqdm(range(N_SAMPLES), unit="micrograph", desc="superalloys"):
-        sample = synthetic_superalloy(seed, i)
+    numbers = range(N_SAMPLES)
+    for i in progress_bar("superalloys", "micrograph", N_SAMPLES, iterable=numbers):
+        sample = synthetic_superalloy(SEED, i)
         with atomic_write(Path(folder) / f"{sample.name}.jpg") as file:
             Image.fromarray(sample.image).save(file, "JPEG", quality=JPEG_QUALITY)
         rows.append(_row(sample))

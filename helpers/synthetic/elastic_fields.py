@@ -21,8 +21,7 @@ import scipy.fft
 import torch
 
 from helpers import UserError
-from helpers.datasets import PHASE_MODULI
-from helpers.synthetic.elasticity import POISSON, check_phases, isotropic_stiffness
+from helpers.synthetic.elasticity import isotropic_stiffness
 
 # u_x, u_y, u_z by d_x, d_y, d_z: which strain component each displacement derivative feeds
 _STRAIN_OF = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
@@ -75,31 +74,23 @@ def default_device(device=None):
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _neighbours(a, dim, *, sum_, forward):
-    """Sum or difference of each value and its periodic neighbour along `dim`."""
-    out = torch.empty_like(a)
-    n = a.shape[dim]
-    op = torch.add if sum_ else torch.sub
-    low, high = a.narrow(dim, 0, n - 1), a.narrow(dim, 1, n - 1)
-    first, last = a.narrow(dim, 0, 1), a.narrow(dim, n - 1, 1)
-    if forward:  # out[x] = a[x + 1] +- a[x]
-        op(high, low, out=out.narrow(dim, 0, n - 1))
-        op(first, last, out=out.narrow(dim, n - 1, 1))
-    else:  # the adjoint: out[x] = a[x - 1] +- a[x]
-        op(low, high, out=out.narrow(dim, 1, n - 1))
-        op(last, first, out=out.narrow(dim, 0, 1))
-    return out
+def _sum(a, dim, shift=-1):
+    """Each value plus its periodic neighbour along `dim`: the next, or with 1 the one before."""
+    return a.roll(shift, dim).add_(a)
+
+
+def _difference(a, dim, shift=-1):
+    """Periodic neighbour of each value minus the value; see `_sum`."""
+    return a.roll(shift, dim).sub_(a)
 
 
 def _strain(u):
     """Strain (B, 6, X, Y, Z) at voxel centres of nodal displacements (B, 3, X, Y, Z)."""
-
-    mean, slope = (functools.partial(_neighbours, sum_=s, forward=True) for s in (True, False))
     u = u * 0.25
-    along_z = mean(u, -1)
-    gx = slope(mean(along_z, -2), -3)
-    gy = mean(slope(along_z, -2), -3)
-    gz = mean(mean(slope(u, -1), -2), -3)
+    along_z = _sum(u, -1)
+    gx = _difference(_sum(along_z, -2), -3)
+    gy = _sum(_difference(along_z, -2), -3)
+    gz = _sum(_sum(_difference(u, -1), -2), -3)
     strain = u.new_empty(u.shape[0], 6, *u.shape[2:])
     for i, g in enumerate((gx, gy, gz)):
         strain[:, i] = g[:, i]
@@ -111,12 +102,10 @@ def _strain(u):
 
 def _nodal_forces(stress):
     """Adjoint of `_strain`: nodal forces (B, 3, X, Y, Z) of stresses (B, 6, X, Y, Z)."""
-
-    mean, slope = (functools.partial(_neighbours, sum_=s, forward=False) for s in (True, False))
     tx, ty, tz = (stress[:, row] for row in _STRAIN_OF)
-    yz = mean(slope(tx, -3), -2).add_(slope(mean(ty, -3), -2))
-    z = slope(mean(mean(tz, -3), -2), -1)
-    return z.add_(mean(yz, -1)).mul_(0.25)
+    yz = _sum(_difference(tx, -3, 1), -2, 1).add_(_difference(_sum(ty, -3, 1), -2, 1))
+    z = _difference(_sum(_sum(tz, -3, 1), -2, 1), -1, 1)
+    return z.add_(_sum(yz, -1, 1)).mul_(0.25)
 
 
 def _fft(a):
@@ -154,20 +143,19 @@ def _wave_vectors(shape, dtype, device):
 class _Medium:
     """Isotropic stiffness in every voxel, and the Green operator of a compliant reference."""
 
-    def __init__(self, volumes, moduli, poisson, dtype, device):
-        stiffness = isotropic_stiffness(moduli, poisson)
+    def __init__(self, volumes, dtype, device):
+        stiffness = isotropic_stiffness()
         lame, shear = stiffness[:, 0, 1], stiffness[:, 3, 3]
         phase = torch.as_tensor(volumes, device=device).long()
         self.lame = lame.to(device, dtype)[phase]
         self.two_shear = 2 * shear.to(device, dtype)[phase]
         self.n_voxels = phase[0].numel()
-        # No voxel is softer than the reference, so that the preconditioned residual bounds
-        # the energy error from above: the stopping rule is a guarantee, not a habit.
-        lame0, shear0 = float(lame.min()), float(shear.min())
-        self.reference = torch.diag(torch.tensor([2, 2, 2, 1, 1, 1]).double() * shear0)
-        self.reference[:3, :3] += lame0
+        # The reference is the compliant phase. No voxel is softer, so that the preconditioned
+        # residual bounds the energy error from above: the stopping rule is a guarantee.
+        self.reference = stiffness[0]
+        lame0, self.shear0 = float(lame[0]), float(shear[0])
+        self.coupling = (lame0 + self.shear0) / (lame0 + 2 * self.shear0)
         self.direction, self.compliance = _wave_vectors(tuple(phase.shape[1:]), dtype, device)
-        self.shear0, self.coupling = shear0, (lame0 + shear0) / (lame0 + 2 * shear0)
 
     def stress_of(self, strain):
         """Stress (B, 6, ...) of a strain (B, 6, ...)."""
@@ -210,13 +198,12 @@ def _everywhere(values):
     return values[..., None, None, None]
 
 
-def _uniform_start(medium, mean, max_iterations):
+def _uniform_start(medium, mean):
     """The load case with uniform strain, before any step."""
     shape = (len(mean), 6, *medium.lame.shape[1:])
     strain = _everywhere(mean).expand(shape).contiguous()
-    bound = torch.full((len(mean),), torch.inf, dtype=torch.float64, device=mean.device)
-    iterations = torch.full((len(mean),), max_iterations, device=mean.device)
-    return LoadCase(strain, medium.stress_of(strain), bound, iterations)
+    bound, iterations = mean.new_zeros(2, len(mean), dtype=torch.float64)
+    return LoadCase(strain, medium.stress_of(strain), bound, iterations.long())
 
 
 def _conjugate_gradients(medium, mean, free, tolerance, max_iterations):
@@ -233,7 +220,7 @@ def _conjugate_gradients(medium, mean, free, tolerance, max_iterations):
     """
     fixed = [i for i in range(6) if i not in free]
     inverse = _mean_preconditioner(medium, free).to(mean)
-    out = _uniform_start(medium, mean, max_iterations)
+    out = _uniform_start(medium, mean)
     energy = _dot(out.strain, out.stress)
     u, m = torch.zeros_like(out.strain[:, :3]), mean.clone()
     r_u, r_m = _nodal_forces(out.stress).neg_(), -out.stress.sum((-3, -2, -1))
@@ -277,8 +264,6 @@ def solve_load_case(
     mean_strain,
     free=(),
     *,
-    moduli=PHASE_MODULI,
-    poisson=POISSON,
     tolerance=1e-4,
     max_iterations=1000,
     dtype=torch.float32,
@@ -289,16 +274,13 @@ def solve_load_case(
     Parameters
     ----------
     volumes : array_like of 0 and 1, shape (n, X, Y, Z)
-        Phase of every voxel: 0 takes ``moduli[0]``, 1 takes ``moduli[1]``.
+        Phase of every voxel, of the stiffness that
+        `helpers.synthetic.elasticity.isotropic_stiffness` gives.
     mean_strain : array_like of float, shape (6,) or (n, 6)
         Prescribed mean strain, order xx yy zz yz xz xy, engineering shear. Components in
         `free` are only a starting value.
     free : sequence of int
         Components whose mean *stress* is held at zero instead of the mean strain.
-    moduli : pair of float
-        Young's moduli of phases 0 and 1 [GPa].
-    poisson : float or pair of float
-        Poisson's ratio of both phases, or of each, in [0, 0.5).
     tolerance : float
         Bound on the relative error that iterating leaves in the elastic energy, and so in a
         modulus. Guaranteed in exact arithmetic; float32 adds about 1e-6.
@@ -318,8 +300,7 @@ def solve_load_case(
     Raises
     ------
     ValueError
-        Volumes that are not binary, not 3-D or empty; phase properties out of range; another
-        `dtype`.
+        Volumes that are not binary, not 3-D or empty; `tolerance` out of range; another `dtype`.
 
     Examples
     --------
@@ -331,12 +312,11 @@ def solve_load_case(
     True
     """
     volumes = check_volumes(volumes)
-    check_phases(moduli, poisson)
     if not 0 < tolerance < 1:
         raise UserError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
     if dtype not in (torch.float32, torch.float64):
         raise UserError(f"dtype is {dtype}: expected torch.float32 or torch.float64")
     device = default_device(device)
     mean = torch.as_tensor(mean_strain, dtype=dtype, device=device).expand(len(volumes), 6)
-    medium = _Medium(volumes, moduli, poisson, dtype, device)
+    medium = _Medium(volumes, dtype, device)
     return _conjugate_gradients(medium, mean, list(free), tolerance, max_iterations)

@@ -8,59 +8,39 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from helpers import UserError
 from helpers.datasets import PHASE_MODULI
 
 POISSON = 0.3  # of both phases, as Cecen et al. 2018
 
 
-def check_phases(moduli, poisson):
-    """Refuse phase properties that are not elastic constants, naming the value."""
-    low, high = np.min(moduli), np.max(moduli)
-    if np.shape(moduli) != (2,) or not (0 < low <= high < np.inf):
-        raise UserError(f"moduli are {moduli}: expected two positive values in GPa")
-    if not np.all((np.asarray(poisson) >= 0) & (np.asarray(poisson) < 0.5)):
-        raise UserError(f"poisson is {poisson}: expected values from 0 to below 0.5")
-
-
-def isotropic_stiffness(moduli=PHASE_MODULI, poisson=POISSON):
-    """Stiffness of two isotropic phases.
-
-    Parameters
-    ----------
-    moduli : pair of float
-        Young's moduli [GPa].
-    poisson : float or pair of float
-        Poisson's ratio of both phases, or of each.
+def isotropic_stiffness():
+    """Stiffness of the two isotropic phases.
 
     Returns
     -------
     torch.Tensor of float64, shape (2, 6, 6)
-        Stiffness [GPa] of phases 0 and 1.
+        Stiffness [GPa] of phases 0 and 1, from `PHASE_MODULI` and `POISSON`.
 
     Examples
     --------
     >>> [round(float(c), 2) for c in isotropic_stiffness()[1, 0, :2]]
     [161.54, 69.23]
     """
-    young = torch.tensor(moduli, dtype=torch.float64)
-    nu = torch.tensor(poisson, dtype=torch.float64).expand(2)
-    lame, shear = young * nu / ((1 + nu) * (1 - 2 * nu)), young / (2 * (1 + nu))
+    young = torch.tensor(PHASE_MODULI, dtype=torch.float64)
+    lame = young * POISSON / ((1 + POISSON) * (1 - 2 * POISSON))
     diagonal = torch.tensor([2, 2, 2, 1, 1, 1], dtype=torch.float64)
-    stiffness = torch.diag_embed(diagonal * shear[:, None])
+    stiffness = torch.diag_embed(diagonal * (young / (2 * (1 + POISSON)))[:, None])
     stiffness[:, :3, :3] += lame[:, None, None]
     return stiffness
 
 
-def voigt_reuss_stiffness(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
+def voigt_reuss_stiffness(volume_fraction):
     """Bounds on the effective stiffness that hold for every arrangement of the phases.
 
     Parameters
     ----------
     volume_fraction : array_like of float, shape (n,)
         Share of phase 1, 0 to 1.
-    moduli, poisson
-        As in `helpers.synthetic.elastic_fields.solve_load_case` [GPa].
 
     Returns
     -------
@@ -74,7 +54,7 @@ def voigt_reuss_stiffness(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON)
     >>> [float(young_from_stiffness(c)[0].round(2)) for c in (voigt, reuss)]
     [61.2, 4.71]
     """
-    soft, stiff = (c.numpy() for c in isotropic_stiffness(moduli, poisson))
+    soft, stiff = (c.numpy() for c in isotropic_stiffness())
     f = np.asarray(volume_fraction, dtype=float)[:, None, None]
     voigt = (1 - f) * soft + f * stiff
     reuss = np.linalg.inv((1 - f) * np.linalg.inv(soft) + f * np.linalg.inv(stiff))
@@ -93,24 +73,20 @@ def young_from_stiffness(stiffness, axis=0):
     return 1 / np.linalg.inv(stiffness)[:, axis, axis]
 
 
-def hashin_shtrikman(volume_fraction, moduli=PHASE_MODULI, poisson=POISSON):
+def hashin_shtrikman(volume_fraction):
     """Hashin-Shtrikman bounds (..., 2) [GPa] of Young's modulus of an isotropic mixture.
 
-    `volume_fraction` of phase 1, of any shape; `moduli` with the compliant phase first.
-
-    Notes
-    -----
-    Hashin and Shtrikman 1963, doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus;
-    Young's modulus, which grows with both, from the two lower and the two upper ones.
+    `volume_fraction` of phase 1, of any shape. Hashin and Shtrikman 1963,
+    doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus; Young's modulus, which grows with
+    both, from the two lower and the two upper ones.
 
     Examples
     --------
-    >>> hashin_shtrikman(np.array([0.0, 1.0]), (2.0, 100.0), 0.3).round(6).tolist()
-    [[2.0, 2.0], [100.0, 100.0]]
+    >>> hashin_shtrikman(np.array([0.0, 1.0])).round(6).tolist()
+    [[2.4, 2.4], [120.0, 120.0]]
     """
-    check_phases(moduli, poisson)
-    fraction, young = np.asarray(volume_fraction, float), np.asarray(moduli, float)
-    bulk, shear = young / (3 * (1 - 2 * poisson)), young / (2 + 2 * poisson)
+    fraction, young = np.asarray(volume_fraction, float), np.array(PHASE_MODULI)
+    bulk, shear = young / (3 * (1 - 2 * POISSON)), young / (2 + 2 * POISSON)
     bounds = []
     for matrix, other, share in ((0, 1, fraction), (1, 0, 1 - fraction)):
         k, g = bulk[matrix], shear[matrix]

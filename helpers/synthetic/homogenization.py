@@ -21,18 +21,15 @@ from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiff
 VOXELS_AT_ONCE = {"cpu": 51**3, "gpu": 256 * 51**3}
 
 
-def effective_stiffness(volumes, *, batch_size=None, **options):
+def effective_stiffness(volumes, **options):
     """Effective stiffness of periodic volumes from six load cases each.
 
     Parameters
     ----------
     volumes : array_like of 0 and 1, shape (n, X, Y, Z)
         Phase of every voxel, 1 the stiff one.
-    batch_size : int or None
-        Volumes solved at a time. None: one on a CPU, as many as 43 of 51^3 on a GPU.
     **options
-        `moduli`, `poisson`, `tolerance`, `max_iterations`, `dtype`, `device` of
-        `solve_load_case`.
+        `tolerance`, `max_iterations`, `dtype`, `device` of `solve_load_case`.
 
     Returns
     -------
@@ -67,10 +64,10 @@ def effective_stiffness(volumes, *, batch_size=None, **options):
         values = strain @ stress.mT / chunk[0].size
         return (values + values.mT).cpu().numpy() / 2, case.error_bound.reshape(-1, 6).amax(1)
 
-    return _solve_checked(stiffness, lambda c: c, volumes, batch_size, options)
+    return _solve_checked(stiffness, lambda c: c, volumes, options)
 
 
-def youngs_modulus(volumes, axis=0, *, batch_size=None, **options):
+def youngs_modulus(volumes, axis=0, **options):
     """Young's modulus along one axis of periodic volumes: one load case under mixed control.
 
     The mean strain along `axis` is prescribed and every other mean stress is zero.
@@ -81,7 +78,7 @@ def youngs_modulus(volumes, axis=0, *, batch_size=None, **options):
         Phase of every voxel, 1 the stiff one.
     axis : int
         0, 1 or 2.
-    batch_size, **options
+    **options
         See `effective_stiffness`.
 
     Returns
@@ -104,10 +101,10 @@ def youngs_modulus(volumes, axis=0, *, batch_size=None, **options):
     """
     free = [i for i in range(6) if i != axis]
     bound = functools.partial(young_from_stiffness, axis=axis)
-    return _axis_modulus(volumes, axis, free, bound, batch_size, options)
+    return _axis_modulus(volumes, axis, free, bound, options)
 
 
-def confined_modulus(volumes, axis=0, *, batch_size=None, **options):
+def confined_modulus(volumes, axis=0, **options):
     """Confined modulus along one axis (C11 for axis 0): all other mean strains are zero.
 
     Parameters, Returns and Raises as in `youngs_modulus`.
@@ -118,10 +115,10 @@ def confined_modulus(volumes, axis=0, *, batch_size=None, **options):
     >>> float(confined_modulus(np.ones((1, 3, 3, 3)))[0].round(2))
     161.54
     """
-    return _axis_modulus(volumes, axis, [], lambda c: c[:, axis, axis], batch_size, options)
+    return _axis_modulus(volumes, axis, [], lambda c: c[:, axis, axis], options)
 
 
-def _axis_modulus(volumes, axis, free, bound, batch_size, options):
+def _axis_modulus(volumes, axis, free, bound, options):
     if axis not in (0, 1, 2):
         raise UserError(f"axis is {axis!r}: expected 0, 1 or 2")
 
@@ -129,17 +126,14 @@ def _axis_modulus(volumes, axis, free, bound, batch_size, options):
         case = solve_load_case(chunk, torch.eye(6)[axis], free, **kwargs)
         return case.energy.cpu().numpy(), case.error_bound
 
-    return _solve_checked(modulus, bound, volumes, batch_size, options)
+    return _solve_checked(modulus, bound, volumes, options)
 
 
-def _solve_checked(solve, bound_of, volumes, batch_size, options):
+def _solve_checked(solve, bound_of, volumes, options):
     """Solve in batches; what fails or leaves its bounds is solved again in double precision."""
     volumes = check_volumes(volumes)
-    if batch_size is not None and batch_size < 1:
-        raise UserError(f"batch_size is {batch_size}: expected at least 1, or None")
     cpu = default_device(options.get("device")).type == "cpu"
-    at_once = VOXELS_AT_ONCE["cpu" if cpu else "gpu"]
-    size = batch_size or max(1, at_once // volumes[0].size)
+    size = max(1, VOXELS_AT_ONCE["cpu" if cpu else "gpu"] // volumes[0].size)
     results = []
     for start in range(0, len(volumes), size):
         chunk = volumes[start : start + size]
@@ -151,7 +145,7 @@ def _solve_checked(solve, bound_of, volumes, batch_size, options):
                 raise RuntimeError(
                     f"volume {start + i} did not converge in double precision: error bound "
                     f"{float(error[0]):.1e}, or a value outside the Voigt and Reuss bounds; "
-                    "raise max_iterations, or lower the contrast of the moduli"
+                    "raise max_iterations"
                 )
         results.append(values)
     return np.concatenate(results)
@@ -160,9 +154,7 @@ def _solve_checked(solve, bound_of, volumes, batch_size, options):
 def _suspect(values, error, bound_of, volumes, options):
     """Which volumes missed the tolerance or lie outside their bounds."""
     tolerance = options.get("tolerance", 1e-4)
-    material = {k: options[k] for k in ("moduli", "poisson") if k in options}
-    bounds = voigt_reuss_stiffness(volumes.mean((1, 2, 3)), **material)
-    voigt, reuss = (bound_of(c) for c in bounds)
+    voigt, reuss = (bound_of(c) for c in voigt_reuss_stiffness(volumes.mean((1, 2, 3))))
     # A single phase meets both bounds exactly: leave room for rounding, and above for the
     # error that iterating leaves.
     room = 1e-5 + tolerance

@@ -1,39 +1,33 @@
 """Synthetic two-phase volumes, and the embedded data set of case study 1 made from them.
 
 ``python -m helpers.synthetic.volumes`` (or ``make data``) writes ``data/two_phase.npz``. It goes
-on where it was interrupted: finished shards wait in ``_build/two_phase``.
+on where it was interrupted: the moduli of finished volumes wait in ``_build/two_phase``.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import multiprocessing.connection
 import os
-import signal
-import threading
-import zipfile
-import zlib
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 import torch
-from tqdm import tqdm
 
 from helpers import UserError
-from helpers.datasets import PHASE_MODULI, save_two_phase
+from helpers.datasets import save_two_phase
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
+from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest
 from helpers.synthetic.homogenization import confined_modulus, youngs_modulus
+from helpers.vit.store import StoredFeatures
 
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
-SHARD = 20
+SHARDS, SHARD = ROOT / "_build" / "two_phase", 100  # folder of moduli, volumes at a time
 # Wide filters make the first component of the autocorrelations carry about as much of the
 # variance as in the paper (Fig. 5b: 75 %); with 0.6 to 4.8 voxels it would carry 98 %.
 FILTER_WIDTHS = (5.0, 30.0)
@@ -113,80 +107,62 @@ def sections_of(volume):
     return np.stack([volume[0], volume[:, 0], volume[:, :, 0]])
 
 
-def simulate(indices, seed=SEED, **options):
-    """Arrays of `helpers.datasets.TwoPhaseData` for some volumes, made by `two_phase_volume`."""
-    samples = [two_phase_volume(seed, i, **options) for i in indices]
-    volumes = np.stack([s.volume for s in samples])
-    return {
-        "sections": np.stack([sections_of(v) for v in volumes]),
-        "modulus": youngs_modulus(volumes),
-        "confined_modulus": confined_modulus(volumes),
-        "volume_fraction": np.array([s.volume_fraction for s in samples]),
-        "filter_widths": np.stack([s.filter_widths for s in samples]),
-    }
+def solve_volumes(seed, n, moduli, *, jobs=None, shards=SHARDS):
+    """Moduli (n, k) [GPa] of the first `n` volumes of a seed; `moduli` are k functions of volumes.
 
-
-def make_two_phase(path, n_samples=N_SAMPLES, *, seed=SEED, jobs=None, shards=None):
-    """Make the embedded data set, the ``.npz`` at `path`; go on from the shards of earlier runs.
-
-    `jobs` processes of one thread each, or one for every core; `shards` is the folder of finished
-    shards, or ``_build/two_phase`` in the project.
+    What is in the folder `shards` already is not computed again.
     """
-    recipe = {"seed": seed, "filter_widths": FILTER_WIDTHS, "volume_fractions": VOLUME_FRACTIONS}
-    # A shard counts only for the code that made it.
-    recipe |= {"code": code_digest(__file__), "moduli": PHASE_MODULI}
-    key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
-    folder = Path(shards or ROOT / "_build" / "two_phase") / key
+    key = {"seed": seed, "moduli": [modulus.__name__ for modulus in moduli]}
+    store = StoredFeatures(shards, "moduli", key | {"code": code_digest(__file__)})
+    values = np.full((n, len(moduli)), np.nan)
+    for rows, kept in store.read_shards():
+        values[rows[rows < n]] = kept[rows < n]
+    waiting = np.flatnonzero(np.isnan(values[:, 0]))
+
+    def solve(index):
+        volume = two_phase_volume(seed, index).volume[None]
+        return [modulus(volume)[0] for modulus in moduli]
+
+    done = n - len(waiting)
+    with progress_bar("moduli", "volume", n, done=done) as bar, _threads(jobs) as pool:
+        for start in range(0, len(waiting), SHARD):
+            rows = waiting[start : start + SHARD]
+            values[rows] = list(pool.map(solve, rows))
+            store.write_shard(rows, values[rows])
+            bar.update(len(rows))
+    return values
+
+
+def _threads(jobs):
+    """Threads, or one for every core: nearly all of the work is done outside of Python."""
+    one_each = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    return ThreadPoolExecutor(jobs or os.cpu_count(), **one_each)
+
+
+def make_two_phase(path, n_samples=N_SAMPLES, *, jobs=None, shards=SHARDS):
+    """Make the embedded data set, the ``.npz`` at `path`; go on where it was interrupted."""
     if n_samples < 1 or (jobs is not None and jobs < 1):
         raise UserError(f"n_samples is {n_samples}, jobs is {jobs}: expected at least 1 of each")
     with atomic_write(Path(path).with_name(".can-be-written")):
         pass  # a folder that cannot be written is told now, not when all is computed
     Path(path).with_name(".can-be-written").unlink()
-    blocks = [range(n_samples)[i : i + SHARD] for i in range(0, n_samples, SHARD)]
-    files = [folder / f"{b[0]:06d}-{b[-1]:06d}.npz" for b in blocks]
-    todo = [(b, f) for b, f in zip(blocks, files, strict=True) if _read_shard(f) is None]
-    bar = tqdm(total=len(files), initial=len(files) - len(todo), unit="shard", desc="volumes")
-    with bar, ProcessPoolExecutor(jobs or os.cpu_count(), initializer=_start_worker) as pool:
-        futures = [pool.submit(_make_shard, b, seed, f) for b, f in todo]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                bar.update()
-        except BaseException:
-            for worker in multiprocessing.active_children():
-                worker.terminate()  # a shard is written whole or not at all
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    parts = [_read_shard(f) for f in files]
-    save_two_phase(path, {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}, seed=seed)
+    moduli = (youngs_modulus, confined_modulus)
+    moduli = solve_volumes(SEED, n_samples, moduli, jobs=jobs, shards=shards)
+    with _threads(jobs) as pool:
+        sections, fractions, widths = zip(*pool.map(_describe, range(n_samples)), strict=True)
+    arrays = {
+        "sections": np.stack(sections),
+        "modulus": moduli[:, 0],
+        "confined_modulus": moduli[:, 1],
+        "volume_fraction": np.array(fractions),
+        "filter_widths": np.stack(widths),
+    }
+    save_two_phase(path, arrays, seed=SEED)
 
 
-def _start_worker():
-    """One thread, no say in Ctrl-C, and an end when the parent is gone."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def follow():
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
-def _read_shard(path):
-    """Arrays of a finished shard; None where it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-
-
-def _make_shard(indices, seed, path):
-    arrays = simulate(indices, seed)
-    with atomic_write(path) as file:
-        np.savez(file, **arrays)
+def _describe(index):
+    volume, fraction, widths = two_phase_volume(SEED, index)
+    return sections_of(volume), fraction, widths
 
 
 def main(arguments=None):
@@ -196,8 +172,8 @@ def main(arguments=None):
     )
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "two_phase.npz")
     parser.add_argument("--n-samples", type=int, default=N_SAMPLES)
-    parser.add_argument("--jobs", type=int, help="processes; default: one for every core")
-    parser.add_argument("--shards", type=Path, help="folder of finished shards")
+    parser.add_argument("--jobs", type=int, help="threads; default: one for every core")
+    parser.add_argument("--shards", type=Path, default=SHARDS, help="folder of finished moduli")
     options = parser.parse_args(arguments)
     make_two_phase(options.out, options.n_samples, jobs=options.jobs, shards=options.shards)
     print(f"wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")

@@ -87,14 +87,6 @@ def test_a_crop_is_the_frame_moved_and_mirrored_and_never_turned():
     assert found == {0, 1, 2, 3}
 
 
-def test_views_share_a_microstructure():
-    data = sample_batch(np.random.default_rng(0), 40, (49, 49), grey=0.0, views=2)
-    one, two = data.phases[:40].mean((1, 2)), data.phases[40:].mean((1, 2))
-    assert np.corrcoef(one, two)[0, 1] > 0.9
-    assert np.corrcoef(one, np.roll(two, 1))[0, 1] < 0.5
-    np.testing.assert_array_equal(data.family[:40], data.family[40:])
-
-
 def test_binary_images_keep_their_phases_and_grey_ones_have_both_polarities():
     phases = np.zeros((200, 49, 49), np.uint8)
     phases[:, :, 20:] = 1

@@ -1,5 +1,6 @@
 """A few steps of the real pre-training, with a small network."""
 
+import functools
 import json
 import shutil
 
@@ -12,10 +13,13 @@ from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.microvit import microstructures, pretraining, probes
 from helpers.microvit import trainer as training
+from helpers.microvit.measures import describers
 from helpers.microvit.pretraining import train
 from helpers.microvit.statistics import image_statistics, mean_chord
-from helpers.microvit.trainer import OBJECTIVES, Trainer
+from helpers.microvit.trainer import Trainer
 from helpers.microvit.training_images import sample_batch
+from helpers.superalloy_scores import TWO_POINT
+from helpers.synthetic import homogenization
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
@@ -30,30 +34,27 @@ def _small(monkeypatch):
     torch.set_num_threads(threads)
 
 
-def tiny(objective="statistics", seed=0):
-    return Trainer(objective, seed=seed, batch=16, architecture=TINY)
+def tiny(seed=0):
+    return Trainer(seed=seed, batch=16, architecture=TINY)
 
 
 def losses(trainer, n, total=10):
     return [trainer.step(trainer.steps / total) for _ in range(n)]
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_seed_gives_the_same_losses_twice(objective):
-    first, again = losses(tiny(objective), 3), losses(tiny(objective), 3)
-    other = losses(tiny(objective, seed=1), 3)
+def test_a_seed_gives_the_same_losses_twice():
+    first, again = losses(tiny(), 3), losses(tiny(), 3)
     assert first == again
-    assert first != other
-    assert all(np.isfinite(list(row.values())).all() for row in first)
+    assert first != losses(tiny(seed=1), 3)
+    assert np.isfinite(first).all()
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_resuming_is_the_same_as_going_on(objective, tmp_path):
-    whole = tiny(objective)
+def test_resuming_is_the_same_as_going_on(tmp_path):
+    whole = tiny()
     losses(whole, 2)
     whole.checkpoint(tmp_path / "c.pt")
     expected = losses(whole, 3)
-    resumed = tiny(objective)
+    resumed = tiny()
     losses(resumed, 1)  # where it stood must not matter
     resumed.resume(tmp_path / "c.pt")
     assert losses(resumed, 3) == expected
@@ -69,9 +70,7 @@ def test_a_checkpoint_of_other_options_is_refused(other, tmp_path):
     tiny().checkpoint(tmp_path / "c.pt")
     options = {"seed": 0, "batch": 16, "architecture": TINY} | other
     with pytest.raises(ValueError, match=f"of a run with {next(iter(other))} = .*another folder"):
-        Trainer("statistics", **options).resume(tmp_path / "c.pt")
-    with pytest.raises(ValueError, match="objective = 'statistics', not 'both'"):
-        tiny("both").resume(tmp_path / "c.pt")
+        Trainer(**options).resume(tmp_path / "c.pt")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,6 @@ def test_a_checkpoint_of_other_options_is_refused(other, tmp_path):
         (["--minutes", "1", "--steps", "2"], "steps is 2: expected one of the two"),
         (["--minutes", "-1"], "minutes is -1.0, steps is None: expected more than 0"),
         (["--steps", "0"], "steps is 0: expected more than 0"),
-        (["--compare", "t.csv"], "expected one of the two"),
     ],
 )
 def test_arguments_are_looked_at_before_anything_is_computed(arguments, said, monkeypatch, capsys):
@@ -100,11 +98,11 @@ def layers(rng, n, shape):
 @pytest.fixture(scope="module")
 def learner():
     """A network after 120 steps on layers, for which that is enough, and its losses."""
-    trainer = Trainer("statistics", batch=48, lr=2e-3, architecture=TINY)
+    trainer = Trainer(batch=48, lr=2e-3, architecture=TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "LARGE", training.SMALL)
         patch.setattr(microstructures, "FAMILIES", {"layers": (layers, 1.0, False)})
-        return trainer, [row["statistics"] for row in losses(trainer, 120, total=120)]
+        return trainer, losses(trainer, 120, total=120)
 
 
 def test_statistics_are_learned(learner):
@@ -143,24 +141,13 @@ def test_targets_are_standardised_and_conductivities_and_chords_count_more():
     assert (head.weight == 3).sum() == 16 + 6
 
 
-def test_prototypes_are_used_alike():
-    scores = torch.randn(64, 16, generator=torch.Generator().manual_seed(0)) / 4
-    scores[:, 0] += 0.5  # a favourite, to which all would collapse
-    q = training.sinkhorn(scores, rounds=20)
-    torch.testing.assert_close(q.sum(1), torch.ones(64))
-    assert q.sum(0).max() < 2 * 64 / 16
-    assert torch.softmax(scores / 0.05, 1).sum(0)[0] > 20
-
-
-def test_an_unknown_objective_and_no_budget_are_told(tmp_path):
-    with pytest.raises(ValueError, match="objective is 'jigsaw'"):
-        tiny("jigsaw")
+def test_a_missing_or_impossible_budget_is_told(tmp_path):
     for budget in ({}, {"minutes": 1, "steps": 1}):
         with pytest.raises(ValueError, match="expected one of the two"):
-            train(tmp_path, "statistics", **budget)
+            train(tmp_path, **budget)
     for budget in ({"minutes": -1}, {"steps": 0}, {"minutes": np.nan}):
         with pytest.raises(ValueError, match="expected more than 0"):
-            train(tmp_path, "statistics", **budget)
+            train(tmp_path, **budget)
 
 
 # From the training to the encoders
@@ -189,9 +176,9 @@ def finished(tmp_path_factory):
 
                 patch.setattr(Trainer, "step", killed)
                 with pytest.raises(KeyboardInterrupt):
-                    train(folders[-1], "statistics", **options)
+                    train(folders[-1], **options)
                 patch.setattr(Trainer, "step", step)
-            train(folders[-1], "statistics", **options)
+            train(folders[-1], **options)
     torch.set_num_threads(threads)
     return folders
 
@@ -211,7 +198,7 @@ def test_a_model_folder_that_was_cut_short_is_written_again(finished, tmp_path, 
     (folder / "model" / "model.safetensors").write_bytes(whole[:99])
     monkeypatch.setattr(pretraining, "run_probes", None)  # they were done
     options = {"steps": 10, "batch": 16, "architecture": TINY}
-    train(folder, "statistics", **options)
+    train(folder, **options)
     assert (folder / "model" / "model.safetensors").read_bytes() == whole
 
 
@@ -224,7 +211,7 @@ def test_the_model_loads_as_an_encoder(finished):
     small = torch.from_numpy(data.images)[:, None]
     assert encoder(small).shape == (4, 64)
     assert encoder(torch.rand(1, 1, 294, 399)).shape == (1, 64)
-    trainer = Trainer("statistics", batch=16, architecture=TINY)
+    trainer = Trainer(batch=16, architecture=TINY)
     trainer.resume(finished[0] / "checkpoint.pt")
     for shape in ((49, 49), (98, 70)):  # as in training, apart from half precision
         images = sample_batch(np.random.default_rng(3), 4, shape).images
@@ -273,13 +260,17 @@ def test_probes_find_what_features_hold_and_nothing_else():
     assert max(probes.shape_r2(noise, batch)) < 0.1
 
 
-def test_probe_volumes_are_made_once(tmp_path, monkeypatch):
-    path = tmp_path / "probe.npz"
-    sections, modulus = probes.probe_volumes(path, 2)
+def test_probe_volumes_are_solved_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        probes, "solve_volumes", functools.partial(probes.solve_volumes, shards=tmp_path)
+    )
+    sections, modulus = probes.probe_volumes.__wrapped__(2)
     assert sections.shape == (2, 3, 51, 51)
     assert ((modulus > 2.3) & (modulus < 120.1)).all()
-    monkeypatch.setattr(probes, "youngs_modulus", None)
-    np.testing.assert_array_equal(probes.probe_volumes(path, 2)[1], modulus)
+    monkeypatch.setattr(homogenization, "solve_load_case", None)
+    again = probes.probe_volumes.__wrapped__(2)
+    np.testing.assert_array_equal(again[0], sections)
+    np.testing.assert_array_equal(again[1], modulus)
 
 
 def test_modulus_probe_prefers_features_that_tell_the_modulus():
@@ -291,17 +282,12 @@ def test_modulus_probe_prefers_features_that_tell_the_modulus():
     assert probes.modulus_mape(noise, modulus) > 20
 
 
-def test_objectives_are_compared_in_one_table(tmp_path, monkeypatch):
+def test_probes_give_what_the_committed_comparison_of_objectives_says(monkeypatch):
     study = load_two_phase("embedded")
     monkeypatch.setattr(probes, "probe_volumes", lambda: (study.sections[:60], study.modulus[:60]))
-    monkeypatch.setattr(pretraining, "Trainer", lambda objective, **_: tiny(objective))
-    path = tmp_path / "t.csv"
-    pretraining.main(["--compare", str(path), "--steps", "1", "--out", str(tmp_path)])
-    table = pd.read_csv(path)
-    shipped = pd.read_csv(DATA / "microvit_objectives.csv")
-    assert list(table) == list(shipped)
-    assert list(table["features"]) == list(shipped["features"])
-    columns = [name for name in table if name.startswith("r2_")]
-    columns.remove("r2_log_modulus")  # of other volumes
-    two_point = [t.loc[0, columns].astype(float) for t in (table, shipped)]
-    np.testing.assert_allclose(*two_point, atol=1e-3)
+    again = probes.run_probes(describers({})[TWO_POINT])
+    table = pd.read_csv(DATA / "microvit_objectives.csv").set_index("features")
+    assert list(again) == list(table)[2:]
+    shape = ["r2_fraction", "r2_chord_y", "r2_chord_x", "r2_anisotropy"]  # not of the volumes
+    found = [again[name] for name in shape]
+    np.testing.assert_allclose(found, table.loc[TWO_POINT, shape].astype(float), atol=1e-3)

@@ -85,11 +85,11 @@ def drawn(share):
         patch.setattr(trainer, "sample_batch", draw_and_keep)
         patch.setattr(
             trainer.Trainer,
-            "_losses",
-            lambda self, *_: {"none": sum(0 * p.sum() for p in self.student.parameters())},
+            "_loss",
+            lambda self, *_: sum(0 * p.sum() for p in self.student.parameters()),
         )
         small = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
-        run = trainer.Trainer("statistics", seed=0, architecture=small)
+        run = trainer.Trainer(seed=0, architecture=small)
         for _ in range(round(60 * share)):
             run.step(0.5)
     return batches

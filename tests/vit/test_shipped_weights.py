@@ -72,7 +72,7 @@ def test_a_new_model_takes_the_place_of_the_shipped_one(shipped, tmp_path):
 
 def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
     with pytest.raises(ValueError, match="is no MicroViT: hidden_size is 32, expected 192"):
-        pretraining.ship(save(tiny_dinov2(), tmp_path / "tiny"), ENCODERS["microvit"])
+        pretraining.ship(save(tiny_dinov2(), tmp_path / "tiny"))
     changes = {
         "missing": lambda state: state.pop("layernorm.weight"),
         "unexpected": lambda state: state.update(head=torch.ones(3)),
@@ -81,5 +81,5 @@ def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
         folder = shutil.copytree(shipped, tmp_path / kind)
         change_weights(folder, change)
         with pytest.raises(ValueError, match=f"1 {kind} weights"):
-            pretraining.ship(folder, ENCODERS["microvit"])
+            pretraining.ship(folder)
     assert load_encoder("microvit").title == "MicroViT"
