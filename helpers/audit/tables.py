@@ -241,11 +241,9 @@ def difference(found, name, other, folds=SHUFFLED):
     raise UserError(f"no difference of {name!r} and {other!r} on folds {folds!r}")
 
 
-def points(value, low, high, what="points"):
-    """A difference with its interval, in words; NaN: that it was not computed."""
-    if np.isnan(value):
-        return "not computed"
-    return f"{value:+.1f} {what} ({low:+.1f} to {high:+.1f})"
+def points(value, low, high):
+    """A difference with its interval, in words."""
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 def enough(found, name, folds):
