@@ -83,7 +83,6 @@ def audit(
     shares=SHARES,
     outer=N_FOLDS,
     inner=runs.INNER,
-    standardize=False,
     level=0.9,
     store=None,
     progress=True,
@@ -117,10 +116,6 @@ def audit(
         source of the training sources. Empty: no learning curve.
     outer, inner : int
         Numbers of outer and inner folds; by source there must be as many sources.
-    standardize : bool
-        Scale every column of the descriptors to standard deviation 1 before PCA. Size and grey
-        levels always are, a composition never: its columns have one unit, and an element that
-        few alloys hold, once scaled, makes wild extrapolations and so too weak a control.
     level : float
         Of the prediction intervals, 0 to 1.
     store : path-like, None or False
@@ -143,7 +138,9 @@ def audit(
     Controls: mean and median of the training samples; the mean of those of the same source, which
     falls back to the mean where the source is unseen; composition with the book's linear
     regression and with a random forest; size and grey levels; each descriptor with shuffled
-    targets; and `controls`.
+    targets; and `controls`. Of size and grey levels every column is scaled to standard deviation 1
+    before PCA, of all else none: the columns of a composition have one unit, and an element that
+    few alloys hold, once scaled, makes wild extrapolations and so too weak a control.
 
     Folds by source keep the samples of a source together in both loops. Leaving one source out
     scores folds of one sample and of many: read ``mape_pooled`` there. Intervals of differences
@@ -182,8 +179,7 @@ def audit(
     descriptors, looked, alone = (runs.check_matrices(m, len(y)) for m in (named, looked, alone))
     groups, kinds = runs.check_groups(groups, len(y), kinds, outer, inner)
     plan = runs.plan_folds(len(y), groups, kinds, seeds, shares, outer, inner, level)
-    fitted = {name: Predictor(M, y, model, standardize) for name, M in descriptors.items()}
-    fitted |= {name: Predictor(M, y, model, name == GREY) for name, M in looked.items()}
+    fitted = {n: Predictor(M, y, model, n == GREY) for n, M in (descriptors | looked).items()}
     fitted |= {name: Predictor(M, y, "lr", False) for name, M in alone.items()}
     found, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
     roles = {name: "descriptor" if name in descriptors else "control" for _, name in found}

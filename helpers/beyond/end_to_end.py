@@ -37,21 +37,19 @@ class SmallCNN(nn.Sequential):
     def __init__(self):
         layers, channels = [], (1, 16, 32, 64, 128)
         for before, after in itertools.pairwise(channels):
-            layers += [_conv(before, after, 1), nn.GroupNorm(8, after), nn.GELU()]
-            layers += [_conv(after, after, 2), nn.GroupNorm(8, after), nn.GELU()]
+            for n, stride in ((before, 1), (after, 2)):
+                # Sections of periodic volumes go on beyond their edges.
+                layers.append(nn.Conv2d(n, after, 3, stride, 1, padding_mode="circular"))
+                layers += [nn.GroupNorm(8, after), nn.GELU()]
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def _conv(before, after, stride):
-    """Sections of periodic volumes go on beyond their edges."""
-    return nn.Conv2d(before, after, 3, stride, 1, padding_mode="circular")
-
-
 class FineTuned(nn.Module):
-    """A vision transformer whose weights go on learning; sections are cut to whole patches."""
+    """MicroViT as it ships, whose weights go on learning; sections are cut to whole patches."""
 
-    def __init__(self, model):
+    def __init__(self):
         super().__init__()
+        model = load_encoder("microvit", device="cpu").model
         self.model = model.float().train().requires_grad_(True)
         self.n_features = model.config.hidden_size
 
@@ -166,15 +164,10 @@ def predict(network, sections, batch=64):
     return np.concatenate(values)
 
 
-def fine_tuned_microvit():
-    """MicroViT as it ships, to go on learning."""
-    return FineTuned(load_encoder("microvit", device="cpu").model)
-
-
 # Name -> encoder, highest learning rate, epochs.
 NETWORKS = {
     "CNN from scratch": (SmallCNN, 2e-3, 40),
-    "MicroViT, fine-tuned": (fine_tuned_microvit, 3e-4, 10),
+    "MicroViT, fine-tuned": (FineTuned, 3e-4, 10),
 }
 
 

@@ -62,25 +62,6 @@ class Leaderboard:
         print(*shown.values(), flush=True)
 
 
-def holdout_row(scores, y, learner):
-    """Cells of a row on the paper's split.
-
-    Parameters
-    ----------
-    scores : helpers.regression.HoldoutScores
-    y : array_like of float, shape (n,)
-        Property, no zeros.
-    learner : str
-        In `helpers.beyond.learners.LEARNERS`.
-
-    Returns
-    -------
-    dict
-        See `helpers.beyond.learner_scores.score_learner`, which raises what is wrong with them.
-    """
-    return score_learner(scores, y, learner)[0]
-
-
 def reduced(X, y, reduction):
     """Component scores of descriptors by one of `REDUCTIONS`."""
     target = np.log(y) if reduction == "PLS" else None
@@ -114,13 +95,13 @@ def nested_components(X, y, reduction, **options):
 
 
 def compute(
-    board, study, name, X, y, learners, *, reductions=("PCA",), reduce=reduced, score=holdout_row
+    board, study, name, X, y, learners, *, reductions=("PCA",), reduce=reduced, score=score_learner
 ):
     """Rows of a descriptor that a leaderboard does not hold yet.
 
     `X` gives the descriptors (n, n_features) and is asked for if anything is missing. `reduce`
-    makes components of (X, y, reduction), and `score` cells of a row of (components, y, learner),
-    both under the protocol of the study.
+    makes components of (X, y, reduction), and `score` cells of a row, with predictions, of
+    (components, y, learner), both under the protocol of the study.
     """
     for reduction in reductions:
         wanted = [k for k in learners if not board.has(study, name, reduction, k)]
@@ -132,7 +113,8 @@ def compute(
         components = reduce(matrix, y, reduction)
         times = {"described_in": middle - start, "reduced_in": time.perf_counter() - middle}
         for learner in wanted:
-            row = score(components, y, learner) | {"features": matrix.shape[1], **times}
+            row, _ = score(components, y, learner)
+            row |= {"features": matrix.shape[1], **times}
             board.add((study, name, reduction, learner), **row)
 
 
