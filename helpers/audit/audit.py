@@ -165,36 +165,42 @@ def audit(
     >>> groups = np.repeat(np.arange(12), 8)
     >>> X = rng.normal(size=(12, 20))[groups] + 0.1 * rng.normal(size=(96, 20))
     >>> y = 100 + 20 * rng.normal(size=12)[groups] + rng.normal(size=96)
-    >>> found = audit(X, y, groups, seeds=[42], shares=[], store=False, progress=False)
-    >>> found.optimism[["predictor", "leak"]].values.tolist()[0]
+    >>> audited = audit(X, y, groups, seeds=[42], shares=[], store=False, progress=False)
+    >>> audited.optimism[["predictor", "leak"]].values.tolist()[0]
     ['descriptor', True]
     """
     y = runs.check_property(y, model)
     named = dict(X) if isinstance(X, Mapping) else {"descriptor": X}
     _check_names(named, controls or {})
-    looked = dict(controls or {})
+    of_images = dict(controls or {})
     if images is not None:
-        looked[GREY] = grey_level_statistics(images)
+        of_images[GREY] = grey_level_statistics(images)
     alone = {} if composition is None else {LINEAR: composition}
-    descriptors, looked, alone = (runs.check_matrices(m, len(y)) for m in (named, looked, alone))
+    descriptors, of_images, alone = (
+        runs.check_matrices(m, len(y)) for m in (named, of_images, alone)
+    )
     groups, kinds = runs.check_groups(groups, len(y), kinds, outer, inner)
     plan = runs.plan_folds(len(y), groups, kinds, seeds, shares, outer, inner, level)
-    fitted = {n: Predictor(M, y, model, n == GREY) for n, M in (descriptors | looked).items()}
+    looking = descriptors | of_images
+    fitted = {name: Predictor(M, y, model, name == GREY) for name, M in looking.items()}
     fitted |= {name: Predictor(M, y, "lr", False) for name, M in alone.items()}
-    found, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
-    roles = {name: "descriptor" if name in descriptors else "control" for _, name in found}
-    shown = {**descriptors, **looked} if groups is not None else {}
-    recognised = [[name, roles[name], *source_accuracy(M, groups)] for name, M in shown.items()]
-    return _tables(found, curve, roles, recognised, groups, level)
+    whole, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
+    roles = {name: "descriptor" if name in descriptors else "control" for _, name in whole}
+    recognised = [
+        [name, roles[name], *source_accuracy(M, groups)]
+        for name, M in looking.items()
+        if groups is not None
+    ]
+    return _tables(whole, curve, roles, recognised, groups, level)
 
 
-def _tables(found, curve, roles, recognised, groups, level):
+def _tables(whole, curve, roles, recognised, groups, level):
     result = Audit(
-        tables.score_rows(found, roles),
-        tables.optimism_rows(found, roles, groups),
+        tables.score_rows(whole, roles),
+        tables.optimism_rows(whole, roles, groups),
         pd.DataFrame(recognised, columns=["predictor", "role", *SourceAccuracy._fields]),
-        tables.difference_rows(found, roles, groups),
-        tables.interval_rows(found, roles, level),
+        tables.difference_rows(whole, roles, groups),
+        tables.interval_rows(whole, roles, level),
         tables.curve_rows(curve),
         [],
     )
@@ -217,7 +223,7 @@ def _run_all(fitted, described, plan, groups, store, progress):
     """Runs by kind of folds and predictor, a list over the shuffles; and those of the curve."""
     jobs = [(folds, _predictors(fitted, described, folds)) for folds in plan]
     count = sum(len(predictors) for _, predictors in jobs)
-    found, curve = defaultdict(list), defaultdict(lambda: defaultdict(list))
+    whole, curve = defaultdict(list), defaultdict(lambda: defaultdict(list))
     with progress_bar("audit", "run", count, progress=progress) as bar:
         for folds, predictors in jobs:
             done = {}
@@ -228,8 +234,8 @@ def _run_all(fitted, described, plan, groups, store, progress):
                 curve[folds.kind, name][folds.share].append((folds, done[name]))
             if folds.share == 1:
                 for name, run in {**done, **_rules(fitted, folds, groups)}.items():
-                    found[folds.kind, name].append(run)
-    return found, curve
+                    whole[folds.kind, name].append(run)
+    return whole, curve
 
 
 def _predictors(fitted, described, folds):

@@ -167,11 +167,11 @@ def source_accuracy(X, groups, seed=0):
     )
     folds = StratifiedKFold(SOURCE_FOLDS, shuffle=True, random_state=seed)
     with np.errstate(invalid="ignore"):  # a training part that is constant: no variance to share
-        said = cross_val_predict(classifier, X, groups, cv=folds)
+        named = cross_val_predict(classifier, X, groups, cv=folds)
     return SourceAccuracy(
-        float(balanced_accuracy_score(groups, said)),
+        float(balanced_accuracy_score(groups, named)),
         1 / int(large.sum()),
-        float(accuracy_score(groups, said)),
+        float(accuracy_score(groups, named)),
         float(sizes.max() / len(groups)),
         int(large.sum()),
         len(groups),

@@ -59,12 +59,12 @@ def audit_superalloys(data, model="lr", names=None, **options):
     kinds = {MICROVIT: ("microvit", "pretrained"), TWIN: ("microvit", "random")}
     kinds[RESNET] = ("micronet-resnet50", "random")
     images, kept = data.binary_images, "superalloys-published"
-    looked = {n: extract_features(images, load_encoder(*k), name=kept) for n, k in kinds.items()}
-    descriptors = {**superalloy_descriptors(data), MICROVIT: looked.pop(MICROVIT)}
+    features = {n: extract_features(images, load_encoder(*k), name=kept) for n, k in kinds.items()}
+    descriptors = {**superalloy_descriptors(data), MICROVIT: features.pop(MICROVIT)}
     return audit(
         {name: descriptors[name] for name in names or descriptors},
         data.hardness, data.groups, model,
-        composition=data.composition, images=images, controls=looked, **options,
+        composition=data.composition, images=images, controls=features, **options,
     )  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def read_audit(study, model, path=RESULTS):
 
     Examples
     --------
-    >>> found = read_audit(ALLOYS, "lr")
-    >>> found.table.query("folds == 'shuffled' and predictor == 'mean'")["shuffles"].item()
+    >>> audited = read_audit(ALLOYS, "lr")
+    >>> audited.table.query("folds == 'shuffled' and predictor == 'mean'")["shuffles"].item()
     5
     """
     parts = {}
@@ -109,8 +109,8 @@ def read_audit(study, model, path=RESULTS):
         table = pd.read_csv(_path(path, name))
         rows = table[(table["study"] == study) & (table["model"] == model)]
         parts[name] = rows.loc[:, :"study"].iloc[:, :-1].reset_index(drop=True)
-    found = Audit(**parts, flags=[])
-    return dataclasses.replace(found, flags=flag_sentences(found))
+    audited = Audit(**parts, flags=[])
+    return dataclasses.replace(audited, flags=flag_sentences(audited))
 
 
 def write_audits(audits, path, facts):
@@ -120,9 +120,9 @@ def write_audits(audits, path, facts):
     """
     for name in TABLES:
         parts = [
-            getattr(found, name).assign(study=study, model=model)
-            for (study, model), found in audits.items()
-            if len(getattr(found, name))  # an empty column would make numbers objects
+            getattr(audited, name).assign(study=study, model=model)
+            for (study, model), audited in audits.items()
+            if len(getattr(audited, name))  # an empty column would make numbers objects
         ]
         write_table(pd.concat(parts, ignore_index=True).assign(**facts), _path(path, name))
 

@@ -112,14 +112,14 @@ def interval_rows(runs, roles, level):
     for (kind, name), shuffles in runs.items():
         if roles[name] != "descriptor":
             continue
-        found = [nested_coverage(run.nested, run.y, level) for run in shuffles]
-        coverage = [one.coverage for one in found]
+        covered = [nested_coverage(run.nested, run.y, level) for run in shuffles]
+        coverage = [one.coverage for one in covered]
         row = {"folds": kind, "predictor": name, "level": 100 * level}
         row |= {"coverage": np.mean(coverage), "coverage_low": min(coverage)}
         row |= {"coverage_high": max(coverage)}
-        widths = [one.half_width[run.fold] for one, run in zip(found, shuffles, strict=True)]
+        widths = [one.half_width[run.fold] for one, run in zip(covered, shuffles, strict=True)]
         row |= {"width": 2 * np.mean(widths)}
-        rows.append({**row, "n_calibration": min(one.n_calibration.min() for one in found)})
+        rows.append({**row, "n_calibration": min(one.n_calibration.min() for one in covered)})
     return pd.DataFrame(rows)
 
 
@@ -146,12 +146,12 @@ def flag_sentences(audit):
     """What a reader of the tables must not miss, in words."""
     flags = []
     for row in audit.optimism.query("leak and role == 'descriptor'").itertuples():
-        told = audit.source_accuracy.set_index("predictor").loc[row.predictor]
+        source = audit.source_accuracy.set_index("predictor").loc[row.predictor]
         recognised = (
             "The source could not be predicted: fewer than two have five samples."
-            if np.isnan(told["chance"])
+            if np.isnan(source["chance"])
             else f"The source can be told from it with a balanced accuracy of "
-            f"{100 * told['balanced_accuracy']:.0f} % (chance {100 * told['chance']:.0f} %)."
+            f"{100 * source['balanced_accuracy']:.0f} % (chance {100 * source['chance']:.0f} %)."
         )
         flags.append(
             f"{row.predictor}: leak between samples of one source. On shuffled folds it gains "
@@ -210,12 +210,12 @@ def sure(gaps, degrees=None):
     return int((gaps[:, 2] < 0).sum()), int((gaps[:, 1] > 0).sum())
 
 
-def difference(found, name, other, folds=SHUFFLED):
+def difference(audited, name, other, folds=SHUFFLED):
     """MAPE of one predictor minus that of another in an audit, with its 95 % interval.
 
     Parameters
     ----------
-    found : helpers.audit.audit.Audit
+    audited : helpers.audit.audit.Audit
     name, other : str
         Predictors, in either order of the table.
     folds : str
@@ -231,7 +231,7 @@ def difference(found, name, other, folds=SHUFFLED):
     ValueError
         The audit did not compare the two.
     """
-    table = found.differences.set_index(["folds", "predictor", "other"])
+    table = audited.differences.set_index(["folds", "predictor", "other"])
     table = table[["difference", "low", "high"]]
     if (folds, name, other) in table.index:
         return tuple(table.loc[folds, name, other])
@@ -246,12 +246,12 @@ def points(value, low, high):
     return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
-def enough(found, name, folds):
+def enough(audited, name, folds):
     """Training samples from which on a descriptor is told from the mean in every shuffle.
 
     Parameters
     ----------
-    found : helpers.audit.audit.Audit
+    audited : helpers.audit.audit.Audit
     name : str
         A descriptor.
     folds : str
@@ -263,19 +263,19 @@ def enough(found, name, folds):
         The smallest point of the learning curve at which, and at all larger ones, the highest of
         the shuffles errs less than the lowest of the mean of all training samples. None: none is.
     """
-    curve = found.learning_curve.query("folds == @folds and predictor == @name")
-    mean = found.table.query("folds == @folds and predictor == 'mean'")["pooled_low"].iloc[0]
+    curve = audited.learning_curve.query("folds == @folds and predictor == @name")
+    mean = audited.table.query("folds == @folds and predictor == 'mean'")["pooled_low"].iloc[0]
     curve = curve.sort_values("n_train", ascending=False)
     below = (curve["pooled_high"] < mean).cumprod().astype(bool)
     return float(curve["n_train"][below].min()) if below.any() else None
 
 
-def needed_sources(found, name, size, other="mean", folds=ONE_OUT):
+def needed_sources(audited, name, size, other="mean", folds=ONE_OUT):
     """About how many sources it would take to tell a difference of a given size from zero.
 
     Parameters
     ----------
-    found : helpers.audit.audit.Audit
+    audited : helpers.audit.audit.Audit
     name, other : str
         Predictors.
     size : float
@@ -290,6 +290,6 @@ def needed_sources(found, name, size, other="mean", folds=ONE_OUT):
         root of their number. A plan for other data is only as good as these sources are typical.
         A difference of just this size is then seen in half of all studies.
     """
-    _, low, high = difference(found, name, other, folds)
-    count = found.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
+    _, low, high = difference(audited, name, other, folds)
+    count = audited.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
     return float(count * ((high - low) / 2 / size) ** 2)
