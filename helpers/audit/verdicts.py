@@ -23,7 +23,20 @@ ALIKE = 2.0  # points of MAPE; an interval within plus or minus this is "about t
 
 
 def finding(findings, name, quantity, of):
-    """Value, low and high of one row of ``data/results_audit_findings.csv``."""
+    """Value, low and high of one finding.
+
+    Parameters
+    ----------
+    findings : pandas.DataFrame
+        ``data/results_audit_findings.csv``.
+    name, quantity, of : str
+        Its columns ``finding``, ``quantity`` and ``of``.
+
+    Returns
+    -------
+    value, low, high : float
+        Low and high are NaN where there are none.
+    """
     wanted = {"finding": name, "quantity": quantity, "of": of}
     (row,) = findings[(findings[list(wanted)] == wanted).all(axis=1)].itertuples()
     return row.value, row.low, row.high
@@ -77,20 +90,21 @@ def claim_gaps(lr, svr, findings, scores):
         finding(findings, "modulus", "concat over mean", f"{name}, {model}")
         for name, model in itertools.product((TWO_POINT, "MicroViT"), ("lr", "pr"))
     ]
+    errors = scores.set_index(["descriptor", "model", "composition", "seed"])["fold_mape"]
     cases = itertools.product(TRANSFORMERS, NESTED_MODELS, ("no", "yes"))
     top, maps, network = ((name, "svr", "no") for name in (BEST, TWO_POINT, RESNET))
     others = itertools.product((*TRANSFORMERS, RESNET, TWO_POINT), NESTED_MODELS, ("no",))
     by_svr = svr.differences.query("folds == @BY_SOURCE and role == 'descriptor'")
-    compared = {*by_svr["predictor"], *by_svr["other"]} - {BEST}
+    compared = sorted({*by_svr["predictor"], *by_svr["other"]} - {BEST})
     gaps = {
         ("1.2", SHUFFLED): np.subtract(ratios, 1),
-        ("2.1", SHUFFLED): [_scored(scores, case, (TWO_POINT, *case[1:])) for case in cases],
+        ("2.1", SHUFFLED): [_scored(errors, case, (TWO_POINT, *case[1:])) for case in cases],
         ("2.1", BY_SOURCE): [difference(lr, n, TWO_POINT, BY_SOURCE) for n in TRANSFORMERS],
-        ("2.3a", SHUFFLED): [_scored(scores, top, other) for other in others if other != top],
+        ("2.3a", SHUFFLED): [_scored(errors, top, other) for other in others if other != top],
         ("2.3a", BY_SOURCE): [difference(svr, BEST, n, BY_SOURCE) for n in compared],
         ("2.3b", SHUFFLED): [
-            _scored(scores, top, maps, range(SHUFFLES)),
-            _scored(scores, top, network),
+            _scored(errors, top, maps, range(SHUFFLES)),
+            _scored(errors, top, network),
         ],
         ("2.3b", BY_SOURCE): [difference(svr, BEST, TWO_POINT, BY_SOURCE)],
         ("4.a", SHUFFLED): _component_gaps(findings),
@@ -105,9 +119,8 @@ def claim_gaps(lr, svr, findings, scores):
     return gaps
 
 
-def _scored(scores, case, other, seeds=(PAPER_SEED,)):
+def _scored(errors, case, other, seeds=(PAPER_SEED,)):
     """Difference of two (descriptor, model, composition) in the committed scores."""
-    errors = scores.set_index(["descriptor", "model", "composition", "seed"])["fold_mape"]
     one, two = (np.array([errors[(*c, s)].split() for s in seeds], float) for c in (case, other))
     mean, ends = paired_interval(one - two)
     return mean, *ends
