@@ -13,7 +13,6 @@ from helpers import UserError
 from helpers.audit import runs, tables
 from helpers.audit.controls import forest_predictions, grey_level_statistics
 from helpers.audit.runs import Predictor
-from helpers.audit.source_leak import SourceAccuracy, source_accuracy
 from helpers.audit.tables import Run
 from helpers.io.progress import progress_bar
 from helpers.scores import N_FOLDS, PAPER_SEED, blind_predictions
@@ -172,39 +171,31 @@ def audit(
     y = runs.check_property(y, model)
     named = dict(X) if isinstance(X, Mapping) else {"descriptor": X}
     _check_names(named, controls or {})
-    of_images = dict(controls or {})
+    others = dict(controls or {})
     if images is not None:
-        of_images[GREY] = grey_level_statistics(images)
+        others[GREY] = grey_level_statistics(images)
     alone = {} if composition is None else {LINEAR: composition}
-    descriptors, of_images, alone = (
-        runs.check_matrices(m, len(y)) for m in (named, of_images, alone)
-    )
+    descriptors, others, alone = (runs.check_matrices(m, len(y)) for m in (named, others, alone))
     groups, kinds = runs.check_groups(groups, len(y), kinds, outer, inner)
     plan = runs.plan_folds(len(y), groups, kinds, seeds, shares, outer, inner, level)
-    looking = descriptors | of_images
-    fitted = {name: Predictor(M, y, model, name == GREY) for name, M in looking.items()}
+    fitted = {n: Predictor(M, y, model, n == GREY) for n, M in (descriptors | others).items()}
     fitted |= {name: Predictor(M, y, "lr", False) for name, M in alone.items()}
     whole, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
     roles = {name: "descriptor" if name in descriptors else "control" for _, name in whole}
-    recognised = [
-        [name, roles[name], *source_accuracy(M, groups)]
-        for name, M in looking.items()
-        if groups is not None
-    ]
-    return _tables(whole, curve, roles, recognised, groups, level)
-
-
-def _tables(whole, curve, roles, recognised, groups, level):
-    result = Audit(
+    return flagged(
         tables.score_rows(whole, roles),
         tables.optimism_rows(whole, roles, groups),
-        pd.DataFrame(recognised, columns=["predictor", "role", *SourceAccuracy._fields]),
+        tables.source_rows(descriptors | others, roles, groups),
         tables.difference_rows(whole, roles, groups),
         tables.interval_rows(whole, roles, level),
         tables.curve_rows(curve),
-        [],
     )
-    return dataclasses.replace(result, flags=tables.flag_sentences(result))
+
+
+def flagged(*audit_tables):
+    """An `Audit` of its tables, in their order, and the flags that they raise."""
+    tabled = Audit(*audit_tables, flags=[])
+    return dataclasses.replace(tabled, flags=tables.flag_sentences(tabled))
 
 
 def _check_names(descriptors, controls):

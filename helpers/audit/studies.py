@@ -7,16 +7,15 @@ it goes on where it was. `read_audit` reads them again.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.audit import findings
-from helpers.audit.audit import Audit, audit
+from helpers.audit.audit import audit, flagged
 from helpers.audit.findings import ALLOYS, FRACTIONS, VOLUMES, volume_descriptors
-from helpers.audit.tables import BY_SOURCE, SHUFFLED, flag_sentences
+from helpers.audit.tables import BY_SOURCE, SHUFFLED
 from helpers.datasets import DATA, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES as FEATURE_LIBRARIES
@@ -104,13 +103,12 @@ def read_audit(study, model, path=RESULTS):
     >>> audited.table.query("folds == 'shuffled' and predictor == 'mean'")["shuffles"].item()
     5
     """
-    parts = {}
+    parts = []
     for name in TABLES:
         table = pd.read_csv(_path(path, name))
         rows = table[(table["study"] == study) & (table["model"] == model)]
-        parts[name] = rows.loc[:, :"study"].iloc[:, :-1].reset_index(drop=True)
-    audited = Audit(**parts, flags=[])
-    return dataclasses.replace(audited, flags=flag_sentences(audited))
+        parts.append(rows.loc[:, :"study"].iloc[:, :-1].reset_index(drop=True))
+    return flagged(*parts)
 
 
 def write_audits(audits, path, facts):

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from helpers import UserError
-from helpers.audit.source_leak import LostGain, clustered_interval, lost_gain
+from helpers.audit import source_leak
 from helpers.cross_validation import NestedCV
 from helpers.intervals import nested_coverage, paired_interval
 from helpers.regression import mape
@@ -76,7 +76,7 @@ def difference_rows(runs, roles, groups):
 
 def _difference(one, other, kind, groups):
     if kind == ONE_OUT:  # folds of one sample and of many: pooled, sources as units
-        return clustered_interval(one[0].errors - other[0].errors, groups)
+        return source_leak.clustered_interval(one[0].errors - other[0].errors, groups)
     return paired_interval([a.fold_mape - b.fold_mape for a, b in zip(one, other, strict=True)])
 
 
@@ -99,11 +99,20 @@ def optimism_rows(runs, roles, groups):
     rows = []
     for name in fitted if unseen in kinds else ():
         seen, new = errors(SHUFFLED, name), errors(unseen, name)
-        judged = lost_gain(seen, new, errors(SHUFFLED, "mean"), errors(unseen, "mean"), groups)
+        judged = source_leak.lost_gain(
+            seen, new, errors(SHUFFLED, "mean"), errors(unseen, "mean"), groups
+        )
         facts = [name, roles[name], unseen, seen.mean(), new.mean(), new.mean() - seen.mean()]
         rows.append([*facts, *judged])
     columns = ["predictor", "role", "unseen_folds", "mape_seen", "mape_unseen", "optimism"]
-    return pd.DataFrame(rows, columns=[*columns, *LostGain._fields])
+    return pd.DataFrame(rows, columns=[*columns, *source_leak.LostGain._fields])
+
+
+def source_rows(matrices, roles, groups):
+    """A row a descriptor, or control made of images: how well it tells the source."""
+    names = () if groups is None else matrices
+    rows = [[n, roles[n], *source_leak.source_accuracy(matrices[n], groups)] for n in names]
+    return pd.DataFrame(rows, columns=["predictor", "role", *source_leak.SourceAccuracy._fields])
 
 
 def interval_rows(runs, roles, level):
