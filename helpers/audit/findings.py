@@ -61,10 +61,10 @@ def component_rows(descriptors, fraction, data, groups=None):
     return rows
 
 
-def _correlation(a, b, groups, draws=500):
+def _correlation(a, b, groups):
     members = list(pd.Series(a).groupby(groups).indices.values())
     rng, r = np.random.default_rng(0), []
-    for _ in range(draws):
+    for _ in range(500):
         drawn = rng.integers(0, len(members), len(members))
         rows = np.concatenate([members[i] for i in drawn])
         r.append(abs(np.corrcoef(a[rows], b[rows])[0, 1]))

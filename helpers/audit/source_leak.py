@@ -21,8 +21,8 @@ SOURCE_FOLDS = 5
 MOST_SCORES = 50
 
 
-def clustered_interval(values, groups, level=0.95):
-    """Mean of values (n,) of which those of one group are alike, with its (low, high).
+def clustered_interval(values, groups):
+    """Mean of values (n,) of which those of one group are alike, with its 95 % (low, high).
 
     Samples are weighted alike; groups, not samples, are the independent units: the variance is
     the cluster-robust one with G / (G - 1), the quantile that of Student's t with G - 1 degrees
@@ -41,7 +41,7 @@ def clustered_interval(values, groups, level=0.95):
     mean = values.mean()
     sums = np.bincount(member, values - mean, minlength=count)
     error = np.sqrt(count / (count - 1) * np.sum(sums**2)) / len(values)
-    half = stats.t.ppf((1 + level) / 2, count - 1) * error
+    half = stats.t.ppf(0.975, count - 1) * error
     return float(mean), (float(mean - half), float(mean + half))
 
 
@@ -137,7 +137,7 @@ class SourceAccuracy(NamedTuple):
     n_samples: int
 
 
-def source_accuracy(X, groups, seed=0):
+def source_accuracy(X, groups):
     """Tell the source of each sample from its descriptor, by cross-validation: `SourceAccuracy`.
 
     Linear discriminant analysis with a shrunken covariance (Ledoit and Wolf 2004,
@@ -165,7 +165,7 @@ def source_accuracy(X, groups, seed=0):
         PCA(min(MOST_SCORES, X.shape[1], fitted), svd_solver="full"),
         LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
     )
-    folds = StratifiedKFold(SOURCE_FOLDS, shuffle=True, random_state=seed)
+    folds = StratifiedKFold(SOURCE_FOLDS, shuffle=True, random_state=0)
     with np.errstate(invalid="ignore"):  # a training part that is constant: no variance to share
         named = cross_val_predict(classifier, X, groups, cv=folds)
     return SourceAccuracy(

@@ -279,26 +279,25 @@ def enough(audited, name, folds):
     return float(curve["n_train"][below].min()) if below.any() else None
 
 
-def needed_sources(audited, name, size, other="mean", folds=ONE_OUT):
-    """About how many sources it would take to tell a difference of a given size from zero.
+def needed_sources(audited, name, size):
+    """About how many sources it would take to tell a descriptor from the mean.
 
     Parameters
     ----------
     audited : helpers.audit.audit.Audit
-    name, other : str
-        Predictors.
+    name : str
+        A descriptor.
     size : float
-        The difference [points of MAPE] that shall be seen.
-    folds : str
-        Kind of folds; that of the difference's interval must take sources as units.
+        The difference to the mean [points of MAPE] that shall be seen, one source left out.
 
     Returns
     -------
     float
-        Sources of this audit times (half width / size) squared: the half width shrinks with the
-        root of their number. A plan for other data is only as good as these sources are typical.
-        A difference of just this size is then seen in half of all studies.
+        Sources of this audit times (half width / size) squared: the interval takes sources as
+        units, and its half width shrinks with the root of their number. A plan for other data is
+        only as good as these sources are typical. A difference of just this size is then seen in
+        half of all studies.
     """
-    _, low, high = difference(audited, name, other, folds)
+    _, low, high = difference(audited, name, "mean", ONE_OUT)
     count = audited.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
     return float(count * ((high - low) / 2 / size) ** 2)

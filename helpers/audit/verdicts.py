@@ -56,8 +56,8 @@ def judge(gaps):
     return HOLDS if (high < 0).all() else OPEN
 
 
-def judge_alike(gaps, within=ALIKE):
-    """Verdict on a claim that several numbers are about zero: that they lie inside ± `within`.
+def judge_alike(gaps):
+    """Verdict on a claim that several numbers are about zero: that they lie inside ± `ALIKE`.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def judge_alike(gaps, within=ALIKE):
     ['holds', 'not decided', 'fails']
     """
     mirrored = [(-value, -high, -low) for value, low, high in gaps]
-    return judge(np.subtract([*gaps, *mirrored], within))
+    return judge(np.subtract([*gaps, *mirrored], ALIKE))
 
 
 def claim_gaps(lr, svr, findings, scores):

@@ -154,11 +154,11 @@ def _step(network, optimizer, sections, target):
 
 
 @torch.inference_mode()
-def predict(network, sections, batch=64):
+def predict(network, sections):
     """Standardised logarithms (n,) of sections (n, 3, h, w), averaged over two mirror images."""
     network.eval()
     values = []
-    for part in np.array_split(sections, max(1, math.ceil(len(sections) / batch))):
+    for part in np.array_split(sections, max(1, math.ceil(len(sections) / 64))):
         views = [torch.from_numpy(v.astype(np.float32)) for v in (part, part[..., ::-1, ::-1])]
         values.append(np.mean([network(view).numpy() for view in views], axis=0))
     return np.concatenate(values)
