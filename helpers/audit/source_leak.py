@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -124,17 +124,12 @@ class SourceAccuracy(NamedTuple):
     """How well a linear classifier tells the source of a sample from its descriptor.
 
     `balanced_accuracy`, the mean over sources of the share recognised, and `chance`, 1 over their
-    number; `accuracy`, the share of samples, and `majority`, that of always naming the largest
-    source; 0 to 1. `n_sources` and `n_samples` took part. NaN where fewer than two sources are
-    large enough.
+    number; 0 to 1, NaN where fewer than two sources are large enough. `n_sources` took part.
     """
 
     balanced_accuracy: float
     chance: float
-    accuracy: float
-    majority: float
     n_sources: int
-    n_samples: int
 
 
 def source_accuracy(X, groups):
@@ -154,10 +149,10 @@ def source_accuracy(X, groups):
     """
     X, groups = check_descriptors(X), np.asarray(groups)
     names, sizes = np.unique(groups, return_counts=True)
-    large = sizes >= SOURCE_FOLDS
-    rows = np.isin(groups, names[large])
-    if large.sum() < 2:
-        return SourceAccuracy(*[np.nan] * 4, int(large.sum()), int(rows.sum()))
+    large = names[sizes >= SOURCE_FOLDS]
+    if len(large) < 2:
+        return SourceAccuracy(np.nan, np.nan, len(large))
+    rows = np.isin(groups, large)
     X, groups = X[rows].astype(float), groups[rows]
     fitted = len(X) - int(np.ceil(len(X) / SOURCE_FOLDS)) - 1
     classifier = make_pipeline(
@@ -168,11 +163,5 @@ def source_accuracy(X, groups):
     folds = StratifiedKFold(SOURCE_FOLDS, shuffle=True, random_state=0)
     with np.errstate(invalid="ignore"):  # a training part that is constant: no variance to share
         named = cross_val_predict(classifier, X, groups, cv=folds)
-    return SourceAccuracy(
-        float(balanced_accuracy_score(groups, named)),
-        1 / int(large.sum()),
-        float(accuracy_score(groups, named)),
-        float(sizes.max() / len(groups)),
-        int(large.sum()),
-        len(groups),
-    )
+    accuracy = float(balanced_accuracy_score(groups, named))
+    return SourceAccuracy(accuracy, 1 / len(large), len(large))
