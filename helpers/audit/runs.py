@@ -136,6 +136,7 @@ def plan_folds(n, groups, kinds, seeds, shares, outer, inner, level):
     whole = [folds for folds in plan if folds.share == 1]
     least = min(len(train) for folds in whole for train, _ in folds.splits)
     half_width(np.zeros(least), level)  # raises where these are too few for intervals
+    # All shuffles keep as many components, or one would be another model.
     smallest = min(folds.smallest for folds in whole)
     return [f._replace(smallest=smallest) if f.share == 1 else f for f in plan]
 

@@ -214,6 +214,7 @@ def sure(gaps, degrees=None):
     """
     gaps = np.array(list(gaps), float).reshape(-1, 3)
     if degrees is not None and len(gaps):
+        # A half width is a quantile times a standard error: only the quantile changes.
         quantile = stats.t.ppf([1 - 0.025 / len(gaps), 0.975], degrees)
         gaps[:, 1:] = gaps[:, :1] + (gaps[:, 1:] - gaps[:, :1]) * quantile[0] / quantile[1]
     return int((gaps[:, 2] < 0).sum()), int((gaps[:, 1] > 0).sum())
@@ -299,5 +300,6 @@ def needed_sources(audited, name, size):
         half of all studies.
     """
     _, low, high = difference(audited, name, "mean", ONE_OUT)
+    # A training part of ten folds holds nine tenths of the sources.
     count = audited.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
     return float(count * ((high - low) / 2 / size) ** 2)

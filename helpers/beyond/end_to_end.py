@@ -86,6 +86,7 @@ def equivalent(sections, rng):
     x, y, z = changed[swap].swapaxes(0, 1)
     changed[swap] = np.stack([x.swapaxes(1, 2), z, y], axis=1)
     n, k, h, w = changed.shape
+    # A shift of a periodic section is an offset of its indices, a mirror image their sign.
     rows, columns = (
         (rng.integers(0, side, (n, k, 1)) + np.arange(side) * rng.choice([-1, 1], (n, k, 1)))
         % side
