@@ -155,13 +155,13 @@ def chapter_key(root: Path, source: Path, parameters: dict) -> str:
 def inputs(root: Path, source: Path) -> list[Path]:
     """Give the files of the project that a chapter is computed from.
 
-    Those are its source, the helpers it imports, ``book/matplotlibrc``, and of ``data/`` the
-    tables that one of them names, as ``"results_beyond.csv"``, with those whose names begin like
-    it (``results_beyond_test.csv``), and whatever is no table.
+    Those are its source, the helpers it imports, and of ``data/`` the tables that one of them
+    names, as ``"results_beyond.csv"``, with those whose names begin like it
+    (``results_beyond_test.csv``), and whatever is no table.
     """
     code = [source, *imported(root, source)]
     named = set().union(*(_tables_in(syntax_tree(path)) for path in code))
-    files = [*code, source.with_name("matplotlibrc")]
+    files = list(code)
     for path in sorted((root / "data").rglob("[!.]*")):  # hidden ones are still being written
         is_table = path.parent == root / "data" and path.suffix == ".csv"
         if not is_table or any(fnmatch(path.name, pattern) for pattern in named):
