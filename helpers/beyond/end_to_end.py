@@ -186,10 +186,10 @@ def network_row(raw, history, n_weights, y, val, test):
     }
 
 
-def main(arguments=None):
+def main():
     """Train the networks that the file does not hold yet."""
     parser = argparse.ArgumentParser("python -m helpers.beyond.end_to_end", description=__doc__)
-    board, _ = Leaderboard.of_command(parser, arguments)
+    board, _ = Leaderboard.of_command(parser)
     study = load_two_phase("embedded")
     y = study.modulus
     train, val, test = holdout_rows(len(y))

@@ -43,10 +43,10 @@ class Leaderboard:
         self.rows = [row for row in held if row["weights"] == weights]
 
     @classmethod
-    def of_command(cls, parser, arguments):
+    def of_command(cls, parser):
         """The board that ``--write`` of a command names, and the other options given."""
         parser.add_argument("--write", type=Path, required=True, metavar="CSV")
-        options = parser.parse_args(arguments)
+        options = parser.parse_args()
         return cls(options.write, f"{parser.prog} --write {options.write.as_posix()}"), options
 
     def has(self, *key):

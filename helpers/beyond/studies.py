@@ -149,11 +149,11 @@ def nested_row(folds, y, learner):
     return row, result.y_pred
 
 
-def main(arguments=None):
+def main():
     """Compute the leaderboard, or what the file does not hold yet."""
     parser = argparse.ArgumentParser("python -m helpers.beyond.studies", description=__doc__)
     parser.add_argument("--pair", type=Path, metavar="CSV", help="predictions of two rows as well")
-    board, options = Leaderboard.of_command(parser, arguments)
+    board, options = Leaderboard.of_command(parser)
     case_study_1(board)
     case_study_2(board)
     if options.pair:
