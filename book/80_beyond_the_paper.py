@@ -27,7 +27,8 @@ from IPython.display import Markdown, display
 
 from helpers.beyond import plots
 from helpers.beyond.descriptors import Describer, descriptor_matrix
-from helpers.beyond.leaderboard import best_row, holdout_row
+from helpers.beyond.leaderboard import best_row
+from helpers.beyond.learner_scores import score_learner
 from helpers.beyond.learners import LEARNERS
 from helpers.beyond.occlusion import occlusion_maps
 from helpers.beyond.section_count import CUTS, WHOLE
@@ -320,7 +321,7 @@ found = {
 }
 found["3 sections", "MicroViT"] = scores, y
 fresh = [
-    dict(zip(keys, (*key, "PCA", learner), strict=True)) | holdout_row(*pair, learner)
+    dict(zip(keys, (*key, "PCA", learner), strict=True)) | score_learner(*pair, learner)[0]
     for key, pair in found.items()
     for learner in ("pr", "log ridge pr")
 ]

@@ -13,7 +13,6 @@ from helpers import UserError
 from helpers.audit import runs, tables
 from helpers.audit.controls import forest_predictions, grey_level_statistics
 from helpers.audit.runs import Predictor
-from helpers.audit.source_leak import SourceAccuracy, source_accuracy
 from helpers.audit.tables import Run
 from helpers.io.progress import progress_bar
 from helpers.scores import N_FOLDS, PAPER_SEED, blind_predictions
@@ -83,7 +82,6 @@ def audit(
     shares=SHARES,
     outer=N_FOLDS,
     inner=runs.INNER,
-    standardize=False,
     level=0.9,
     store=None,
     progress=True,
@@ -117,10 +115,6 @@ def audit(
         source of the training sources. Empty: no learning curve.
     outer, inner : int
         Numbers of outer and inner folds; by source there must be as many sources.
-    standardize : bool
-        Scale every column of the descriptors to standard deviation 1 before PCA. Size and grey
-        levels always are, a composition never: its columns have one unit, and an element that
-        few alloys hold, once scaled, makes wild extrapolations and so too weak a control.
     level : float
         Of the prediction intervals, 0 to 1.
     store : path-like, None or False
@@ -143,7 +137,9 @@ def audit(
     Controls: mean and median of the training samples; the mean of those of the same source, which
     falls back to the mean where the source is unseen; composition with the book's linear
     regression and with a random forest; size and grey levels; each descriptor with shuffled
-    targets; and `controls`.
+    targets; and `controls`. Of size and grey levels every column is scaled to standard deviation 1
+    before PCA, of all else none: the columns of a composition have one unit, and an element that
+    few alloys hold, once scaled, makes wild extrapolations and so too weak a control.
 
     Folds by source keep the samples of a source together in both loops. Leaving one source out
     scores folds of one sample and of many: read ``mape_pooled`` there. Intervals of differences
@@ -168,41 +164,38 @@ def audit(
     >>> groups = np.repeat(np.arange(12), 8)
     >>> X = rng.normal(size=(12, 20))[groups] + 0.1 * rng.normal(size=(96, 20))
     >>> y = 100 + 20 * rng.normal(size=12)[groups] + rng.normal(size=96)
-    >>> found = audit(X, y, groups, seeds=[42], shares=[], store=False, progress=False)
-    >>> found.optimism[["predictor", "leak"]].values.tolist()[0]
+    >>> audited = audit(X, y, groups, seeds=[42], shares=[], store=False, progress=False)
+    >>> audited.optimism[["predictor", "leak"]].values.tolist()[0]
     ['descriptor', True]
     """
     y = runs.check_property(y, model)
     named = dict(X) if isinstance(X, Mapping) else {"descriptor": X}
     _check_names(named, controls or {})
-    looked = dict(controls or {})
+    others = dict(controls or {})
     if images is not None:
-        looked[GREY] = grey_level_statistics(images)
+        others[GREY] = grey_level_statistics(images)
     alone = {} if composition is None else {LINEAR: composition}
-    descriptors, looked, alone = (runs.check_matrices(m, len(y)) for m in (named, looked, alone))
+    descriptors, others, alone = (runs.check_matrices(m, len(y)) for m in (named, others, alone))
     groups, kinds = runs.check_groups(groups, len(y), kinds, outer, inner)
     plan = runs.plan_folds(len(y), groups, kinds, seeds, shares, outer, inner, level)
-    fitted = {name: Predictor(M, y, model, standardize) for name, M in descriptors.items()}
-    fitted |= {name: Predictor(M, y, model, name == GREY) for name, M in looked.items()}
+    fitted = {n: Predictor(M, y, model, n == GREY) for n, M in (descriptors | others).items()}
     fitted |= {name: Predictor(M, y, "lr", False) for name, M in alone.items()}
-    found, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
-    roles = {name: "descriptor" if name in descriptors else "control" for _, name in found}
-    shown = {**descriptors, **looked} if groups is not None else {}
-    recognised = [[name, roles[name], *source_accuracy(M, groups)] for name, M in shown.items()]
-    return _tables(found, curve, roles, recognised, groups, level)
-
-
-def _tables(found, curve, roles, recognised, groups, level):
-    result = Audit(
-        tables.score_rows(found, roles),
-        tables.optimism_rows(found, roles, groups),
-        pd.DataFrame(recognised, columns=["predictor", "role", *SourceAccuracy._fields]),
-        tables.difference_rows(found, roles, groups),
-        tables.interval_rows(found, roles, level),
+    whole, curve = _run_all(fitted, list(descriptors), plan, groups, store, progress)
+    roles = {name: "descriptor" if name in descriptors else "control" for _, name in whole}
+    return flagged(
+        tables.score_rows(whole, roles),
+        tables.optimism_rows(whole, roles, groups),
+        tables.source_rows(descriptors | others, roles, groups),
+        tables.difference_rows(whole, roles, groups),
+        tables.interval_rows(whole, roles, level),
         tables.curve_rows(curve),
-        [],
     )
-    return dataclasses.replace(result, flags=tables.flag_sentences(result))
+
+
+def flagged(*audit_tables):
+    """An `Audit` of its tables, in their order, and the flags that they raise."""
+    tabled = Audit(*audit_tables, flags=[])
+    return dataclasses.replace(tabled, flags=tables.flag_sentences(tabled))
 
 
 def _check_names(descriptors, controls):
@@ -221,7 +214,7 @@ def _run_all(fitted, described, plan, groups, store, progress):
     """Runs by kind of folds and predictor, a list over the shuffles; and those of the curve."""
     jobs = [(folds, _predictors(fitted, described, folds)) for folds in plan]
     count = sum(len(predictors) for _, predictors in jobs)
-    found, curve = defaultdict(list), defaultdict(lambda: defaultdict(list))
+    whole, curve = defaultdict(list), defaultdict(lambda: defaultdict(list))
     with progress_bar("audit", "run", count, progress=progress) as bar:
         for folds, predictors in jobs:
             done = {}
@@ -232,8 +225,8 @@ def _run_all(fitted, described, plan, groups, store, progress):
                 curve[folds.kind, name][folds.share].append((folds, done[name]))
             if folds.share == 1:
                 for name, run in {**done, **_rules(fitted, folds, groups)}.items():
-                    found[folds.kind, name].append(run)
-    return found, curve
+                    whole[folds.kind, name].append(run)
+    return whole, curve
 
 
 def _predictors(fitted, described, folds):

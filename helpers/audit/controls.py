@@ -25,11 +25,11 @@ def forest_predictions(X, y, splits, seed=0):
     array([5.])
     """
     X, y = check_descriptors(X), np.asarray(y, float)
-    found = np.empty(len(y))
+    predicted = np.empty(len(y))
     for train, test in splits:
         forest = RandomForestRegressor(random_state=seed).fit(X[train], y[train])
-        found[test] = forest.predict(X[test])
-    return found
+        predicted[test] = forest.predict(X[test])
+    return predicted
 
 
 def grey_level_statistics(images):

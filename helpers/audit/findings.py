@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -61,10 +62,10 @@ def component_rows(descriptors, fraction, data, groups=None):
     return rows
 
 
-def _correlation(a, b, groups, draws=500):
+def _correlation(a, b, groups):
     members = list(pd.Series(a).groupby(groups).indices.values())
     rng, r = np.random.default_rng(0), []
-    for _ in range(draws):
+    for _ in range(500):
         drawn = rng.integers(0, len(members), len(members))
         rows = np.concatenate([members[i] for i in drawn])
         r.append(abs(np.corrcoef(a[rows], b[rows])[0, 1]))
@@ -167,20 +168,21 @@ def _fold_errors(descriptors, y, model, seeds, **options):
 def composition_rows(data):
     """What composition adds to a descriptor, niobium twice or once, and the odd compositions."""
     rows = []
-    steps = [("composition", "with composition minus without"), ("niobium", "once minus twice")]
     for model, names, seeds in (("lr", COMPOSED, SEEDS), ("svr", [BEST], SEEDS[:2])):
         some = {name: data.features[name] for name in names}
-        tables = [None, data.composition, *[data.merged_composition] * (model == "lr")]
         for kind, groups in (("shuffled", None), ("by source", data.groups)):
-            errors = [
-                _fold_errors(some, data.hardness, model, seeds, groups=groups, composition=table)
-                for table in tables
-            ]
-            for name in names:
-                for step, before, after in zip(steps, errors, errors[1:], strict=False):
-                    mean, ends = paired_interval(after[name] - before[name])
-                    of = f"{name}, {model}, {kind}"
-                    rows.append(row(*step, of, ALLOYS, mean, *ends, unit="points"))
+            errors = functools.partial(
+                _fold_errors, some, data.hardness, model, seeds, groups=groups
+            )
+            alone, twice = errors(), errors(composition=data.composition)
+            steps = [("composition", "with composition minus without", twice, alone)]
+            if model == "lr":
+                once = errors(composition=data.merged_composition)
+                steps.append(("niobium", "once minus twice", once, twice))
+            for name, (finding, quantity, after, before) in itertools.product(names, steps):
+                mean, ends = paired_interval(after[name] - before[name])
+                of = f"{name}, {model}, {kind}"
+                rows.append(row(finding, quantity, of, ALLOYS, mean, *ends, unit="points"))
     return rows + _odd_rows(data) + _niobium_rows(data.composition)
 
 

@@ -117,7 +117,7 @@ def plan_folds(n, groups, kinds, seeds, shares, outer, inner, level):
         raise UserError(f"seeds are {seeds}, shares {shares}: expected seeds, shares below 1")
     plan = []
     for kind in kinds:
-        given = None if kind == SHUFFLED else groups
+        sources = None if kind == SHUFFLED else groups
         for seed in seeds[:1] if kind == ONE_OUT else seeds:
             splitter = {
                 SHUFFLED: KFold(outer, shuffle=True, random_state=seed),
@@ -127,15 +127,16 @@ def plan_folds(n, groups, kinds, seeds, shares, outer, inner, level):
             for share in (1.0, *(() if kind == ONE_OUT else shares)):
                 split = splitter if share == 1 else ThinnedFolds(splitter, share, seed)
                 tried = nested_folds(
-                    np.zeros((n, 1)), groups=given, outer=split, inner=inner,
+                    np.zeros((n, 1)), groups=sources, outer=split, inner=inner,
                     seed=PAPER_SEED, max_components=1, n_jobs=1,
                 )  # fmt: skip
                 splits = [(fold.train, fold.test) for fold in tried.outer]
                 smallest = min(len(s.train) for parts in tried.inner for s in parts)
-                plan.append(Folds(kind, seed, share, split, inner, given, splits, smallest))
+                plan.append(Folds(kind, seed, share, split, inner, sources, splits, smallest))
     whole = [folds for folds in plan if folds.share == 1]
     least = min(len(train) for folds in whole for train, _ in folds.splits)
     half_width(np.zeros(least), level)  # raises where these are too few for intervals
+    # All shuffles keep as many components, or one would be another model.
     smallest = min(folds.smallest for folds in whole)
     return [f._replace(smallest=smallest) if f.share == 1 else f for f in plan]
 

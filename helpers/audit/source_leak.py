@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,8 +21,8 @@ SOURCE_FOLDS = 5
 MOST_SCORES = 50
 
 
-def clustered_interval(values, groups, level=0.95):
-    """Mean of values (n,) of which those of one group are alike, with its (low, high).
+def clustered_interval(values, groups):
+    """Mean of values (n,) of which those of one group are alike, with its 95 % (low, high).
 
     Samples are weighted alike; groups, not samples, are the independent units: the variance is
     the cluster-robust one with G / (G - 1), the quantile that of Student's t with G - 1 degrees
@@ -41,7 +41,7 @@ def clustered_interval(values, groups, level=0.95):
     mean = values.mean()
     sums = np.bincount(member, values - mean, minlength=count)
     error = np.sqrt(count / (count - 1) * np.sum(sums**2)) / len(values)
-    half = stats.t.ppf((1 + level) / 2, count - 1) * error
+    half = stats.t.ppf(0.975, count - 1) * error
     return float(mean), (float(mean - half), float(mean + half))
 
 
@@ -124,20 +124,15 @@ class SourceAccuracy(NamedTuple):
     """How well a linear classifier tells the source of a sample from its descriptor.
 
     `balanced_accuracy`, the mean over sources of the share recognised, and `chance`, 1 over their
-    number; `accuracy`, the share of samples, and `majority`, that of always naming the largest
-    source; 0 to 1. `n_sources` and `n_samples` took part. NaN where fewer than two sources are
-    large enough.
+    number; 0 to 1, NaN where fewer than two sources are large enough. `n_sources` took part.
     """
 
     balanced_accuracy: float
     chance: float
-    accuracy: float
-    majority: float
     n_sources: int
-    n_samples: int
 
 
-def source_accuracy(X, groups, seed=0):
+def source_accuracy(X, groups):
     """Tell the source of each sample from its descriptor, by cross-validation: `SourceAccuracy`.
 
     Linear discriminant analysis with a shrunken covariance (Ledoit and Wolf 2004,
@@ -154,10 +149,10 @@ def source_accuracy(X, groups, seed=0):
     """
     X, groups = check_descriptors(X), np.asarray(groups)
     names, sizes = np.unique(groups, return_counts=True)
-    large = sizes >= SOURCE_FOLDS
-    rows = np.isin(groups, names[large])
-    if large.sum() < 2:
-        return SourceAccuracy(*[np.nan] * 4, int(large.sum()), int(rows.sum()))
+    large = names[sizes >= SOURCE_FOLDS]
+    if len(large) < 2:
+        return SourceAccuracy(np.nan, np.nan, len(large))
+    rows = np.isin(groups, large)
     X, groups = X[rows].astype(float), groups[rows]
     fitted = len(X) - int(np.ceil(len(X) / SOURCE_FOLDS)) - 1
     classifier = make_pipeline(
@@ -165,14 +160,8 @@ def source_accuracy(X, groups, seed=0):
         PCA(min(MOST_SCORES, X.shape[1], fitted), svd_solver="full"),
         LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
     )
-    folds = StratifiedKFold(SOURCE_FOLDS, shuffle=True, random_state=seed)
+    folds = StratifiedKFold(SOURCE_FOLDS, shuffle=True, random_state=0)
     with np.errstate(invalid="ignore"):  # a training part that is constant: no variance to share
-        said = cross_val_predict(classifier, X, groups, cv=folds)
-    return SourceAccuracy(
-        float(balanced_accuracy_score(groups, said)),
-        1 / int(large.sum()),
-        float(accuracy_score(groups, said)),
-        float(sizes.max() / len(groups)),
-        int(large.sum()),
-        len(groups),
-    )
+        named = cross_val_predict(classifier, X, groups, cv=folds)
+    accuracy = float(balanced_accuracy_score(groups, named))
+    return SourceAccuracy(accuracy, 1 / len(large), len(large))

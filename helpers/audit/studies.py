@@ -7,18 +7,15 @@ it goes on where it was. `read_audit` reads them again.
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from helpers import UserError
 from helpers.audit import findings
-from helpers.audit.audit import Audit, audit
+from helpers.audit.audit import audit, flagged
 from helpers.audit.findings import ALLOYS, FRACTIONS, VOLUMES, volume_descriptors
-from helpers.audit.tables import BY_SOURCE, SHUFFLED, flag_sentences
+from helpers.audit.tables import BY_SOURCE, SHUFFLED
 from helpers.datasets import DATA, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES as FEATURE_LIBRARIES
@@ -61,16 +58,16 @@ def audit_superalloys(data, model="lr", names=None, **options):
     kinds = {MICROVIT: ("microvit", "pretrained"), TWIN: ("microvit", "random")}
     kinds[RESNET] = ("micronet-resnet50", "random")
     images, kept = data.binary_images, "superalloys-published"
-    looked = {n: extract_features(images, load_encoder(*k), name=kept) for n, k in kinds.items()}
-    descriptors = {**superalloy_descriptors(data), MICROVIT: looked.pop(MICROVIT)}
+    features = {n: extract_features(images, load_encoder(*k), name=kept) for n, k in kinds.items()}
+    descriptors = {**superalloy_descriptors(data), MICROVIT: features.pop(MICROVIT)}
     return audit(
         {name: descriptors[name] for name in names or descriptors},
         data.hardness, data.groups, model,
-        composition=data.composition, images=images, controls=looked, **options,
+        composition=data.composition, images=images, controls=features, **options,
     )  # fmt: skip
 
 
-def audit_volumes(data, **options):
+def audit_volumes(data):
     """Audit of case study 1, on volumes drawn at random, which have no sources.
 
     Second-order polynomial regression, sections concatenated.
@@ -78,21 +75,9 @@ def audit_volumes(data, **options):
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(len(data.modulus), N_VOLUMES, replace=False))
     descriptors = volume_descriptors(data, rows)
-    controls = {name: descriptors.pop(name) for name in list(descriptors) if "untrained" in name}
-    controls[FRACTIONS] = descriptors.pop(FRACTIONS)
-    return audit(descriptors, data.modulus[rows], model="pr", controls=controls, **options)
-
-
-def all_audits(alloys, volumes):
-    """Yield (study, model) and audit of the results file.
-
-    Support vector regression takes up to a minute a run: fewer descriptors, shuffles and folds,
-    and no learning curve.
-    """
-    yield (ALLOYS, "lr"), audit_superalloys(alloys)
-    yield (VOLUMES, "pr"), audit_volumes(volumes, seeds=FEW_SEEDS, shares=(0.25, 0.5))
-    options = {"seeds": FEW_SEEDS, "kinds": (SHUFFLED, BY_SOURCE), "shares": ()}
-    yield (ALLOYS, "svr"), audit_superalloys(alloys, "svr", BY_SVR, **options)
+    controls = {name: descriptors.pop(name) for name in (FRACTIONS, "MicroViT (untrained)")}
+    options = {"seeds": FEW_SEEDS, "shares": (0.25, 0.5), "controls": controls}
+    return audit(descriptors, data.modulus[rows], model="pr", **options)
 
 
 def read_audit(study, model, path=RESULTS):
@@ -112,27 +97,18 @@ def read_audit(study, model, path=RESULTS):
     helpers.audit.audit.Audit
         Without the columns of provenance.
 
-    Raises
-    ------
-    ValueError
-        The file holds no such audit.
-
     Examples
     --------
-    >>> found = read_audit(ALLOYS, "lr")
-    >>> found.table.query("folds == 'shuffled' and predictor == 'mean'")["shuffles"].item()
+    >>> audited = read_audit(ALLOYS, "lr")
+    >>> audited.table.query("folds == 'shuffled' and predictor == 'mean'")["shuffles"].item()
     5
     """
-    parts = {}
+    parts = []
     for name in TABLES:
         table = pd.read_csv(_path(path, name))
         rows = table[(table["study"] == study) & (table["model"] == model)]
-        if rows.empty and name == "table":
-            known = table[["study", "model"]].drop_duplicates().values.tolist()
-            raise UserError(f"no audit of {study!r} with {model!r}: expected one of {known}")
-        parts[name] = rows.loc[:, :"study"].iloc[:, :-1].reset_index(drop=True)
-    found = Audit(**parts, flags=[])
-    return dataclasses.replace(found, flags=flag_sentences(found))
+        parts.append(rows.loc[:, :"study"].iloc[:, :-1].reset_index(drop=True))
+    return flagged(*parts)
 
 
 def write_audits(audits, path, facts):
@@ -142,9 +118,9 @@ def write_audits(audits, path, facts):
     """
     for name in TABLES:
         parts = [
-            getattr(found, name).assign(study=study, model=model)
-            for (study, model), found in audits.items()
-            if len(getattr(found, name))
+            getattr(audited, name).assign(study=study, model=model)
+            for (study, model), audited in audits.items()
+            if len(getattr(audited, name))  # an empty column would make numbers objects
         ]
         write_table(pd.concat(parts, ignore_index=True).assign(**facts), _path(path, name))
 
@@ -157,25 +133,26 @@ def _path(path, name):
 def main():
     """Compute audits and findings and write them with their provenance."""
     parser = argparse.ArgumentParser(prog="python -m helpers.audit.studies", description=__doc__)
-    parser.add_argument("--write", type=Path, metavar="CSV", help="where the table of scores goes")
+    parser.add_argument("--write", type=Path, metavar="CSV", required=True, help="table of scores")
     path = parser.parse_args().write
+    libraries = dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES])
+    facts = run_facts(f"{parser.prog} --write {path.as_posix()}", libraries)
+    facts["microvit"] = load_encoder("microvit").fingerprint[:16]
     alloys, volumes = load_superalloys("published"), load_two_phase("embedded")
-    start, audits = time.monotonic(), {}
-    for key, found in all_audits(alloys, volumes):
-        audits[key] = found
-        passed = f"{time.monotonic() - start:.0f} s without what was kept"
-        print(*key, passed, *found.flags, sep="\n", flush=True)
-    networks = findings.untrained_rows(alloys)
-    networks += findings.normalisation_rows(load_superalloys("embedded"))
-    parts = [pd.DataFrame(networks), findings.alloy_findings(alloys)]
+    # Support vector regression takes up to a minute a run: fewer descriptors, shuffles and folds,
+    # and no learning curve.
+    few = {"seeds": FEW_SEEDS, "kinds": (SHUFFLED, BY_SOURCE), "shares": ()}
+    audits = {
+        (ALLOYS, "lr"): audit_superalloys(alloys),
+        (VOLUMES, "pr"): audit_volumes(volumes),
+        (ALLOYS, "svr"): audit_superalloys(alloys, "svr", BY_SVR, **few),
+    }
+    write_audits(audits, path, facts)
+    rows = findings.untrained_rows(alloys)
+    rows += findings.normalisation_rows(load_superalloys("embedded"))
+    parts = [pd.DataFrame(rows), findings.alloy_findings(alloys)]
     numbers = pd.concat([*parts, findings.volume_findings(volumes)], ignore_index=True)
-    print(numbers.round(3).to_string(index=False, na_rep=""))
-    if path:
-        command = f"python -m helpers.audit.studies --write {path.as_posix()}"
-        facts = run_facts(command, dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES]))
-        facts["microvit"] = load_encoder("microvit").fingerprint[:16]
-        write_audits(audits, path, facts)
-        write_table(numbers.assign(**facts), _path(path, "findings"))
+    write_table(numbers.assign(**facts), _path(path, "findings"))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from helpers import UserError
-from helpers.audit.source_leak import LostGain, clustered_interval, lost_gain
+from helpers.audit import source_leak
 from helpers.cross_validation import NestedCV
 from helpers.intervals import nested_coverage, paired_interval
 from helpers.regression import mape
@@ -76,7 +76,7 @@ def difference_rows(runs, roles, groups):
 
 def _difference(one, other, kind, groups):
     if kind == ONE_OUT:  # folds of one sample and of many: pooled, sources as units
-        return clustered_interval(one[0].errors - other[0].errors, groups)
+        return source_leak.clustered_interval(one[0].errors - other[0].errors, groups)
     return paired_interval([a.fold_mape - b.fold_mape for a, b in zip(one, other, strict=True)])
 
 
@@ -99,11 +99,20 @@ def optimism_rows(runs, roles, groups):
     rows = []
     for name in fitted if unseen in kinds else ():
         seen, new = errors(SHUFFLED, name), errors(unseen, name)
-        judged = lost_gain(seen, new, errors(SHUFFLED, "mean"), errors(unseen, "mean"), groups)
+        judged = source_leak.lost_gain(
+            seen, new, errors(SHUFFLED, "mean"), errors(unseen, "mean"), groups
+        )
         facts = [name, roles[name], unseen, seen.mean(), new.mean(), new.mean() - seen.mean()]
         rows.append([*facts, *judged])
     columns = ["predictor", "role", "unseen_folds", "mape_seen", "mape_unseen", "optimism"]
-    return pd.DataFrame(rows, columns=[*columns, *LostGain._fields])
+    return pd.DataFrame(rows, columns=[*columns, *source_leak.LostGain._fields])
+
+
+def source_rows(matrices, roles, groups):
+    """A row a descriptor, or control made of images: how well it tells the source."""
+    names = () if groups is None else matrices
+    rows = [[n, roles[n], *source_leak.source_accuracy(matrices[n], groups)] for n in names]
+    return pd.DataFrame(rows, columns=["predictor", "role", *source_leak.SourceAccuracy._fields])
 
 
 def interval_rows(runs, roles, level):
@@ -112,14 +121,14 @@ def interval_rows(runs, roles, level):
     for (kind, name), shuffles in runs.items():
         if roles[name] != "descriptor":
             continue
-        found = [nested_coverage(run.nested, run.y, level) for run in shuffles]
-        coverage = [one.coverage for one in found]
+        covered = [nested_coverage(run.nested, run.y, level) for run in shuffles]
+        coverage = [one.coverage for one in covered]
         row = {"folds": kind, "predictor": name, "level": 100 * level}
         row |= {"coverage": np.mean(coverage), "coverage_low": min(coverage)}
         row |= {"coverage_high": max(coverage)}
-        widths = [one.half_width[run.fold] for one, run in zip(found, shuffles, strict=True)]
+        widths = [one.half_width[run.fold] for one, run in zip(covered, shuffles, strict=True)]
         row |= {"width": 2 * np.mean(widths)}
-        rows.append({**row, "n_calibration": min(one.n_calibration.min() for one in found)})
+        rows.append({**row, "n_calibration": min(one.n_calibration.min() for one in covered)})
     return pd.DataFrame(rows)
 
 
@@ -146,12 +155,12 @@ def flag_sentences(audit):
     """What a reader of the tables must not miss, in words."""
     flags = []
     for row in audit.optimism.query("leak and role == 'descriptor'").itertuples():
-        told = audit.source_accuracy.set_index("predictor").loc[row.predictor]
+        source = audit.source_accuracy.set_index("predictor").loc[row.predictor]
         recognised = (
             "The source could not be predicted: fewer than two have five samples."
-            if np.isnan(told["chance"])
+            if np.isnan(source["chance"])
             else f"The source can be told from it with a balanced accuracy of "
-            f"{100 * told['balanced_accuracy']:.0f} % (chance {100 * told['chance']:.0f} %)."
+            f"{100 * source['balanced_accuracy']:.0f} % (chance {100 * source['chance']:.0f} %)."
         )
         flags.append(
             f"{row.predictor}: leak between samples of one source. On shuffled folds it gains "
@@ -205,17 +214,18 @@ def sure(gaps, degrees=None):
     """
     gaps = np.array(list(gaps), float).reshape(-1, 3)
     if degrees is not None and len(gaps):
+        # A half width is a quantile times a standard error: only the quantile changes.
         quantile = stats.t.ppf([1 - 0.025 / len(gaps), 0.975], degrees)
         gaps[:, 1:] = gaps[:, :1] + (gaps[:, 1:] - gaps[:, :1]) * quantile[0] / quantile[1]
     return int((gaps[:, 2] < 0).sum()), int((gaps[:, 1] > 0).sum())
 
 
-def difference(found, name, other, folds=SHUFFLED):
+def difference(audited, name, other, folds=SHUFFLED):
     """MAPE of one predictor minus that of another in an audit, with its 95 % interval.
 
     Parameters
     ----------
-    found : helpers.audit.audit.Audit
+    audited : helpers.audit.audit.Audit
     name, other : str
         Predictors, in either order of the table.
     folds : str
@@ -231,7 +241,7 @@ def difference(found, name, other, folds=SHUFFLED):
     ValueError
         The audit did not compare the two.
     """
-    table = found.differences.set_index(["folds", "predictor", "other"])
+    table = audited.differences.set_index(["folds", "predictor", "other"])
     table = table[["difference", "low", "high"]]
     if (folds, name, other) in table.index:
         return tuple(table.loc[folds, name, other])
@@ -241,19 +251,17 @@ def difference(found, name, other, folds=SHUFFLED):
     raise UserError(f"no difference of {name!r} and {other!r} on folds {folds!r}")
 
 
-def points(value, low, high, what="points"):
-    """A difference with its interval, in words; NaN: that it was not computed."""
-    if np.isnan(value):
-        return "not computed"
-    return f"{value:+.1f} {what} ({low:+.1f} to {high:+.1f})"
+def points(value, low, high):
+    """A difference with its interval, in words."""
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
-def enough(found, name, folds):
+def enough(audited, name, folds):
     """Training samples from which on a descriptor is told from the mean in every shuffle.
 
     Parameters
     ----------
-    found : helpers.audit.audit.Audit
+    audited : helpers.audit.audit.Audit
     name : str
         A descriptor.
     folds : str
@@ -265,33 +273,33 @@ def enough(found, name, folds):
         The smallest point of the learning curve at which, and at all larger ones, the highest of
         the shuffles errs less than the lowest of the mean of all training samples. None: none is.
     """
-    curve = found.learning_curve.query("folds == @folds and predictor == @name")
-    mean = found.table.query("folds == @folds and predictor == 'mean'")["pooled_low"].iloc[0]
+    curve = audited.learning_curve.query("folds == @folds and predictor == @name")
+    mean = audited.table.query("folds == @folds and predictor == 'mean'")["pooled_low"].iloc[0]
     curve = curve.sort_values("n_train", ascending=False)
     below = (curve["pooled_high"] < mean).cumprod().astype(bool)
     return float(curve["n_train"][below].min()) if below.any() else None
 
 
-def needed_sources(found, name, size, other="mean", folds=ONE_OUT):
-    """About how many sources it would take to tell a difference of a given size from zero.
+def needed_sources(audited, name, size):
+    """About how many sources it would take to tell a descriptor from the mean.
 
     Parameters
     ----------
-    found : helpers.audit.audit.Audit
-    name, other : str
-        Predictors.
+    audited : helpers.audit.audit.Audit
+    name : str
+        A descriptor.
     size : float
-        The difference [points of MAPE] that shall be seen.
-    folds : str
-        Kind of folds; that of the difference's interval must take sources as units.
+        The difference to the mean [points of MAPE] that shall be seen, one source left out.
 
     Returns
     -------
     float
-        Sources of this audit times (half width / size) squared: the half width shrinks with the
-        root of their number. A plan for other data is only as good as these sources are typical.
-        A difference of just this size is then seen in half of all studies.
+        Sources of this audit times (half width / size) squared: the interval takes sources as
+        units, and its half width shrinks with the root of their number. A plan for other data is
+        only as good as these sources are typical. A difference of just this size is then seen in
+        half of all studies.
     """
-    _, low, high = difference(found, name, other, folds)
-    count = found.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
+    _, low, high = difference(audited, name, "mean", ONE_OUT)
+    # A training part of ten folds holds nine tenths of the sources.
+    count = audited.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
     return float(count * ((high - low) / 2 / size) ** 2)

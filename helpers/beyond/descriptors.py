@@ -82,12 +82,10 @@ class Describer:
         Normal to x, y and z; the load is along x.
     rows : ndarray of int
         Of the training part, which alone sets scales.
-    name : str or None
-        Of the data set in the feature store; None stores nothing.
     """
 
-    def __init__(self, sections, rows, name=None):
-        self.sections, self.rows, self.name = sections, rows, name
+    def __init__(self, sections, rows):
+        self.sections, self.rows = sections, rows
         self._extract = functools.cache(self._features)
 
     def _of_each(self, describe):
@@ -104,13 +102,11 @@ class Describer:
 
     def _features(self, kind, coarse, turned):
         encoder = load_encoder("microvit", kind, device="cpu")
-        kept = self.name is not None and not coarse and not turned
-        options = {"name": self.name} if kept else {"store": False}
 
         def describe(images):
             images = np.rot90(images, axes=(1, 2)) if turned else images
             images = coarse_sections(images) if coarse else np.ascontiguousarray(images)
-            return extract_features(images, encoder, pipeline="section", **options)
+            return extract_features(images, encoder, pipeline="section", store=False)
 
         return self._of_each(describe)
 

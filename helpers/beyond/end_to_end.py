@@ -37,21 +37,19 @@ class SmallCNN(nn.Sequential):
     def __init__(self):
         layers, channels = [], (1, 16, 32, 64, 128)
         for before, after in itertools.pairwise(channels):
-            layers += [_conv(before, after, 1), nn.GroupNorm(8, after), nn.GELU()]
-            layers += [_conv(after, after, 2), nn.GroupNorm(8, after), nn.GELU()]
+            for n, stride in ((before, 1), (after, 2)):
+                # Sections of periodic volumes go on beyond their edges.
+                layers.append(nn.Conv2d(n, after, 3, stride, 1, padding_mode="circular"))
+                layers += [nn.GroupNorm(8, after), nn.GELU()]
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def _conv(before, after, stride):
-    """Sections of periodic volumes go on beyond their edges."""
-    return nn.Conv2d(before, after, 3, stride, 1, padding_mode="circular")
-
-
 class FineTuned(nn.Module):
-    """A vision transformer whose weights go on learning; sections are cut to whole patches."""
+    """MicroViT as it ships, whose weights go on learning; sections are cut to whole patches."""
 
-    def __init__(self, model):
+    def __init__(self):
         super().__init__()
+        model = load_encoder("microvit", device="cpu").model
         self.model = model.float().train().requires_grad_(True)
         self.n_features = model.config.hidden_size
 
@@ -88,6 +86,7 @@ def equivalent(sections, rng):
     x, y, z = changed[swap].swapaxes(0, 1)
     changed[swap] = np.stack([x.swapaxes(1, 2), z, y], axis=1)
     n, k, h, w = changed.shape
+    # A shift of a periodic section is an offset of its indices, a mirror image their sign.
     rows, columns = (
         (rng.integers(0, side, (n, k, 1)) + np.arange(side) * rng.choice([-1, 1], (n, k, 1)))
         % side
@@ -156,25 +155,20 @@ def _step(network, optimizer, sections, target):
 
 
 @torch.inference_mode()
-def predict(network, sections, batch=64):
+def predict(network, sections):
     """Standardised logarithms (n,) of sections (n, 3, h, w), averaged over two mirror images."""
     network.eval()
     values = []
-    for part in np.array_split(sections, max(1, math.ceil(len(sections) / batch))):
+    for part in np.array_split(sections, max(1, math.ceil(len(sections) / 64))):
         views = [torch.from_numpy(v.astype(np.float32)) for v in (part, part[..., ::-1, ::-1])]
         values.append(np.mean([network(view).numpy() for view in views], axis=0))
     return np.concatenate(values)
 
 
-def fine_tuned_microvit():
-    """MicroViT as it ships, to go on learning."""
-    return FineTuned(load_encoder("microvit", device="cpu").model)
-
-
 # Name -> encoder, highest learning rate, epochs.
 NETWORKS = {
     "CNN from scratch": (SmallCNN, 2e-3, 40),
-    "MicroViT, fine-tuned": (fine_tuned_microvit, 3e-4, 10),
+    "MicroViT, fine-tuned": (FineTuned, 3e-4, 10),
 }
 
 
@@ -192,10 +186,10 @@ def network_row(raw, history, n_weights, y, val, test):
     }
 
 
-def main(arguments=None):
+def main():
     """Train the networks that the file does not hold yet."""
     parser = argparse.ArgumentParser("python -m helpers.beyond.end_to_end", description=__doc__)
-    board, _ = Leaderboard.of_command(parser, arguments)
+    board, _ = Leaderboard.of_command(parser)
     study = load_two_phase("embedded")
     y = study.modulus
     train, val, test = holdout_rows(len(y))

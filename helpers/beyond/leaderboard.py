@@ -43,10 +43,10 @@ class Leaderboard:
         self.rows = [row for row in held if row["weights"] == weights]
 
     @classmethod
-    def of_command(cls, parser, arguments):
+    def of_command(cls, parser):
         """The board that ``--write`` of a command names, and the other options given."""
         parser.add_argument("--write", type=Path, required=True, metavar="CSV")
-        options = parser.parse_args(arguments)
+        options = parser.parse_args()
         return cls(options.write, f"{parser.prog} --write {options.write.as_posix()}"), options
 
     def has(self, *key):
@@ -60,25 +60,6 @@ class Leaderboard:
         write_table(pd.DataFrame(self.rows), self.path)
         shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
         print(*shown.values(), flush=True)
-
-
-def holdout_row(scores, y, learner):
-    """Cells of a row on the paper's split.
-
-    Parameters
-    ----------
-    scores : helpers.regression.HoldoutScores
-    y : array_like of float, shape (n,)
-        Property, no zeros.
-    learner : str
-        In `helpers.beyond.learners.LEARNERS`.
-
-    Returns
-    -------
-    dict
-        See `helpers.beyond.learner_scores.score_learner`, which raises what is wrong with them.
-    """
-    return score_learner(scores, y, learner)[0]
 
 
 def reduced(X, y, reduction):
@@ -114,13 +95,13 @@ def nested_components(X, y, reduction, **options):
 
 
 def compute(
-    board, study, name, X, y, learners, *, reductions=("PCA",), reduce=reduced, score=holdout_row
+    board, study, name, X, y, learners, *, reductions=("PCA",), reduce=reduced, score=score_learner
 ):
     """Rows of a descriptor that a leaderboard does not hold yet.
 
     `X` gives the descriptors (n, n_features) and is asked for if anything is missing. `reduce`
-    makes components of (X, y, reduction), and `score` cells of a row of (components, y, learner),
-    both under the protocol of the study.
+    makes components of (X, y, reduction), and `score` cells of a row, with predictions, of
+    (components, y, learner), both under the protocol of the study.
     """
     for reduction in reductions:
         wanted = [k for k in learners if not board.has(study, name, reduction, k)]
@@ -132,7 +113,8 @@ def compute(
         components = reduce(matrix, y, reduction)
         times = {"described_in": middle - start, "reduced_in": time.perf_counter() - middle}
         for learner in wanted:
-            row = score(components, y, learner) | {"features": matrix.shape[1], **times}
+            row, _ = score(components, y, learner)
+            row |= {"features": matrix.shape[1], **times}
             board.add((study, name, reduction, learner), **row)
 
 

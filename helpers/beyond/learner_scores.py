@@ -159,8 +159,8 @@ def _tune(learner, splits, y):
         values = np.full(len(y), np.nan)
         for split in splits:
             values[split.test] = _predict(learner, options, split, y)
-        found = _back(learner, values)
-        errors.append(float(np.mean([mape(y[s.test], found[s.test]) for s in splits])))
+        predicted = _back(learner, values)
+        errors.append(float(np.mean([mape(y[s.test], predicted[s.test]) for s in splits])))
         tried.append(values)
     best = int(np.argmin(errors))
     return errors, grid[best], tried[best]

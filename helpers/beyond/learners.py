@@ -47,8 +47,8 @@ class _LeastSquares(RegressorMixin, BaseEstimator):
     def fit(self, X, y):
         """Fit; returns self."""
         design = np.column_stack([np.ones(len(X)), X])
-        found = scipy.linalg.lstsq(design, y, lapack_driver="gelsy")[0]
-        self.intercept_, self.coef_ = found[0], found[1:]
+        solution = scipy.linalg.lstsq(design, y, lapack_driver="gelsy")[0]
+        self.intercept_, self.coef_ = solution[0], solution[1:]
         return self
 
     def predict(self, X):
@@ -78,9 +78,9 @@ class SampledGaussianProcess:
         """Fit; returns self."""
         kernel = ConstantKernel(1.0) * RBF(1.0, (0.05, 100.0)) + WhiteKernel(0.01, (1e-5, 10.0))
         some = np.random.default_rng(0).permutation(len(X))[:GP_SAMPLES]
-        found = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-        found.fit(X[some], y[some])
-        self.model = GaussianProcessRegressor(found.kernel_, optimizer=None, normalize_y=True)
+        tuned = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+        tuned.fit(X[some], y[some])
+        self.model = GaussianProcessRegressor(tuned.kernel_, optimizer=None, normalize_y=True)
         self.model.fit(X, y)
         return self
 

@@ -60,10 +60,10 @@ def averaged(describe, volumes, cut):
     return np.concatenate(described)
 
 
-def main(arguments=None):
+def main():
     """Compute the table, or what the file does not hold yet."""
     parser = argparse.ArgumentParser("python -m helpers.beyond.section_count", description=__doc__)
-    board, _ = Leaderboard.of_command(parser, arguments)
+    board, _ = Leaderboard.of_command(parser)
     study = load_two_phase("embedded")
     volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(N_VOLUMES)])
     describe = describers({OURS: load_encoder("microvit", device="cpu")})

@@ -64,7 +64,7 @@ def embedded_volumes():
     """The embedded volumes, and a `Describer` whose scales their training part sets."""
     study = load_two_phase("embedded")
     train = holdout_rows(len(study.modulus))[0]
-    return study, Describer(study.sections, train, "two-phase-embedded")
+    return study, Describer(study.sections, train)
 
 
 def case_study_1(board):
@@ -133,7 +133,7 @@ def case_study_2(board):
 
 
 def nested_row(folds, y, learner):
-    """Cells of a row of nested cross-validation, pooled over the folds but for ``mape``.
+    """Cells of a row, pooled over the folds but for ``mape``, and the predictions (n,).
 
     The learner is ``"svr"``, the paper's support vector regression, or one of `ALLOY_GRIDS`.
     """
@@ -144,19 +144,16 @@ def nested_row(folds, y, learner):
         result = nested_learner(folds, y, LEARNERS[learner]._replace(grid=ALLOY_GRIDS[learner]))
     seconds = time.perf_counter() - start
     half = nested_coverage(result, y).half_width[result.fold]
-    return {
-        **unseen_scores(y, result.y_pred, result.y_pred - half, result.y_pred + half),
-        "mape": result.mean,
-        "mape_std": result.std,
-        "seconds": seconds,
-    }
+    row = unseen_scores(y, result.y_pred, result.y_pred - half, result.y_pred + half)
+    row |= {"mape": result.mean, "mape_std": result.std, "seconds": seconds}
+    return row, result.y_pred
 
 
-def main(arguments=None):
+def main():
     """Compute the leaderboard, or what the file does not hold yet."""
     parser = argparse.ArgumentParser("python -m helpers.beyond.studies", description=__doc__)
     parser.add_argument("--pair", type=Path, metavar="CSV", help="predictions of two rows as well")
-    board, options = Leaderboard.of_command(parser, arguments)
+    board, options = Leaderboard.of_command(parser)
     case_study_1(board)
     case_study_2(board)
     if options.pair:

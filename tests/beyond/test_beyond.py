@@ -9,7 +9,8 @@ from sklearn.cross_decomposition import PLSRegression
 
 from helpers.beyond import leaderboard, plots, section_count, studies
 from helpers.beyond.descriptors import DESCRIPTORS, Describer, descriptor_matrix
-from helpers.beyond.leaderboard import KEYS, Leaderboard, compute, holdout_row, nested_components
+from helpers.beyond.leaderboard import KEYS, Leaderboard, compute, nested_components
+from helpers.beyond.learner_scores import score_learner
 from helpers.beyond.learners import LEARNERS
 from helpers.beyond.section_count import CUTS, averaged
 from helpers.beyond.studies import FOLDS, STUDY, nested_row
@@ -59,10 +60,10 @@ def test_rows_that_a_file_holds_are_not_computed_again(problem, tmp_path):
 def test_nested_rows_are_pooled(problem):
     X, y = problem
     folds = nested_folds(X[:80], outer=4, inner=3)
-    found, book = nested_row(folds, y[:80], "svr"), nested_cv(folds, y[:80], "svr")
+    (found, _), book = nested_row(folds, y[:80], "svr"), nested_cv(folds, y[:80], "svr")
     assert found["mape"] == book.mean
     assert found["coverage"] == nested_coverage(book, y[:80]).coverage
-    assert nested_row(folds, y[:80], "log ridge pr")["mape"] < found["mape"]
+    assert nested_row(folds, y[:80], "log ridge pr")[0]["mape"] < found["mape"]
 
 
 def test_components_come_from_training_rows_alone(problem):
@@ -112,7 +113,7 @@ def test_a_row_of_the_shipped_board_is_what_the_code_computes(learner):
     study = load_two_phase("embedded")
     describer = Describer(study.sections, holdout_rows(len(study.modulus))[0])
     X = descriptor_matrix(describer, "fractions and bounds")
-    found = holdout_row(holdout_scores(X, X.shape[1]), study.modulus, learner)
+    found, _ = score_learner(holdout_scores(X, X.shape[1]), study.modulus, learner)
     row = pd.read_csv(BOARD).set_index(KEYS).loc[STUDY, "fractions and bounds", "PCA", learner]
     for name in ("val_mape", "mape", "r2", "mae", "coverage", "width"):
         assert row[name] == pytest.approx(found[name], rel=2e-3), name

@@ -112,7 +112,7 @@ def test_fine_tuning_starts_from_the_shipped_features():
     encoder = load_encoder("microvit", device="cpu")
     images = torch.rand(2, 1, 51, 51)
     expected = encoder(images[..., :49, :49])
-    network = FineTuned(encoder.model)
+    network = FineTuned()
     torch.testing.assert_close(network(images).detach(), expected, atol=1e-4, rtol=1e-4)
     network(images).sum().backward()
     trained = {n for n, p in network.named_parameters() if p.grad is not None and p.grad.any()}
