@@ -11,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from bookbuild.chapters import REGISTRY, ROOT, BuildError, affected, chapters_in_toc
-from bookbuild.runner import Run, execute, locked, plan
+from bookbuild.runner import Run, execute, plan
 from bookbuild.site import build_site
 
 # Where data and weights come from; a chapter declares those that it uses.
@@ -57,7 +59,12 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
         )
     output = root / "_build"
     folder = output / "executed" / (f"{profile}-fixtures" if fixtures else profile)
-    with locked(output):
+    try:  # two at once would take away each other's files
+        lock = FileLock(output / "build.lock").acquire(timeout=0)
+    except Timeout:
+        message = f"Another build is at work in {output}; wait for it or end it."
+        raise BuildError(message) from None
+    with lock:
         runs = plan(root, _choose(chapters_in_toc(root), names), PROFILES[profile], folder)
         for run in runs:
             if run.cached:

@@ -116,14 +116,11 @@ def declared_parameters(source: Path) -> dict:
 def chapter_key(root: Path, source: Path, parameters: dict) -> str:
     """Hash everything that a chapter's result depends on.
 
-    That is its files (`inputs`), its parameters, the registry of downloads in use, and the
-    pretrained weights on this machine if it asks for them.
+    That is its files (`inputs`), its parameters, and the pretrained weights on this machine if
+    it asks for them.
     """
-    files, registry = inputs(root, source), Path(os.environ.get(REGISTRY, ""))
-    if registry.is_file():
-        files.append(registry)
     weights = weights_here() if parameters.get("weights") == "pretrained" else None
-    return key_of(root, files, parameters=parameters, weights=weights)
+    return key_of(root, inputs(root, source), parameters=parameters, weights=weights)
 
 
 def key_of(root: Path, files: Iterable[Path], **facts) -> str:
@@ -142,12 +139,14 @@ def inputs(root: Path, source: Path) -> list[Path]:
     """Give the files that a chapter is computed from.
 
     Those are its source, the helpers it imports, ``book/matplotlibrc``, what executes and judges
-    it, and of ``data/`` the tables that one of them names, as ``"results_beyond.csv"``, with those
-    whose names begin like it (``results_beyond_test.csv``), and whatever is no table.
+    it, the registry of downloads that is used instead, and of ``data/`` the tables that one of
+    them names, as ``"results_beyond.csv"``, with those whose names begin like it
+    (``results_beyond_test.csv``), and whatever is no table.
     """
     code = [source, *imported(root, source)]
     named = tuple(set().union(*(_tables_in(syntax_tree(path)) for path in code)))
-    files = [*code, source.with_name("matplotlibrc"), *EXECUTION]
+    registry = Path(os.environ.get(REGISTRY, ""))
+    files = [*code, source.with_name("matplotlibrc"), *EXECUTION, registry]
     for path in sorted((root / "data").rglob("[!.]*")):  # hidden ones are still being written
         is_table = path.parent == root / "data" and path.suffix == ".csv"
         if not is_table or path.name.startswith(named):

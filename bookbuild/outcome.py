@@ -11,21 +11,16 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 
 
-def traceback_of(notebook: nbformat.NotebookNode) -> str:
-    """Give the traceback of the cell that raised, without colours; empty if none did."""
-    shown = [output for cell in code_cells(notebook) for output in cell.outputs]
-    errors = [output for output in shown if output.output_type == "error"]
-    return "\n".join(COLOUR.sub("", line) for error in errors for line in error.traceback)
-
-
-def error_in(notebook: nbformat.NotebookNode, source: Path) -> str:
-    """Say which cell raised what, and where in the project's own modules; empty if none did."""
+def error_in(notebook: nbformat.NotebookNode, source: Path) -> tuple[str, str]:
+    """Say which cell raised what, and give its traceback without colours; empty if none did."""
     for cell in code_cells(notebook):
         for output in cell.outputs:
             if output.output_type == "error":
-                frame = _last_frame(traceback_of(notebook), source.parent.parent)
-                return f"{_place(cell, source)}\n{output.ename}: {output.evalue}{frame}"
-    return ""
+                trace = COLOUR.sub("", "\n".join(output.traceback))
+                error = f"{output.ename}: {output.evalue}"
+                frame = _last_frame(trace, source.parent.parent)
+                return f"{_place(cell, source)}\n{error}{frame}", trace
+    return "", ""
 
 
 def fault_in(notebook: nbformat.NotebookNode, source: Path) -> str:

@@ -1,6 +1,5 @@
 """Execute chapters side by side, and only those whose inputs changed."""
 
-import contextlib
 import importlib
 import json
 import os
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import joblib
 import nbformat
-from filelock import FileLock, Timeout
 from ipykernel import kernelspec
 
 from bookbuild.chapters import (
@@ -24,23 +22,9 @@ from bookbuild.chapters import (
     is_current,
     write_stamp,
 )
-from bookbuild.outcome import error_in, fault_in, tidy, traceback_of
+from bookbuild.outcome import error_in, fault_in, tidy
 
 PATH_VARIABLES = ("MICROPROP_DATA", "MICROPROP_CACHE", REGISTRY)
-
-
-@contextlib.contextmanager
-def locked(folder: Path):
-    """Keep other builds out of ``folder``: two at once would take away each other's files.
-
-    The system takes the lock from a process that ends in whatever way.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "build.lock", timeout=0):
-            yield
-    except Timeout:
-        raise BuildError(f"Another build is at work in {folder}; wait for it or end it.") from None
 
 
 @dataclass
@@ -138,26 +122,22 @@ def _finish(run: Run, build: Path, status: int):
     notebook = nbformat.v4.new_notebook()
     if status in (0, 1) and failed.is_file():  # another status: it may have been ended in a write
         notebook = nbformat.read(failed, as_version=4)
-    if status:
-        reason = error_in(notebook, run.source) or _last_words(status, log)
+    reason, trace = error_in(notebook, run.source)
+    if trace:
+        traceback.write_text(trace, encoding="utf-8")
+        reason += f"\nThe traceback is kept at {traceback}"
+    elif status:
+        last = log.read_text(encoding="utf-8").strip().rpartition("\n")[2]
+        reason = f"the process ended with status {status}: {last}; its messages are in {log}"
     else:
         reason = fault_in(notebook, run.source)
     if not reason:
         run.keep(notebook)
         failed.unlink()
         return
-    if trace := traceback_of(notebook):
-        traceback.write_text(trace, encoding="utf-8")
-        reason += f"\nThe traceback is kept at {traceback}"
     if failed.is_file():
         reason += f"\nThe half-executed notebook is kept at {failed}"
     raise BuildError(f"Chapter book/{run.name}.py failed: {reason}")
-
-
-def _last_words(status: int, log: Path) -> str:
-    """Say how a worker ended that no cell has stopped."""
-    words = log.read_text(encoding="utf-8").strip().rpartition("\n")[2]
-    return f"the process ended with status {status}: {words}; its messages are in {log}"
 
 
 def _environment(root: Path, build: Path, threads: int) -> dict:

@@ -65,9 +65,9 @@ def run_jupyter_book(root: Path, source: Path, work: Path):
         )
     if outcome.returncode:
         lines = COLOUR.sub("", log.read_text(encoding="utf-8")).splitlines()
-        told = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
-        told = [in_source(line, root, source) for line in told]
-        raise BuildError("\n".join([f"jupyter-book failed; all it said is in {log}", *told]))
+        reasons = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
+        reasons = [in_source(line, root, source) for line in reasons]
+        raise BuildError("\n".join([f"jupyter-book failed; all it said is in {log}", *reasons]))
 
 
 def in_source(message: str, root: Path, source: Path) -> str:
@@ -76,15 +76,15 @@ def in_source(message: str, root: Path, source: Path) -> str:
     myst-nb and docutils count what begins at line 3 of the second cell as 20004. Cells keep their
     ids where papermill adds one of its own.
     """
-    found = re.match(r".*?book/(\w+)\.ipynb:(\d+)(?=:)", message)
-    if not found or int(found[2]) < 10_000:
+    place = re.match(r".*?book/(\w+)\.ipynb:(\d+)(?=:)", message)
+    if not place or int(place[2]) < 10_000:
         return message
-    name, (cell, line) = found[1], divmod(int(found[2]), 10_000)
+    name, (cell, line) = place[1], divmod(int(place[2]), 10_000)
     notebook = json.loads((source / "book" / f"{name}.ipynb").read_text(encoding="utf-8"))
     start = cell_lines(root / "book" / f"{name}.py").get(notebook["cells"][cell - 1].get("id"))
     if start is None:
         return message
-    return f"book/{name}.py:{start + max(line - 2, 0)}{message[found.end() :]}"
+    return f"book/{name}.py:{start + max(line - 2, 0)}{message[place.end() :]}"
 
 
 def put_in_place(built: Path, target: Path):
