@@ -716,7 +716,10 @@ def test_site_warnings_fail_and_leave_the_old_site(tmp_path, small_site):
         with pytest.raises(BuildError, match="nowhere"):
             built()
     assert "a^2" in (tmp_path / "html/index.html").read_text(encoding="utf-8")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["html", "project", "work"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["html", "html.json", "project", "work"], "the old site with its stamp"
+    write(root / "pages/index.md", "# Welcome\n\n$a^2$\n")
+    assert not built(), "the old site is that of the old pages"
 
 
 @pytest.mark.slow
