@@ -218,7 +218,8 @@ if missing:
 # %% mystnb={"figure": {"caption": "Error of the test part by model and aggregation (the form of Fig. 3 of the paper).", "name": "fig-case1-bars"}, "image": {"alt": "Bar chart of the test MAPE of two-point statistics, of the area fraction alone and of each network, trained or not, for linear and polynomial regression, each with concatenated and with averaged sections."}} tags=["hide-input"]
 named = {n: e.title for n, e in ENCODERS.items()}
 bars = table.assign(model=table["model"].map(MODELS))
-plots.plot_mape_bars(bars.replace({"descriptor": named}))
+bars = bars.replace({"descriptor": named}).rename(columns={"aggregate": "sections"})
+plots.plot_bars(bars, "test_mape", "sections", "MAPE of the test part [%]", panel="model")
 
 # %% mystnb={"figure": {"caption": "Validation error of two-point statistics against the number of components; the dot marks the chosen number.", "name": "fig-case1-validation"}, "image": {"alt": "Line plot of validation MAPE against one to fifty principal components, a line for each model and aggregation, with the minimum of each marked."}} tags=["hide-input"]
 two_point_results = {
@@ -228,13 +229,14 @@ plots.plot_validation_curves(two_point_results)
 
 # %% mystnb={"figure": {"caption": "Predicted against true modulus, concatenated sections (the form of Fig. 4 of the paper).", "name": "fig-case1-parity"}, "image": {"alt": "Two parity plots, linear and polynomial regression: points of the fitted and the test part scatter around the diagonal, less widely for the polynomial. At low moduli some predictions are negative; the linear model levels off at high moduli."}} tags=["hide-input"]
 best_name = table.loc[table["val_mape"].idxmin(), "descriptor"]
-plots.plot_parity(
-    {
-        f"{m.upper()}, {named.get(best_name, best_name)}": results[best_name, "concat", m]
-        for m in MODELS
-    },
-    study.modulus_kind,
-)
+panels = {}
+for m in MODELS:
+    r = results[best_name, "concat", m]
+    panels[f"{m.upper()}, {named.get(best_name, best_name)}"] = {
+        "train + validation": (r.y_fit, r.y_fit_pred),
+        "test": (r.y_test, r.y_pred),
+    }
+plots.plot_predictions(panels, study.modulus_kind, "GPa")
 
 # %% [markdown]
 # ## What the components see

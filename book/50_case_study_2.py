@@ -314,7 +314,9 @@ blind.rename(columns={"mape_mean": "mean", "mape_std": "standard deviation"}).re
 # With these two numbers in mind, the bars:
 
 # %% mystnb={"figure": {"caption": "Error of nested cross-validation on the published data, mean and standard deviation over the ten outer folds (the form of the paper's Fig. 8a, with all variants).", "name": "fig-case2-bars"}, "image": {"alt": "Horizontal bars of the MAPE of two-point statistics and nine encoders, each with linear, polynomial and support vector regression. Means lie between about 13 and 20 per cent; the error bars, about 5 points, overlap."}} tags=["hide-input"]
-plots.plot_cv_bars(scores, titles)
+bars = scores.assign(model=scores["model"].str.upper()).replace({"descriptor": titles})
+label = "MAPE over the outer folds [%], mean and standard deviation"
+plots.plot_bars(bars, "mape_mean", "model", label, std="mape_std")
 
 # %% tags=["hide-input"]
 ours = scores.set_index(["descriptor", "model"])["mape_mean"]
@@ -361,7 +363,7 @@ first = scores[scores["descriptor"].isin(repeated["descriptor"]) & (scores["mode
 repeated = pd.concat([repeated, first])
 
 # %% mystnb={"figure": {"caption": "Mean error of SVR for 20 shuffles of the outer folds, on the published data.", "name": "fig-case2-shuffles"}, "image": {"alt": "Rows of points for three encoders and two-point statistics. The points of a row spread over a point or so of MAPE; those of two-point statistics lie to the right of the others."}} tags=["hide-input"]
-plots.plot_shuffles(repeated, PAPER_SEED, titles)
+plots.plot_shuffles(repeated.replace({"descriptor": titles}), PAPER_SEED)
 
 # %% tags=["hide-input"]
 over = repeated[repeated["seed"] != PAPER_SEED].pivot(

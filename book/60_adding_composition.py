@@ -142,7 +142,10 @@ table.style.format("{:.1f}").format("{:+.1f}", subset=[c for c in table if c[1] 
 # scaling and composition together, as in the paper.
 
 # %% mystnb={"figure": {"caption": "Error of nested cross-validation with the composition appended, on the published data: mean and standard deviation over the ten outer folds (the form of the paper's Fig. 9a, with all variants).", "name": "fig-composition-bars"}, "image": {"alt": "Horizontal bars of the MAPE of two-point statistics and nine encoders with composition, for three models. Most resemble those without composition; SAM has by far the longest error bars with linear and support vector regression."}} tags=["hide-input"]
-plots.plot_cv_bars(scores[scores["composition"] == "yes"], titles)
+bars = scores[scores["composition"] == "yes"].replace({"descriptor": titles})
+bars["model"] = bars["model"].str.upper()
+label = "MAPE over the outer folds [%], mean and standard deviation"
+plots.plot_bars(bars, "mape_mean", "model", label, std="mape_std")
 
 # %% [markdown]
 # ## One fold that is not like the others

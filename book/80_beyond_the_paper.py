@@ -36,8 +36,9 @@ from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.intervals import ratio_interval
-from helpers.microvit.plots import plot_sheet
 from helpers.microvit.statistics import mean_chord
+from helpers.plots import plot_bars
+from helpers.plots_images import plot_sheet
 from helpers.regression import aggregate_sections, fit_pca, holdout_rows, holdout_scores
 
 # %% tags=["parameters"]
@@ -163,7 +164,9 @@ chain = pd.DataFrame(
 )
 
 # %% mystnb={"figure": {"caption": "What each change brings: errors of the validation part, which chose, and of the test part.", "name": "fig-beyond-steps"}, "image": {"alt": "Pairs of horizontal bars for the paper's best protocol and five changes one after the other; the first bars are the longest."}} tags=["hide-input"]
-plots.plot_changes(chain)
+bars = chain.rename(columns={"label": "descriptor", "val_mape": "validation", "mape": "test"})
+bars = bars.melt("descriptor", var_name="part", value_name="error")
+plot_bars(bars, "error", "part", "MAPE [%]")
 
 # %% [markdown]
 # The same learner on every descriptor tells what the features are worth:

@@ -35,6 +35,7 @@ from helpers.microvit.measures import OURS, RANDOM, describers, invariance, meet
 from helpers.microvit.microstructures import FAMILIES
 from helpers.microvit.trainer import Trainer
 from helpers.microvit.training_images import render
+from helpers.plots_images import plot_sheet
 from helpers.preprocessing import prepare
 from helpers.superalloy_scores import TWO_POINT
 
@@ -79,7 +80,7 @@ rng, sheet = np.random.default_rng(seed), {}
 for family, (make, *_) in FAMILIES.items():
     phases = make(rng, 8, (49, 49))
     sheet[family] = render(rng, phases, np.arange(8) >= 4)
-plots.plot_sheet(sheet)
+plot_sheet(sheet)
 
 # %% [markdown]
 # What may change between two images of one microstructure is physics, too. Mirroring and shifting
@@ -210,7 +211,7 @@ nearest = {q: np.argsort(-centred @ centred[q], kind="stable")[:8] for q in quer
 # %% mystnb={"figure": {"caption": "Nearest neighbours among 600 embedded sections: the first column is the query. Above each image: its stiff fraction.", "name": "fig-microvit-neighbours"}, "image": {"alt": "Four rows of eight two-phase sections. The first of a row is the query, the others are its nearest neighbours, each with its stiff fraction above."}} tags=["hide-input"]
 rows = {f"section {q}": pool[near] for q, near in nearest.items()}
 above = {f"section {q}": [f"{100 * fractions[i]:.0f} %" for i in n] for q, n in nearest.items()}
-plots.plot_sheet(rows, titles=above)
+plot_sheet(rows, titles=above)
 
 # %% [markdown]
 # ## The evaluation

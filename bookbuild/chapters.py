@@ -138,15 +138,15 @@ def _within(root: Path, path: Path) -> str:
 def inputs(root: Path, source: Path) -> list[Path]:
     """Give the files that a chapter is computed from.
 
-    Those are its source, the helpers it imports, ``book/matplotlibrc``, what executes and judges
-    it, the registry of downloads that is used instead, and of ``data/`` the tables that one of
-    them names, as ``"results_beyond.csv"``, with those whose names begin like it
-    (``results_beyond_test.csv``), and whatever is no table.
+    Those are its source, the helpers it imports, what executes and judges it, the registry of
+    downloads that is used instead, and of ``data/`` the tables that one of them names, as
+    ``"results_beyond.csv"``, with those whose names begin like it (``results_beyond_test.csv``),
+    and whatever is no table.
     """
     code = [source, *imported(root, source)]
     named = tuple(set().union(*(_tables_in(syntax_tree(path)) for path in code)))
     registry = Path(os.environ.get(REGISTRY, ""))
-    files = [*code, source.with_name("matplotlibrc"), *EXECUTION, registry]
+    files = [*code, *EXECUTION, registry]
     for path in sorted((root / "data").rglob("[!.]*")):  # hidden ones are still being written
         is_table = path.parent == root / "data" and path.suffix == ".csv"
         if not is_table or path.name.startswith(named):

@@ -141,7 +141,7 @@ def _finish(run: Run, build: Path, status: int):
 
 
 def _environment(root: Path, build: Path, threads: int) -> dict:
-    """Give workers this interpreter's kernel, the book's style and their share of cores."""
+    """Give workers this interpreter's kernel and their share of cores."""
     kernelspec.install(prefix=str(build))
     named = {name: os.environ[name] for name in PATH_VARIABLES if os.environ.get(name)}
     return {

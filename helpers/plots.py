@@ -1,15 +1,67 @@
-"""Figures of numbers: errors, predictions, folds, components.
+"""The one theme of the book's figures, and figures of numbers: errors, predictions, components.
 
-Functions return a matplotlib figure and never show it. The figures are closed for pyplot, so that
-a notebook shows the returned one once and does not keep the others in memory.
+Functions return a matplotlib figure and never show it, so that a notebook shows it once.
 """
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 
-MODEL_COLOURS = {"lr": "#0072B2", "pr": "#E69F00", "svr": "#009E73"}
+# Okabe and Ito's colours, which stay apart for colour-blind readers.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+sns.set_theme(
+    context="paper",
+    style="ticks",
+    palette=COLOURS,
+    font="DejaVu Sans",  # comes with matplotlib: figures are the same on all machines
+    font_scale=1.05,
+    rc={
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 144,  # wider than the text column, so that dense screens show it sharp
+        "figure.figsize": (6.4, 4.0),
+        "figure.labelsize": "medium",
+        "image.cmap": "viridis",
+        "image.interpolation": "nearest",
+        "legend.frameon": False,
+        "lines.markersize": 6,
+        "savefig.dpi": 144,
+    },
+)
+
+
+def panels(rows=1, columns=1, size=None, **options):
+    """Give a figure and its axes, shape (rows, columns); `options` as for `plt.subplots`."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    plt.close(figure)  # pyplot would keep it in memory, and a notebook would show it twice
+    return figure, axes
+
+
+def legend_above(figure, axis, **options):
+    """Set one legend for all panels above them, with the entries of `axis`."""
+    handles, labels = axis.get_legend_handles_labels()
+    for ax in figure.axes:
+        if ax.get_legend() is not None:
+            ax.get_legend().remove()
+    figure.legend(handles, labels, loc="outside upper center", **{"ncols": len(labels), **options})
+
+
+def with_ranges(table, by, value, low=None, high=None):
+    """Give the options of a seaborn plot of points at `value` with ranges from `low` to `high`.
+
+    seaborn would compute a range from many rows of one place. Here each place, told apart by the
+    columns `by`, has three rows in this order: the value and the ends of its range.
+    """
+    ends = [] if low is None else [low, high]
+    return {
+        "data": table.melt(by, [value, *ends], value_name="at"),
+        "estimator": lambda three: three.iloc[0],
+        "errorbar": (lambda three: (three.iloc[1], three.iloc[2])) if ends else None,
+    }
 
 
 def plot_lag_profiles(maps, titles):
@@ -30,25 +82,19 @@ def plot_lag_profiles(maps, titles):
     >>> len(plot_lag_profiles(np.ones((2, 5, 5)), ["a", "b"]).axes)
     2
     """
-    k = len(maps)
-    figure, axes = plt.subplots(
-        1, k, figsize=(2.6 * k + 0.6, 3.2), sharey=True, squeeze=False, layout="constrained"
-    )
+    figure, axes = panels(1, len(maps), (2.6 * len(maps) + 0.6, 3.2), sharey=True)
     for ax, values, title in zip(axes.flat, maps, titles, strict=True):
         row, column = (n // 2 for n in values.shape)
         f = values[row, column]
         ax.plot(values[row:, column], label="row lag (vertical)")
         ax.plot(values[row, column:], "--", label="column lag (horizontal)")
-        ax.axhline(f, color="0.3", lw=0.8)
-        ax.axhline(f**2, color="0.3", lw=0.8, ls=":")
         end = max(values.shape) // 2
-        ax.text(end, f, "f", ha="right", va="bottom")
-        ax.text(end, f**2, "f²", ha="right", va="bottom")
+        for level, name, style in ((f, "f", "-"), (f**2, "f²", ":")):
+            ax.axhline(level, color="0.3", lw=0.8, ls=style)
+            ax.text(end, level, name, ha="right", va="bottom")
         ax.set(xlabel="lag [pixels]", title=title)
-    axes.flat[0].set_ylabel("probability")
-    axes.flat[0].set_ylim(bottom=0)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    plt.close(figure)
+    axes.flat[0].set(ylabel="probability", ylim=(0, None))
+    legend_above(figure, axes.flat[0])
     return figure
 
 
@@ -74,24 +120,31 @@ def plot_modulus(volume_fraction, modulus, bounds, label):
     >>> figure.axes[0].get_ylabel()
     "Young's modulus [GPa]"
     """
-    figure, axis = plt.subplots(layout="constrained")
-    axis.plot(volume_fraction, modulus, ".", ms=2, alpha=0.5, label="volumes")
+    figure, ((axis,),) = panels()
+    points = {"s": 5, "alpha": 0.5, "linewidth": 0, "rasterized": True}
+    sns.scatterplot(x=volume_fraction, y=modulus, label="volumes", ax=axis, **points)
     for (name, (f, e)), style in zip(bounds.items(), ["-", "--", ":", "-."], strict=False):
         axis.plot(f, e, style, color="black", label=name)
     axis.set(xlabel="volume fraction of the stiff phase", ylabel=f"{label} [GPa]")
     axis.legend()
-    plt.close(figure)
     return figure
 
 
-def plot_mape_bars(table):
-    """Test error of every descriptor, model and aggregate: the form of the paper's Fig. 3.
+def plot_bars(table, value, hue, label, *, std=None, panel=None):
+    """Errors of descriptors as bars with their numbers: the form of Figs. 3, 8a and 9a.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a combination; columns ``descriptor``, ``model``, ``aggregate`` and
-        ``test_mape`` [%].
+        One row a bar; column ``descriptor`` names its place.
+    value, hue : str
+        Columns of the lengths and of what the colours tell apart.
+    label : str
+        What the lengths are, with unit.
+    std : str, optional
+        Column of standard deviations, drawn on the bars.
+    panel : str, optional
+        Column whose values have a panel each.
 
     Returns
     -------
@@ -99,46 +152,39 @@ def plot_mape_bars(table):
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> table = pd.DataFrame({"descriptor": ["d"], "model": ["LR"], "aggregate": ["concat"]})
-    >>> len(plot_mape_bars(table.assign(test_mape=7.0)).axes)
+    >>> table = pd.DataFrame({"descriptor": ["d"], "model": ["LR"], "mape": [7.0]})
+    >>> len(plot_bars(table, "mape", "model", "MAPE [%]").axes)
     1
     """
-    models, names = list(table["model"].unique()), list(table["descriptor"].unique())
-    figure, axes = plt.subplots(
-        1,
-        len(models),
-        sharey=True,
-        squeeze=False,
-        figsize=(7.6, 1.5 + 0.55 * len(names)),
-        layout="constrained",
-    )
-    for axis, model in zip(axes[0], models, strict=True):
-        wide = table[table["model"] == model].pivot(
-            index="descriptor", columns="aggregate", values="test_mape"
+    parts = {"": table} if panel is None else dict(list(table.groupby(panel, sort=False)))
+    size = (7.2, 1.4 + 0.55 * table["descriptor"].nunique())
+    figure, axes = panels(1, len(parts), size, sharey=True)
+    for axis, (title, rows) in zip(axes[0], parts.items(), strict=True):
+        ends = (
+            {}
+            if std is None
+            else {"low": rows[value] - rows[std], "high": rows[value] + rows[std]}
         )
-        wide = wide.loc[names[::-1], wide.columns[::-1]]  # the first on top
-        colours = [f"C{i}" for i in range(len(wide.columns))][::-1]
-        wide.plot.barh(ax=axis, legend=False, width=0.7, color=colours)
-        for bars in axis.containers:
-            axis.bar_label(bars, fmt="%.1f", padding=2)
-        axis.set(title=model, xlabel="MAPE of the test part [%]", ylabel="")
-        axis.margins(x=0.18)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles[::-1], labels[::-1], loc="outside upper center", ncols=2, title="sections"
-    )
-    plt.close(figure)
+        lengths = with_ranges(rows.assign(**ends), ["descriptor", hue], value, *ends)
+        look = {"saturation": 1, "err_kws": {"color": "0.25", "linewidth": 1}}
+        sns.barplot(**lengths, x="at", y="descriptor", hue=hue, **look, ax=axis)
+        for bar in (bar for bars in axis.containers for bar in bars):
+            # At the end of its bar a number would be hidden by the whisker.
+            place = {"xytext": (3, -1), "textcoords": "offset points", "va": "center"}
+            start = (0, bar.get_y() + bar.get_height() / 2)
+            axis.annotate(f"{bar.get_width():.1f}", start, **place, color="white", fontsize=8)
+        axis.set(title=title, xlabel=label, ylabel="")
+    legend_above(figure, axes[0, 0], title=hue)
     return figure
 
 
-def plot_parity(results, quantity="Young's modulus", unit="GPa"):
-    """Predicted against true values, fitted and test part, one panel a model.
+def plot_predictions(groups, quantity, unit):
+    """Predicted against measured values, a panel for each model or way of splitting.
 
     Parameters
     ----------
-    results : mapping of str to helpers.regression.Holdout
-        Panel title -> result.
+    groups : mapping of str to mapping of str to (ndarray, ndarray)
+        Title of a panel -> name of the points -> measured and predicted values.
     quantity, unit : str
         What is predicted.
 
@@ -148,28 +194,24 @@ def plot_parity(results, quantity="Young's modulus", unit="GPa"):
 
     Examples
     --------
-    >>> from helpers.regression import holdout
-    >>> X = np.random.default_rng(0).normal(size=(50, 3))
-    >>> result = holdout(X, 5 + X[:, 0], "lr", max_components=3)
-    >>> len(plot_parity({"LR": result}).axes)
+    >>> points = {"all": (np.array([1.0, 2.0]), np.array([1.1, 1.9]))}
+    >>> len(plot_predictions({"one split": points}, "hardness", "kgf/mm2").axes)
     1
     """
-    figure, axes = plt.subplots(
-        1, len(results), squeeze=False, figsize=(3.4 * len(results), 3.6), layout="constrained"
-    )
-    for axis, (title, result) in zip(axes[0], results.items(), strict=True):
-        axis.plot(
-            result.y_fit, result.y_fit_pred, ".", ms=2, alpha=0.4, label="train + validation"
-        )
-        axis.plot(result.y_test, result.y_pred, "x", ms=3, mew=0.7, label="test")
-        ends = [0, 1.02 * max(result.y_fit.max(), result.y_test.max())]
-        axis.plot(ends, ends, color="0.3", lw=1, label="prediction = truth")
-        axis.set(title=title, aspect="equal", xlim=ends)
+    figure, axes = panels(1, len(groups), (3.5 * len(groups), 3.9), sharex=True, sharey=True)
+    values = [v for points in groups.values() for pair in points.values() for v in pair]
+    ends = np.array([min(v.min() for v in values), max(v.max() for v in values)])
+    ends += np.array([-0.03, 0.03]) * np.ptp(ends)
+    for axis, (title, points) in zip(axes[0], groups.items(), strict=True):
+        axis.plot(ends, ends, color="0.3", lw=1)
+        many = max(len(truth) for truth, _ in points.values()) > 1000
+        look = {"ms": 2 if many else 4, "alpha": 0.5 if many else 0.7, "rasterized": many}
+        for marker, (name, (truth, predicted)) in zip("ox^s", points.items(), strict=False):
+            axis.plot(truth, predicted, marker, ls="", label=name, **look)
+        axis.set(title=title, aspect="equal", xlim=ends, ylim=ends)
         axis.set_xlabel(f"{quantity} [{unit}]")
-        axis.set_ylabel(f"predicted {quantity} [{unit}]")
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=3, markerscale=2)
-    plt.close(figure)
+        axis.legend(loc="upper left", markerscale=2 if many else 1)
+    axes[0, 0].set_ylabel(f"predicted {quantity} [{unit}]")
     return figure
 
 
@@ -190,20 +232,18 @@ def plot_validation_curves(results):
     >>> from helpers.regression import holdout
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
     >>> result = holdout(X, 5 + X[:, 0], "lr", max_components=3)
-    >>> len(plot_validation_curves({"LR": result}).axes[0].lines)  # the curve and its minimum
-    2
+    >>> len(plot_validation_curves({"LR": result}).axes)
+    1
     """
-    figure, axis = plt.subplots(layout="constrained")
-    for name, result in results.items():
-        n = np.arange(1, len(result.val_mape) + 1)
-        (line,) = axis.plot(n, result.val_mape, label=name)
-        best = result.n_components
-        axis.plot(best, result.val_mape[best - 1], "o", color=line.get_color())
+    figure, ((axis,),) = panels()
+    curves = pd.DataFrame({name: pd.Series(r.val_mape) for name, r in results.items()})
+    curves.index += 1  # the first value is that of one component
+    sns.lineplot(curves, dashes=False, ax=axis)
+    chosen = pd.Series({name: r.n_components for name, r in results.items()})
+    marks = [curves.loc[n, name] for name, n in chosen.items()]
+    sns.scatterplot(x=chosen, y=marks, hue=chosen.index, s=40, legend=False, zorder=3, ax=axis)
     axis.set(xlabel="number of principal components", ylabel="MAPE of the validation part [%]")
-    lowest = min(r.val_mape.min() for r in results.values())
-    axis.set_ylim(0, max(3 * lowest, 1.1 * max(r.val_mape[0] for r in results.values())))
-    axis.legend()
-    plt.close(figure)
+    axis.set_ylim(0, max(3 * curves.min().min(), 1.1 * curves.iloc[0].max()))
     return figure
 
 
@@ -228,11 +268,10 @@ def plot_components(scores, colour, label):
     >>> len(plot_components(np.eye(3), np.arange(3), "volume fraction").axes)  # with colour bar
     2
     """
-    figure, axis = plt.subplots(figsize=(5.2, 4), layout="constrained")
-    points = axis.scatter(scores[:, 0], scores[:, 1], c=colour, s=4, cmap="viridis", linewidths=0)
+    figure, ((axis,),) = panels(size=(5.2, 4))
+    points = axis.scatter(*scores[:, :2].T, c=colour, s=4, linewidths=0, rasterized=True)
     axis.set(xlabel="first principal component", ylabel="second principal component")
     figure.colorbar(points, label=label)
-    plt.close(figure)
     return figure
 
 
@@ -255,115 +294,18 @@ def plot_scree(shares, n_components=30):
     >>> len(plot_scree({"one": [0.9, 0.1]}).axes)
     2
     """
-    figure, (each, summed) = plt.subplots(
-        1, 2, sharex=True, figsize=(6.8, 3.2), layout="constrained"
-    )
-    for name, ratio in shares.items():
-        ratio = 100 * np.asarray(ratio)[:n_components]
-        n = np.arange(1, len(ratio) + 1)
-        each.plot(n, ratio, ".-", label=name)
-        summed.plot(n, ratio.cumsum(), ".-", label=name)
+    table = pd.DataFrame({name: pd.Series(ratio) for name, ratio in shares.items()})
+    table = 100 * table.head(n_components)
+    table.index += 1
+    figure, ((each, summed),) = panels(1, 2, (6.8, 3.2), sharex=True)
+    sns.lineplot(table, marker=".", dashes=False, legend=False, ax=each)
+    sns.lineplot(table.cumsum(), marker=".", dashes=False, ax=summed)
     each.set(yscale="log", xlabel="component", ylabel="variance explained [%]")
     summed.set(xlabel="component", ylabel="variance explained, summed [%]")
-    summed.legend()
-    plt.close(figure)
     return figure
 
 
-def plot_cv_bars(table, titles=None):
-    """Mean error over the outer folds and its standard deviation: the form of Figs. 8a and 9a.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row a descriptor and model; columns ``descriptor``, ``model``, ``mape_mean`` and
-        ``mape_std`` [%], as `helpers.scores.score_table` gives them.
-    titles : mapping of str to str, optional
-        Descriptor -> what the axis calls it.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> row = {"descriptor": "d", "model": "lr", "mape_mean": 9.0, "mape_std": 1.0}
-    >>> len(plot_cv_bars(pd.DataFrame([row])).axes)
-    1
-    """
-    names, models = list(table["descriptor"].unique()), list(table["model"].unique())
-    table = table.set_index(["descriptor", "model"])
-    height = 0.8 / len(models)
-    figure, axis = plt.subplots(figsize=(7.0, 1.2 + 0.62 * len(names)), layout="constrained")
-    for i, model in enumerate(models):
-        rows = table.loc[[(name, model) for name in names]]
-        places = np.arange(len(names)) + (i - (len(models) - 1) / 2) * height
-        axis.barh(
-            places,
-            rows["mape_mean"],
-            height,
-            xerr=rows["mape_std"],
-            label=model.upper(),
-            color=MODEL_COLOURS.get(model),
-            error_kw={"ecolor": "0.25", "capsize": 2, "lw": 0.8},
-        )
-        for place, mean in zip(places, rows["mape_mean"], strict=True):
-            axis.text(0.3, place, f"{mean:.1f}", va="center", fontsize=7, color="white")
-    axis.set_yticks(range(len(names)), [(titles or {}).get(name, name) for name in names])
-    axis.invert_yaxis()
-    axis.set(xlabel="MAPE over the outer folds [%], mean and standard deviation")
-    axis.set_xlim(left=0)
-    figure.legend(loc="outside upper center", ncols=len(models), title="model")
-    plt.close(figure)
-    return figure
-
-
-def plot_predictions(panels, quantity, unit):
-    """Predicted against measured values, a panel for each way of splitting.
-
-    Parameters
-    ----------
-    panels : mapping of str to mapping of str to (ndarray, ndarray)
-        Title -> name of the points -> measured and predicted values.
-    quantity, unit : str
-        What is predicted.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Examples
-    --------
-    >>> points = {"all": (np.array([1.0, 2.0]), np.array([1.1, 1.9]))}
-    >>> len(plot_predictions({"one split": points}, "hardness", "kgf/mm2").axes)
-    1
-    """
-    figure, axes = plt.subplots(
-        1,
-        len(panels),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-        figsize=(3.6 * len(panels), 3.9),
-        layout="constrained",
-    )
-    values = [v for points in panels.values() for pair in points.values() for v in pair]
-    ends = np.array([min(v.min() for v in values), max(v.max() for v in values)])
-    ends += np.array([-0.03, 0.03]) * np.ptp(ends)
-    for axis, (title, points) in zip(axes[0], panels.items(), strict=True):
-        axis.plot(ends, ends, color="0.3", lw=1)
-        for marker, (name, (truth, predicted)) in zip("ox^s", points.items(), strict=False):
-            axis.plot(truth, predicted, marker, ms=4, alpha=0.7, ls="", label=name)
-        axis.set(title=title, aspect="equal", xlim=ends, ylim=ends)
-        axis.set_xlabel(f"{quantity} [{unit}]")
-        axis.legend(loc="upper left", fontsize=8)
-    axes[0, 0].set_ylabel(f"predicted {quantity} [{unit}]")
-    plt.close(figure)
-    return figure
-
-
-def plot_shuffles(table, marked_seed, titles=None):
+def plot_shuffles(table, marked_seed):
     """Mean error of repeated cross-validations, one point a shuffle of the outer folds.
 
     Parameters
@@ -372,8 +314,6 @@ def plot_shuffles(table, marked_seed, titles=None):
         One row a descriptor and seed; columns ``descriptor``, ``seed``, ``mape_mean`` [%].
     marked_seed : int
         The shuffle that is drawn as a cross.
-    titles : mapping of str to str, optional
-        Descriptor -> what the axis calls it.
 
     Returns
     -------
@@ -381,27 +321,24 @@ def plot_shuffles(table, marked_seed, titles=None):
 
     Examples
     --------
-    >>> import pandas as pd
     >>> rows = [{"descriptor": "d", "seed": i, "mape_mean": 13.0 + i} for i in range(3)]
     >>> len(plot_shuffles(pd.DataFrame(rows), marked_seed=0).axes)
     1
     """
-    names = list(table["descriptor"].unique())
-    figure, axis = plt.subplots(figsize=(6.4, 1.2 + 0.55 * len(names)), layout="constrained")
-    for place, name in enumerate(names):
-        rows = table[table["descriptor"] == name]
-        others = rows[rows["seed"] != marked_seed]["mape_mean"]
-        paper = rows[rows["seed"] == marked_seed]["mape_mean"]
-        offsets = 0.14 * np.linspace(-1, 1, max(len(others), 1))[: len(others)]
-        axis.plot(others, place + offsets, "o", ms=4, alpha=0.7, color="#0072B2")
-        axis.plot(paper, [place] * len(paper), "X", ms=9, color="#D55E00")
-    axis.plot([], [], "o", color="#0072B2", label="other shuffles")
-    axis.plot([], [], "X", color="#D55E00", label="the paper's shuffle")
-    axis.set_yticks(range(len(names)), [(titles or {}).get(name, name) for name in names])
-    axis.invert_yaxis()
-    axis.set_xlabel("mean MAPE over the outer folds [%]")
-    figure.legend(loc="outside upper center", ncols=2)
-    plt.close(figure)
+    figure, ((axis,),) = panels(size=(6.4, 1.2 + 0.55 * table["descriptor"].nunique()))
+    marked = table["seed"] == marked_seed
+    for rows, name, look in (
+        (table[~marked], "other shuffles", {"size": 4, "alpha": 0.7}),
+        (
+            table[marked],
+            "the paper's shuffle",
+            {"size": 9, "marker": "X", "palette": [COLOURS[1]]},
+        ),
+    ):  # unlike a jitter a swarm is the same each time
+        some = rows.assign(shuffle=name)
+        sns.swarmplot(some, x="mape_mean", y="descriptor", hue="shuffle", **look, ax=axis)
+    axis.set(xlabel="mean MAPE over the outer folds [%]", ylabel="")
+    legend_above(figure, axis)
     return figure
 
 
@@ -419,22 +356,20 @@ def plot_folds(series):
 
     Examples
     --------
-    >>> len(plot_folds({"with": np.ones(10), "without": np.ones(10)}).axes[0].lines)
-    2
+    >>> len(plot_folds({"with": np.ones(10), "without": np.ones(10)}).axes)
+    1
     """
-    figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-    for (name, values), marker in zip(series.items(), "os^v", strict=False):
-        axis.plot(np.arange(1, len(values) + 1), values, marker=marker, ls=":", label=name)
-    axis.set(xlabel="outer fold", ylabel="MAPE of the fold [%]")
-    axis.set_xticks(np.arange(1, max(map(len, series.values())) + 1))
+    table = pd.DataFrame(series)
+    table.index += 1
+    figure, ((axis,),) = panels(size=(6.4, 3.4))
+    sns.lineplot(table, markers=True, dashes=False, linestyle=":", ax=axis)
+    axis.set(xlabel="outer fold", ylabel="MAPE of the fold [%]", xticks=table.index)
     axis.set_ylim(bottom=0)
-    axis.legend()
-    plt.close(figure)
     return figure
 
 
 def plot_by_source(values, groups, label):
-    """A property of every sample, in columns by source.
+    """A property of every sample, in columns by source, with the mean of each.
 
     Parameters
     ----------
@@ -454,14 +389,10 @@ def plot_by_source(values, groups, label):
     >>> len(plot_by_source(np.arange(3.0), np.array([1, 1, 7]), "hardness").axes)
     1
     """
-    sources = np.unique(groups)
-    figure, axis = plt.subplots(figsize=(7.0, 3.2), layout="constrained")
-    for place, source in enumerate(sources):
-        own = values[groups == source]
-        axis.plot([place] * len(own), own, "o", ms=4, alpha=0.6, color="#0072B2")
-        axis.plot([place - 0.35, place + 0.35], [own.mean()] * 2, color="#D55E00")
+    figure, ((axis,),) = panels(size=(7.0, 3.2))
+    sns.stripplot(x=groups, y=values, jitter=False, size=4, alpha=0.6, ax=axis)
+    mean = {"estimator": "mean", "errorbar": None, "linestyle": "none", "marker": "_"}
+    sns.pointplot(x=groups, y=values, **mean, color=COLOURS[1], markersize=12, ax=axis)
     axis.axhline(values.mean(), color="0.3", lw=0.8, ls=":")
-    axis.set_xticks(range(len(sources)), sources)
     axis.set(xlabel="number of the source", ylabel=label)
-    plt.close(figure)
     return figure

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch, Rectangle
+
+from helpers.plots import COLOURS, legend_above, panels
 
 KEPT_COLOUR = "#E69F00"
 PATCH_COLOUR = "#56B4E9"
@@ -20,7 +21,7 @@ PHASE_NAMES = ("compliant (0)", "stiff (1)")
 
 def _section_axes(ax, section, title=""):
     """Draw one two-phase section (h, w), values 0 and 1, into ax."""
-    ax.imshow(section, cmap=ListedColormap(PHASE_COLOURS), vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(section, cmap=ListedColormap(PHASE_COLOURS), vmin=0, vmax=1)
     ax.set(xlabel="column [pixels]", ylabel="row [pixels]", title=title)
 
 
@@ -29,14 +30,8 @@ def _map_axes(ax, correlation_map, title="", vmin=0.0, vmax=None):
     h, w = correlation_map.shape
     # Zero lag stands at index size // 2; pixels are centred on their lag.
     top, left = -(h // 2) - 0.5, -(w // 2) - 0.5
-    image = ax.imshow(
-        correlation_map,
-        cmap="viridis",
-        vmin=vmin,
-        vmax=vmax,
-        extent=(left, left + w, top + h, top),
-        interpolation="nearest",
-    )
+    extent = (left, left + w, top + h, top)
+    image = ax.imshow(correlation_map, vmin=vmin, vmax=vmax, extent=extent)
     ax.set(xlabel="column lag [pixels]", ylabel="row lag [pixels]", title=title)
     return image
 
@@ -64,9 +59,7 @@ def plot_sections_and_maps(sections, maps, titles):
     """
     maps = np.asarray(maps)
     k = len(maps)
-    figure, axes = plt.subplots(
-        2, k, figsize=(2.6 * k + 0.9, 5.6), squeeze=False, layout="constrained"
-    )
+    figure, axes = panels(2, k, (2.6 * k + 0.9, 5.6))
     for column, (section, values, title) in enumerate(zip(sections, maps, titles, strict=True)):
         _section_axes(axes[0, column], section, title)
         image = _map_axes(axes[1, column], values, vmax=maps.max())
@@ -75,7 +68,6 @@ def plot_sections_and_maps(sections, maps, titles):
     figure.colorbar(image, ax=axes[1], label="probability")
     handles = [Patch(color=c, label=n) for c, n in zip(PHASE_COLOURS, PHASE_NAMES, strict=True)]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, title="phase")
-    plt.close(figure)
     return figure
 
 
@@ -100,13 +92,12 @@ def plot_maps(maps, titles, label="probability"):
     4
     """
     k = len(maps)
-    figure, axes = plt.subplots(1, k, figsize=(3.2 * k, 2.9), squeeze=False, layout="constrained")
+    figure, axes = panels(1, k, (3.2 * k, 2.9))
     for ax, values, title in zip(axes.flat, maps, titles, strict=True):
         image = _map_axes(ax, values, title, vmin=None)
         figure.colorbar(image, ax=ax, label=label, shrink=0.8)
     for ax in axes.flat[1:]:
         ax.set_ylabel("")
-    plt.close(figure)
     return figure
 
 
@@ -133,14 +124,11 @@ def plot_sections(sections, titles, axes):
     """
     columns = len(axes)
     rows = -(-len(sections) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(2.4 * columns, 2.7 * rows), squeeze=False, layout="constrained"
-    )
+    figure, grid = panels(rows, columns, (2.4 * columns, 2.7 * rows))
     for i, (ax, section, title) in enumerate(zip(grid.flat, sections, titles, strict=True)):
         _section_axes(ax, section, title)
         down, across = axes[i % columns]
         ax.set(xlabel=f"{across} [voxels]", ylabel=f"{down} [voxels]")
-    plt.close(figure)
     return figure
 
 
@@ -165,9 +153,9 @@ def plot_volumes(volumes, titles=None):
     1
     """
     colours_of_phases = np.array([to_rgb(c) for c in PHASE_COLOURS])
-    figure = plt.figure(figsize=(2.6 * len(volumes), 2.9), layout="constrained")
-    for i, volume in enumerate(volumes):
-        axis = figure.add_subplot(1, len(volumes), i + 1, projection="3d")
+    cubes = {"subplot_kw": {"projection": "3d"}}
+    figure, axes = panels(1, len(volumes), (2.6 * len(volumes), 2.9), **cubes)
+    for i, (axis, volume) in enumerate(zip(axes[0], volumes, strict=True)):
         n = len(volume)
         a, b = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
         low, high = np.zeros_like(a), np.full_like(a, n)
@@ -179,7 +167,6 @@ def plot_volumes(volumes, titles=None):
         axis.set_title("" if titles is None else titles[i])
         axis.view_init(elev=25, azim=-135)
         axis.set_box_aspect((1, 1, 1), zoom=0.85)
-    plt.close(figure)
     return figure
 
 
@@ -203,7 +190,7 @@ def plot_fields(section, fields):
     3
     """
     k = 1 + len(fields)
-    figure, axes = plt.subplots(1, k, figsize=(3.0 * k, 2.9), layout="constrained")
+    figure, (axes,) = panels(1, k, (3.0 * k, 2.9))
     _section_axes(axes[0], section.T, "phases (yellow: stiff)")
     for ax, (name, field) in zip(axes[1:], fields.items(), strict=True):
         low, high = np.percentile(field, [0.5, 99.5])
@@ -211,7 +198,6 @@ def plot_fields(section, fields):
         figure.colorbar(image, ax=ax, label=name, shrink=0.8, extend="both")
     for ax in axes:
         ax.set(xlabel="x [voxels]", ylabel="y [voxels]")
-    plt.close(figure)
     return figure
 
 
@@ -259,21 +245,49 @@ def plot_images(images, titles, *, same_scale=False):
     """
     k = len(images)
     shapes = np.array([np.shape(image)[:2] for image in images])
-    size, widths = (3.0 * k, 3.1), None
+    height, widths = 3.1, None
     if same_scale:  # high enough that the widths alone decide
-        size, widths = (
-            (3.0 * k, 3.0 * k * shapes[:, 0].max() / shapes[:, 1].sum() + 0.3),
-            shapes[:, 1],
-        )
-    figure, axes = plt.subplots(
-        1, k, figsize=size, squeeze=False, layout="constrained", width_ratios=widths
-    )
+        height = 3.0 * k * shapes[:, 0].max() / shapes[:, 1].sum() + 0.3
+        widths = shapes[:, 1]
+    figure, axes = panels(1, k, (3.0 * k, height), width_ratios=widths)
     for ax, image, title in zip(axes.flat, images, titles, strict=True):
         _image_axes(ax, image, title)
         ax.set_anchor("N")
     for ax in axes.flat[1:]:
         ax.set_ylabel("")
-    plt.close(figure)
+    return figure
+
+
+def plot_sheet(rows, *, titles=None):
+    """Images in rows with a name each, on one grey scale.
+
+    Parameters
+    ----------
+    rows : mapping of str to sequence of ndarray, shape (h, w)
+        Values in [0, 1]; as many images in each row.
+    titles : mapping of str to sequence of str, optional
+        What stands above the images of a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> len(plot_sheet({"a": np.zeros((3, 5, 5)), "b": np.ones((3, 5, 5))}).axes)
+    6
+    """
+    columns, titles = len(next(iter(rows.values()))), titles or {}
+    size = (1.05 * columns + 1, (1.3 if titles else 1.1) * len(rows))
+    figure, grid = panels(len(rows), columns, size)
+    for axes, (name, images) in zip(grid, rows.items(), strict=True):
+        for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
+            ax.imshow(image, cmap="gray", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color="0.6", lw=0.5)
+            if name in titles:
+                ax.set_title(titles[name][i], fontsize=7)
+        axes[0].set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
     return figure
 
 
@@ -298,13 +312,7 @@ def plot_steps(chains):
     2
     """
     columns = len(next(iter(chains.values())))
-    figure, grid = plt.subplots(
-        len(chains),
-        columns,
-        figsize=(2.7 * columns, 2.8 * len(chains)),
-        squeeze=False,
-        layout="constrained",
-    )
+    figure, grid = panels(len(chains), columns, (2.7 * columns, 2.8 * len(chains)))
     for axes, (name, steps) in zip(grid, chains.items(), strict=True):
         for i, (ax, step) in enumerate(zip(axes, steps, strict=True)):
             if step is None:
@@ -313,7 +321,6 @@ def plot_steps(chains):
             _image_axes(ax, step.image, step.title)
             ax.set_ylabel(f"{name}\nrow [pixels]" if i == 0 else "")
             _mark(ax, step)
-    plt.close(figure)
     return figure
 
 
@@ -349,10 +356,9 @@ def plot_pixel_values(tensors, bins=80):
     >>> len(plot_pixel_values({"none": np.zeros((3, 2, 2)), "encoder": np.ones((3, 2, 2))}).axes)
     2
     """
-    figure, axes = plt.subplots(
-        1, len(tensors), figsize=(3.6 * len(tensors), 3.0), squeeze=False, layout="constrained"
-    )
-    looks = [("red", "#D55E00", "-"), ("green", "#009E73", "--"), ("blue", "#0072B2", ":")]
+    figure, axes = panels(1, len(tensors), (3.6 * len(tensors), 3.0))
+    blue, red, green, *_ = COLOURS
+    looks = [("red", red, "-"), ("green", green, "--"), ("blue", blue, ":")]
     for ax, (title, tensor) in zip(axes.flat, tensors.items(), strict=True):
         edges = np.linspace(tensor.min(), tensor.max() + 1e-6, bins + 1)
         for channel, (name, colour, style) in zip(tensor, looks, strict=True):
@@ -361,6 +367,5 @@ def plot_pixel_values(tensors, bins=80):
             ax.step(edges[:-1], share, where="post", color=colour, ls=style, label=name)
         ax.set(xlabel="value in the tensor [-]", title=title)
     axes.flat[0].set_ylabel("share of the pixels [%]")
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    plt.close(figure)
+    legend_above(figure, axes.flat[0])
     return figure

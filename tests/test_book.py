@@ -30,10 +30,9 @@ def test_chapters_and_notebooks_are_paired_by_stem():
     assert {path.stem for path in SOURCES} == notebooks, "run `make sync`"
 
 
-def test_book_holds_chapters_and_their_style_only():
+def test_book_holds_chapters_only():
     names = {p.name for p in (ROOT / "book").iterdir() if not p.name.startswith((".", "__"))}
-    strangers = names - {"matplotlibrc"}
-    assert [n for n in strangers if not re.fullmatch(r"\d\d_[a-z0-9_]+\.(py|ipynb)", n)] == []
+    assert [n for n in names if not re.fullmatch(r"\d\d_[a-z0-9_]+\.(py|ipynb)", n)] == []
 
 
 @each_source

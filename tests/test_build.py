@@ -133,7 +133,6 @@ def test_second_run_does_nothing_and_a_profile_sets_declared_parameters(project)
         ("data/number.csv", set()),
         ("data/numbers.npz", {"10_a", "20_b"}),
         ("data/deep/new.csv", {"10_a", "20_b"}),
-        ("book/matplotlibrc", {"10_a", "20_b"}),
     ],
 )
 def test_a_change_reruns_what_depends_on_it(pretend_executed, path, rerun):

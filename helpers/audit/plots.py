@@ -1,15 +1,13 @@
 """Figures of an audit: errors on all kinds of folds, differences, intervals, learning curves."""
 
-import matplotlib.pyplot as plt
-import numpy as np
+import seaborn as sns
 
 from helpers import UserError
+from helpers.plots import COLOURS, legend_above, panels, with_ranges
 
-FOLD_STYLES = {
-    "shuffled": ("o", "#0072B2"),
-    "by source": ("s", "#D55E00"),
-    "leave one source out": ("^", "#009E73"),
-}
+KINDS = ["shuffled", "by source", "leave one source out"]
+COLOUR = dict(zip(KINDS, COLOURS, strict=False))
+MARKER = dict(zip(KINDS, "os^", strict=True))
 
 
 def plot_audit(table, titles=None):
@@ -37,15 +35,13 @@ def plot_audit(table, titles=None):
     1
     """
     table = table.sort_values("role", key=lambda role: role != "descriptor", kind="stable")
-    names = list(table["predictor"].unique())
-    figure, axis = plt.subplots(figsize=(7.0, 1.3 + 0.42 * len(names)), layout="constrained")
-    _points(axis, table, "predictor", names, "mape_pooled", "pooled_low", "pooled_high")
+    figure, ((axis,),) = _row_panels(table, "predictor")
+    _points(axis, table, "predictor", titles, "mape_pooled", "pooled_low", "pooled_high")
     described = table[table["role"] == "descriptor"]["predictor"].nunique()
     axis.axhline(described - 0.5, color="0.5", lw=0.8, ls=":")
-    _name_rows(axis, names, titles)
-    axis.set_xlabel("MAPE over all samples [%]")
-    axis.set_xlim(left=0)
-    return _with_legend(figure, axis)
+    axis.set(xlabel="MAPE over all samples [%]", xlim=(0, None))
+    legend_above(figure, axis, title="folds")
+    return figure
 
 
 def plot_differences(differences, predictor, titles=None):
@@ -80,15 +76,13 @@ def plot_differences(differences, predictor, titles=None):
     if rows.empty:
         known = ", ".join(map(repr, differences["predictor"].unique()))
         raise UserError(f"predictor is {predictor!r}: expected one of {known}")
-    names = list(rows["other"].unique())
-    figure, axis = plt.subplots(figsize=(7.0, 1.3 + 0.42 * len(names)), layout="constrained")
+    figure, ((axis,),) = _row_panels(rows, "other")
     axis.axvline(0, color="0.3", lw=0.8)
-    _points(axis, rows, "other", names, "difference", "low", "high")
-    _name_rows(axis, names, titles)
-    title = (titles or {}).get(predictor, predictor)
-    axis.set_title(title, fontsize=10)
+    _points(axis, rows, "other", titles, "difference", "low", "high")
+    axis.set_title((titles or {}).get(predictor, predictor))
     axis.set_xlabel("MAPE minus that of the row [points], 95 % interval")
-    return _with_legend(figure, axis)
+    legend_above(figure, axis, title="folds")
+    return figure
 
 
 def plot_intervals(intervals, unit, titles=None):
@@ -115,19 +109,16 @@ def plot_intervals(intervals, unit, titles=None):
     >>> len(plot_intervals(pd.DataFrame([row]), "kgf/mm²").axes)
     2
     """
-    names = list(intervals["predictor"].unique())
-    figure, (left, right) = plt.subplots(
-        1, 2, sharey=True, figsize=(7.0, 1.5 + 0.42 * len(names)), layout="constrained"
-    )
+    figure, ((left, right),) = _row_panels(intervals, "predictor", columns=2, sharey=True)
     level = intervals["level"].iloc[0]
     left.axvline(level, color="0.3", lw=0.8)
-    _points(left, intervals, "predictor", names, "coverage", "coverage_low", "coverage_high")
-    _points(right, intervals, "predictor", names, "width", "width", "width")
-    _name_rows(left, names, titles)
+    ends = "coverage_low", "coverage_high"
+    _points(left, intervals, "predictor", titles, "coverage", *ends)
+    _points(right, intervals, "predictor", titles, "width")
     left.set_xlabel(f"samples inside [%]; nominal {level:g}")
-    right.set_xlabel(f"mean width [{unit}]")
-    right.set_xlim(left=0)
-    return _with_legend(figure, left)
+    right.set(xlabel=f"mean width [{unit}]", xlim=(0, None))
+    legend_above(figure, left, title="folds")
+    return figure
 
 
 def plot_learning_curve(curve, titles=None):
@@ -154,48 +145,42 @@ def plot_learning_curve(curve, titles=None):
     """
     names = list(curve["predictor"].unique())
     columns = min(3, len(names))
-    count = -(-len(names) // columns)
-    figure, axes = plt.subplots(
-        count, columns, squeeze=False, sharex=True, sharey=True,
-        figsize=(2.6 + 2.2 * columns, 1.2 + 2.4 * count), layout="constrained",
-    )  # fmt: skip
+    rows = -(-len(names) // columns)
+    size = (2.6 + 2.2 * columns, 1.2 + 2.4 * rows)
+    figure, axes = panels(rows, columns, size, sharex=True, sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):
-        for kind, rows in curve[curve["predictor"] == name].groupby("folds", sort=False):
-            marker, colour = FOLD_STYLES[kind]
-            axis.fill_between(
-                rows["n_train"], rows["pooled_low"], rows["pooled_high"], color=colour, alpha=0.2
-            )
-            axis.plot(
-                rows["n_train"], rows["mape_pooled"], marker=marker, ms=4, color=colour, label=kind
-            )
-        axis.set_title((titles or {}).get(name, name), fontsize=9)
+        some = curve[curve["predictor"] == name].sort_values("n_train")
+        lines = with_ranges(some, ["folds", "n_train"], "mape_pooled", "pooled_low", "pooled_high")
+        kinds = {"hue": "folds", "palette": COLOUR, "style": "folds", "markers": MARKER}
+        sns.lineplot(**lines, x="n_train", y="at", **kinds, dashes=False, sort=False, ax=axis)
+        axis.set(title=(titles or {}).get(name, name), xlabel="", ylabel="")
     for axis in axes.flat[len(names) :]:
         axis.set_axis_off()
-    figure.supxlabel("samples in the training part", fontsize=10)
-    figure.supylabel("MAPE over all samples [%]", fontsize=10)
-    return _with_legend(figure, axes[0, 0])
-
-
-def _points(axis, table, by, names, value, low, high):
-    """A point with its range a row of `table`, at the place of its name, a style a kind."""
-    kinds = list(table["folds"].unique())
-    for i, kind in enumerate(kinds):
-        rows = table[table["folds"] == kind]
-        offset = 0.22 * (i - (len(kinds) - 1) / 2)
-        places = [names.index(name) + offset for name in rows[by]]
-        ends = np.clip([rows[value] - rows[low], rows[high] - rows[value]], 0, None)
-        marker, colour = FOLD_STYLES[kind]
-        style = {"fmt": marker, "color": colour, "ms": 5, "lw": 1, "label": kind}
-        axis.errorbar(rows[value], places, xerr=ends, **style)
-
-
-def _name_rows(axis, names, titles):
-    axis.set_yticks(range(len(names)), [(titles or {}).get(name, name) for name in names])
-    axis.set_ylim(len(names) - 0.5, -0.5)
-
-
-def _with_legend(figure, axis):
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), title="folds")
-    plt.close(figure)
+    figure.supxlabel("samples in the training part")
+    figure.supylabel("MAPE over all samples [%]")
+    legend_above(figure, axes[0, 0], title="folds")
     return figure
+
+
+def _row_panels(table, by, columns=1, **options):
+    """Panels as high as their rows need, one for each value of the column `by`."""
+    return panels(1, columns, (7.0, 1.4 + 0.42 * table[by].nunique()), **options)
+
+
+def _points(axis, table, by, titles, value, low=None, high=None):
+    """A point with its range a row of `table`, in the row of its name, a colour a kind."""
+    kinds = list(table["folds"].unique())
+    named = table.assign(row=table[by].replace(titles or {}))
+    sns.pointplot(
+        **with_ranges(named, ["row", "folds"], value, low, high),
+        x="at",
+        y="row",
+        hue="folds",
+        palette=COLOUR,
+        markers=[MARKER[kind] for kind in kinds],
+        linestyle="none",
+        dodge=0.22 * (len(kinds) - 1),
+        err_kws={"linewidth": 1},
+        ax=axis,
+    )
+    axis.set_ylabel("")

@@ -80,8 +80,12 @@ def _check_ending(path):
         raise UserError(f"{path}: expected a file name that ends in .parquet")
 
 
-def check_file(path):
-    """Raise a UserError if a path is no name for a feature table, or holds something else."""
+def extract_file(images, path, encoder="microvit", **options):
+    """Write the features that `extract_table` gives to a file; gives what a reader wants to know.
+
+    A `UserError` refuses, before any work, a path that is no name for a feature table or holds
+    something else.
+    """
     path = Path(path)
     _check_ending(path)
     try:
@@ -90,6 +94,17 @@ def check_file(path):
         own = False
     if not own:
         raise UserError(f"{path} exists and holds no features: choose another name")
+    found = extract_table(images, encoder, **options)
+    write_feature_table(path, found)
+    n, d = found.features.shape
+    return {
+        "file": str(path),
+        "encoder": found.facts["title"],
+        "images": n,
+        "features": d,
+        "samples": found.table["sample"].nunique(),
+        "skipped": found.facts["skipped"],
+    }
 
 
 def to_arrow(found):

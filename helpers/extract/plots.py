@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
+
+from helpers.plots import panels
 
 
 def plot_scaling(table, most=64):
@@ -23,11 +24,9 @@ def plot_scaling(table, most=64):
     measured = table[table["what"] == "Ray"].sort_values("workers")
     one = table[table["what"] == "one process"].iloc[0]
     last = measured.iloc[-1]
-    figure, ax = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+    figure, ((ax,),) = panels(size=(5.6, 3.6))
     ax.plot(measured["workers"], measured["images_per_s"], "o-", label="Ray, measured")
-    ax.plot(
-        one["workers"], one["images_per_s"], "s", mfc="none", label="one process, measured"
-    )  # fmt: skip
+    ax.plot(one["workers"], one["images_per_s"], "s", mfc="none", label="one process, measured")
     workers = np.array([last["workers"], most])
     rate = last["images_per_s"] / last["workers"]
     ax.plot(workers, rate * workers, "--", color="gray", label="projection, not measured")
@@ -35,6 +34,5 @@ def plot_scaling(table, most=64):
     ticks = 2 ** np.arange(int(np.log2(most)) + 1)
     ax.set_xticks(ticks, map(str, ticks), minor=False)
     ax.minorticks_off()
-    ax.legend(frameon=False)
-    plt.close(figure)
+    ax.legend()
     return figure

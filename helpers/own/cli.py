@@ -46,10 +46,7 @@ def Help(text):
 
 
 Source = Annotated[
-    str,
-    typer.Argument(
-        help="Folder, image, pattern in quotes, or table of paths (csv, xlsx, parquet)."
-    ),
+    str, typer.Argument(help="Folder, image, pattern in quotes, or table (csv, xlsx, parquet).")
 ]
 Model = Annotated[Path, typer.Argument(help="Folder from `microprop fit`.")]
 OnError = Annotated[Literal["raise", "skip"], Help("What to do with bad images.")]
@@ -60,21 +57,13 @@ SampleColumn = Annotated[
 ]
 CropBottom = Annotated[str | None, Help("Rows to cut below: pixels or a share, 60 or 8%.")]
 PixelSize = Annotated[
-    float | None,
-    Help(
-        "Bring all images to this pixel size [micrometres], and cut their middle to what the "
-        "encoder takes unshrunk."
-    ),
+    float | None, Help("Bring images to it [micrometres], cut to what the encoder takes unshrunk.")
 ]
 ValueRange = Annotated[
     tuple[float, float] | None, Help("Stored numbers that are black and white, such as 0 4095.")
 ]
-Pipeline = Annotated[
-    Literal["micrograph", "section"], Help("Preprocessing of the two case studies.")
-]
-Normalize = Annotated[
-    Literal["none", "encoder"], Help("Grey levels: as the paper, or as the network's.")
-]
+Pipeline = Annotated[Literal["micrograph", "section"], Help("Preprocessing of a case study.")]
+Normalize = Annotated[Literal["none", "encoder"], Help("Grey levels: the paper's or network's.")]
 Dtype = Annotated[
     Literal["float32", "bfloat16"] | None, Help("bfloat16 is faster where the processor knows it.")
 ]
@@ -82,17 +71,11 @@ Engine = Annotated[
     Literal["local", "ray"], Help("ray: several processes or machines, --out a folder.")
 ]
 Workers = Annotated[int | None, Help("Of ray; all cores or GPUs if left out.")]
-Properties = Annotated[
-    list[str] | None, typer.Option("--property", help="Column to predict; may be repeated.")
-]
+Property = typer.Option("--property", help="Column to predict; may be repeated.")
 Groups = Annotated[str | None, Help("Column with the source of each sample: heat, lab, paper.")]
 Unit = Annotated[str | None, Help("at.% or wt.%, where the headings do not say it.")]
-Aggregate = Annotated[
-    Literal["mean", "concat"], Help("How the images of a sample become one descriptor.")
-]
-Kind = Annotated[
-    Literal["lr", "pr", "svr"], Help("Linear, polynomial or support vector regression.")
-]
+Aggregate = Annotated[Literal["mean", "concat"], Help("How images of a sample become one row.")]
+Kind = Annotated[Literal["lr", "pr", "svr"], Help("Linear, polynomial or support vector.")]
 
 
 def _show(result, as_json):
@@ -127,8 +110,6 @@ def extract(
     as_json: Json = False,
 ):
     """Features of images by a frozen network, kept in a file."""
-    from helpers.extract.feature_tables import check_file, extract_table, write_feature_table
-
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
         "target_um": pixel_size_um, "value_range": value_range, "pipeline": pipeline,
@@ -138,16 +119,12 @@ def extract(
         from helpers.extract.ray_extract import extract_parts
 
         _show(extract_parts(images, out, encoder, workers=workers, **options), as_json)
-        return
-    if workers is not None:
+    elif workers is not None:
         raise typer.BadParameter("--workers goes with --engine ray; local uses all cores")
-    check_file(out)
-    found = extract_table(images, encoder, **options)
-    write_feature_table(out, found)
-    n, d = found.features.shape
-    result = {"file": str(out), "encoder": found.facts["title"], "images": n, "features": d}
-    result |= {"samples": found.table["sample"].nunique(), "skipped": found.facts["skipped"]}
-    _show(result, as_json)
+    else:
+        from helpers.extract.feature_tables import extract_file
+
+        _show(extract_file(images, out, encoder, **options), as_json)
 
 
 @app.command(
@@ -158,7 +135,7 @@ def fit(
     features: Annotated[Path, typer.Argument(help="From `microprop extract`.")],
     table: Annotated[Path, typer.Argument(help="Properties: csv or xlsx, a row a sample.")],
     out: Annotated[Path, Help("Folder to write.")],
-    properties: Properties = None,
+    properties: Annotated[list[str] | None, Property] = None,
     sample_column: Annotated[str, Help("Column with the name of each sample.")] = "sample",
     groups: Groups = None,
     composition_unit: Unit = None,
@@ -227,8 +204,7 @@ def doctor(as_json: Json = False):
 
     rows = diagnose()
     if as_json:
-        print(json.dumps(rows, indent=1))
-        return
+        return _show(rows, as_json)
     for row in rows:
         print(f"{row['what']:36}{row['state']}" + f"\n{'':36}-> {row['do']}" * bool(row["do"]))
 
@@ -270,8 +246,6 @@ def cite(
 
 def main(arguments=None):
     """Run the command line; gives the exit code."""
-    if arguments is None:
-        arguments = sys.argv[1:]
     warnings.showwarning = lambda message, *_, **__: print(f"Note: {message}", file=sys.stderr)
     try:
         code = app(arguments, standalone_mode=False) or 0

@@ -8,12 +8,12 @@ import io
 import json
 
 import altair as alt
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
 from PIL import Image
 
 from helpers.images.read import read_image
+from helpers.plots import panels
 
 THUMBNAIL = 128  # pixels of the longer side
 MOST = 500  # images in one page
@@ -135,12 +135,9 @@ def plot_worst(images, titles):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(
-        1, len(images), figsize=(2.1 * len(images), 2.7), squeeze=False, layout="constrained"
-    )
+    figure, axes = panels(1, len(images), (2.1 * len(images), 2.7))
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         ax.imshow(read_image(image), cmap="gray")
         ax.set_title(title, fontsize=8, parse_math=False)
         ax.set(xticks=[], yticks=[])
-    plt.close(figure)
     return figure
