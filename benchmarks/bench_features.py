@@ -8,11 +8,8 @@ cores in each operation. Both sides preprocess the same 51 x 51 sections.
 """
 
 import argparse
-import csv
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 import types
@@ -20,11 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks.bench_two_point import random_sections, resident_peak
+from benchmarks.bench_two_point import in_a_process, random_sections, resident_peak, timed
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract
 from helpers.io.provenance import run_facts
@@ -71,12 +69,8 @@ def compare_with_loop(name, repeats):
     difference = np.abs(found - expected).max() / np.abs(expected).max()
     times = {"loop": [], "ours": []}
     for _ in range(repeats):
-        start = time.perf_counter()
-        plain_loop(sections[:n_loop], name, model)
-        middle = time.perf_counter()
-        ours(sections, encoder)
-        times["loop"].append((middle - start) / n_loop)
-        times["ours"].append((time.perf_counter() - middle) / n_ours)
+        times["loop"].append(timed(plain_loop, sections[:n_loop], name, model)[0] / n_loop)
+        times["ours"].append(timed(ours, sections, encoder)[0] / n_ours)
     loop, own = (statistics.median(times[k]) for k in ("loop", "ours"))
     print(f"  {name}: plain loop {1 / loop:.2f} images/s, this book {1 / own:.2f} images/s")
     print(f"DIFFERENCE {name}_vs_loop {difference:.1e} target {TOLERANCE:.0e}")
@@ -126,10 +120,8 @@ def operations(encoder, pixels):
 
 
 def measure(name, device):
-    """One encoder, in a process of its own: rate, share of the peak, memory; as a dict."""
-    start = time.perf_counter()
-    encoder = load_encoder(name, "random", device=device)
-    load = time.perf_counter() - start
+    """One encoder, `in_a_process`: rate, share of the peak, memory; as a dict."""
+    load, encoder = timed(load_encoder, name, "random", device=device)
     peak = peak_flops(encoder.device, encoder.dtype)
     shape = prepare(random_sections(30)[0], encoder, "section").shape[1:]
     batch = choose_batch_size(encoder, shape)
@@ -141,9 +133,7 @@ def measure(name, device):
     if name != "sam-h":
         ours(sections[: 2 * batch], encoder)  # first calls allocate
     synchronize(encoder.device)
-    start = time.perf_counter()
-    features = ours(sections, encoder)
-    seconds = time.perf_counter() - start
+    seconds, features = timed(ours, sections, encoder)
     rate = n / seconds
     peak = max(peak, peak_flops(encoder.device, encoder.dtype))  # the machine is not alone
     on_gpu = encoder.device.type == "cuda"
@@ -186,18 +176,12 @@ def growth(name, n):
     return (resident_peak() - before - features.nbytes) / 2**20
 
 
-def child(*arguments):
-    """Run this file in a process of its own and give what it prints as JSON."""
-    command = [sys.executable, __file__, *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-
-
 def table(names, device):
     """Measure every encoder and print a row for each; give the rows."""
     rows = []
     print(f"  {'encoder':28}{'images/s':>9}{'GFLOP':>9}{'GFLOP/s':>9}{'of peak':>9}{'MB':>8}")
     for name in names:
-        row = child("--measure", name, "--device", device)
+        row = in_a_process(measure, name, device)
         rows.append(row)
         print(
             f"  {name:28}{row['images_per_s']:9.2f}{row['gflop_per_image']:9.1f}"
@@ -213,15 +197,11 @@ def write(rows, path):
     """Keep the rows of this hardware in the results file; those of other hardware stay."""
     facts = run_facts(f"python benchmarks/bench_features.py --write {path.as_posix()}")
     del facts["versions"], facts["hardware"]  # the rows hold the latter
-    facts["torch"] = torch.__version__
-    old = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
-    new = [{**row, **facts} for row in rows]
-    done = {(row["encoder"], row["hardware"]) for row in new}
-    kept = [row for row in old if (row["encoder"], row["hardware"]) not in done]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, new[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*kept, *new])
+    results = pd.DataFrame(rows).assign(**facts, torch=torch.__version__)
+    if path.exists():  # as it is written there: numbers are not read and written anew
+        results = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False), results])
+    results = results.drop_duplicates(["encoder", "hardware"], keep="last")
+    results.to_csv(path, index=False, lineterminator="\n")
 
 
 def main():
@@ -230,19 +210,7 @@ def main():
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), choices=list(ENCODERS))
     parser.add_argument("--write", type=Path, metavar="CSV")
-    parser.add_argument("--measure", metavar="NAME", help="used by the parent process")
-    parser.add_argument("--half", metavar="NAME", help="used by the parent process")
-    parser.add_argument("--growth", type=int, metavar="N", help="used by the parent process")
     options = parser.parse_args()
-    if options.measure:
-        print(json.dumps(measure(options.measure, options.device)))
-        return
-    if options.half:
-        print(json.dumps(half_precision(options.half, options.device)))
-        return
-    if options.growth:
-        print(json.dumps(growth("dinov2-s14", options.growth)))
-        return
     print(f"  {n_cores()} cores, {os.uname().machine}, torch {torch.__version__}")
     rows = table(options.encoders, options.device)
     if options.write:
@@ -253,9 +221,9 @@ def main():
     for name in options.encoders:
         # Without hardware for bfloat16 the largest two would take the better part of an hour.
         if options.device != "cpu" or name not in ("dinov2-g14", "sam-h"):
-            cosine = child("--half", name, "--device", options.device)
+            cosine = in_a_process(half_precision, name, options.device)
             print(f"DIFFERENCE {name}_bfloat16_1-cosine {1 - cosine:.1e} target 1e-03", flush=True)
-    few, many = (child("--growth", n) for n in (1500, 6000))
+    few, many = (in_a_process(growth, "dinov2-s14", n) for n in (1500, 6000))
     print(f"  peak beyond input and output: {few:.0f} MB for 1500 images, {many:.0f} for 6000")
     print(f"MEMORY extraction_growth_mb {max(0.0, many - few):.1f} target {MEMORY_SLACK_MB}")
 

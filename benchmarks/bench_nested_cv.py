@@ -15,7 +15,6 @@ import argparse
 import os
 import statistics
 import sys
-import time
 from pathlib import Path
 
 import joblib
@@ -29,6 +28,7 @@ from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.bench_two_point import timed
 from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
 from helpers.datasets import load_superalloys
 from helpers.io.downloads import DownloadError
@@ -85,13 +85,6 @@ def only_the_fits(folds, y):
         joblib.Parallel(JOBS, prefer="threads")(joblib.delayed(fit)(*task) for task in tasks)
 
 
-def seconds(function, *arguments):
-    """Wall time of a call, and its result."""
-    start = time.perf_counter()
-    result = function(*arguments)
-    return time.perf_counter() - start, result
-
-
 def compare(X, y, name, model, count, repeats):
     """Print the ratio and the largest difference of one descriptor and model."""
 
@@ -99,32 +92,31 @@ def compare(X, y, name, model, count, repeats):
         return nested_cv(X, y, model, n_jobs=JOBS)
 
     ours()  # what loads lazily
-    runs = [seconds(ours) for _ in range(repeats)]
+    runs = [timed(ours) for _ in range(repeats)]
     our_time, result = statistics.median(t for t, _ in runs) / 10, runs[-1][1]
-    their_time, found = seconds(theirs, X, y, model, list(OUTER.split(X))[:count])
+    their_time, found = timed(theirs, X, y, model, list(OUTER.split(X))[:count])
     their_time /= count
     difference = np.abs(result.fold_mape[:count] - found[:, 0]).max()
-    same = (result.fold_n_components[:count] == found[:, 1]).all()
+    others = (result.fold_n_components[:count] != found[:, 1]).sum()
     print(
         f"  {name}, {model}: ours {our_time:.3f} s a fold (of 10), scikit-learn "
-        f"{their_time:.1f} s (of {count}); largest difference {difference:.1e} % MAPE, "
-        f"{'the same' if same else 'OTHER'} numbers of components",
+        f"{their_time:.1f} s (of {count}); largest difference {difference:.1e} % MAPE",
         flush=True,
     )
     ratio, target = their_time / our_time, TARGETS[name, model]
     label = f"{name.split()[0].replace('-', '_')}_{model}"
     if target is None:
-        floor, _ = seconds(only_the_fits, nested_folds(X), y)
+        floor, _ = timed(only_the_fits, nested_folds(X), y)
         print(f"  {ratio:.1f} times as fast; the fits alone take {floor / 10:.3f} s a fold, which "
               f"would allow {10 * their_time / floor:.1f} times")  # fmt: skip
     else:
         print(f"RATIO nested_cv_{label} {ratio:.1f} target {target}")
-    print(f"DIFFERENCE nested_cv_{label} {difference:.2e} target {TOLERANCE:.0e}", flush=True)
-    return same and difference <= TOLERANCE and (target is None or ratio >= target)
+    print(f"DIFFERENCE nested_cv_{label} {difference:.2e} target {TOLERANCE:.0e}")
+    print(f"DIFFERENCE n_components_{label} {others} target 0", flush=True)
 
 
 def main():
-    """Compare both descriptors with all models; the exit status says whether targets are met."""
+    """Compare both descriptors with all models."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folds", type=int, help="outer folds of scikit-learn's side, 1 to 10")
     parser.add_argument("--repeats", type=int, default=3, help="of our side; the median counts")
@@ -133,19 +125,15 @@ def main():
         data = load_superalloys("published")
     except DownloadError as error:
         sys.exit(f"needs the published superalloys: {error}")
-    start = time.perf_counter()
-    descriptors = superalloy_descriptors(data)
-    took = time.perf_counter() - start
+    took, descriptors = timed(superalloy_descriptors, data)
     print(
         f"{len(data.names)} cross-correlations in {took:.1f} s; {JOBS} processes or threads each"
     )
     print(f"SECONDS cross_correlations {took:.1f} target 15")
-    met = [took < 15]
     for name, model in TARGETS:
         X = descriptors[name].astype(np.float64)
         count = options.folds or FOLDS[name]
-        met.append(compare(X, data.hardness, name, model, count, options.repeats))
-    sys.exit(0 if all(met) else 1)
+        compare(X, data.hardness, name, model, count, options.repeats)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ and the site.
 
 import argparse
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from bookbuild.chapters import REGISTRY, ROOT, BuildError, affected, chapters_in_toc
-from bookbuild.runner import Run, execute, locked, plan
+from bookbuild.runner import Run, execute, plan
 from bookbuild.site import build_site
 
 # Where data and weights come from; a chapter declares those that it uses.
@@ -47,13 +48,9 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
     Raises
     ------
     BuildError
-        An unknown profile or chapter, a chapter that fails, a site that cannot be built,
-        another build at work in the same folder.
+        An unknown chapter, a chapter that fails, a site that cannot be built, another build at
+        work in the same folder.
     """
-    if profile not in PROFILES:
-        raise BuildError(f"Unknown profile {profile!r}; choose one of {', '.join(PROFILES)}.")
-    if jobs < 1:
-        raise BuildError(f"--jobs is {jobs}; at least one chapter must be executed at a time.")
     fixtures = bool(os.environ.get(REGISTRY))
     if fixtures and site:
         raise BuildError(
@@ -62,7 +59,12 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
         )
     output = root / "_build"
     folder = output / "executed" / (f"{profile}-fixtures" if fixtures else profile)
-    with locked(output):
+    try:  # two at once would take away each other's files
+        lock = FileLock(output / "build.lock").acquire(timeout=0)
+    except Timeout:
+        message = f"Another build is at work in {output}; wait for it or end it."
+        raise BuildError(message) from None
+    with lock:
         runs = plan(root, _choose(chapters_in_toc(root), names), PROFILES[profile], folder)
         for run in runs:
             if run.cached:
@@ -70,18 +72,14 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
         execute(root, output, jobs, [run for run in runs if not run.cached])
         if site:
             print("site: building", flush=True)
-            start, target = time.monotonic(), site_folder(root, profile)
+            # What is published lies in the shorter folder.
+            target = (output if profile == "embedded" else output / profile) / "html"
+            start = time.monotonic()
             work, notebooks = output / "site" / profile, [run.executed for run in runs]
             new = build_site(root, notebooks, work, target)
             print("site:", f"done in {time.monotonic() - start:.0f} s" if new else "up to date")
             print(f"The site is at {target / 'index.html'}")
     return runs
-
-
-def site_folder(root: Path, profile: str) -> Path:
-    """Give the folder of a profile's site; what is published lies in the shorter one."""
-    build_folder = root / "_build"
-    return build_folder / "html" if profile == "embedded" else build_folder / profile / "html"
 
 
 def _choose(chapters: list[Path], names) -> list[Path]:
@@ -107,23 +105,11 @@ def tell_affected(root: Path, file: Path):
         print("Which tests read a file is not followed: make test")
 
 
-def _interrupt(*_):
-    raise KeyboardInterrupt
-
-
-def _heed_signals():
-    """Make being ended, and a terminal that is closed, like Ctrl-C: no worker survives."""
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) != signal.SIG_IGN:  # which nohup asks for
-            signal.signal(number, _interrupt)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, build, and report; the exit status is 0 when all went well."""
     parser = argparse.ArgumentParser(prog="python -m bookbuild", description=__doc__)
     parser.add_argument("chapters", nargs="*", help="execute only these and no site")
-    parser.add_argument("--profile", default="embedded", help=" or ".join(PROFILES))
+    parser.add_argument("--profile", default="embedded", choices=PROFILES)
     parser.add_argument("--jobs", type=int, default=2, help="chapters executed at a time")
     parser.add_argument("--no-site", action="store_true", help="execute the chapters only")
     parser.add_argument(
@@ -131,8 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error(f"--jobs is {options.jobs}; at least one chapter is executed at a time")
     root, site = options.root.resolve(), not (options.no_site or options.chapters)
-    _heed_signals()
     try:
         if options.affected:
             tell_affected(root, options.affected)
@@ -140,6 +127,10 @@ def main(arguments: list[str] | None = None) -> int:
             build(root, options.profile, options.jobs, names=options.chapters, site=site)
     except BuildError as error:
         print(f"\n{error}", file=sys.stderr)
+        return 1
+    except SyntaxError as error:  # of a chapter or a helper, which are parsed before they run
+        place = f"{error.filename}, line {error.lineno}"
+        print(f"\n{place} cannot be parsed: {error.msg}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; unfinished chapters will be executed again.", file=sys.stderr)

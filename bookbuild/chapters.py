@@ -5,7 +5,6 @@ A project is a folder with ``_toc.yml``, ``book/``, ``helpers/``, ``data/`` and
 """
 
 import ast
-import contextlib
 import functools
 import hashlib
 import json
@@ -13,7 +12,7 @@ import os
 import platform
 import re
 import tomllib
-from fnmatch import fnmatch
+from collections.abc import Iterable
 from pathlib import Path
 
 import jupytext
@@ -27,23 +26,12 @@ from helpers.io.provenance import imported, syntax_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-TRACEBACK = "\n\nTraceback:\n"  # follows the message in the file of a failed chapter
 REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
+EXECUTION = [Path(__file__).with_name(f"{name}.py") for name in ("worker", "outcome")]
 
 
 class BuildError(Exception):
     """A reason to stop the build that is told to the user without a traceback."""
-
-
-@contextlib.contextmanager
-def telling_syntax_errors():
-    """Let a file that cannot be parsed stop the build with its line."""
-    try:
-        yield
-    except SyntaxError as error:
-        place = f"{error.filename}, line {error.lineno}"
-        raise BuildError(f"{place} cannot be parsed: {error.msg}") from error
 
 
 def toc_entries(root: Path) -> list[str]:
@@ -90,14 +78,9 @@ def notebook_text(source: Path) -> str:
 
 def cell_lines(source: Path) -> dict[str, int]:
     """Give the line of ``source`` that each cell of its notebook begins at, by the cell's id."""
-    lines, starts, place = source.read_text(encoding="utf-8").splitlines(), {}, 0
-    for cell in notebook_of(source).cells:
-        first = cell.source.split("\n", 1)[0]
-        first = first if cell.cell_type == "code" else f"# {first}".rstrip()
-        if first in lines[place:]:
-            starts[cell.id] = lines.index(first, place) + 1
-            place = starts[cell.id] + cell.source.count("\n")
-    return starts
+    lines = enumerate(source.read_text(encoding="utf-8").splitlines(), 1)
+    starts = [number + 1 for number, line in lines if line.startswith("# %%")]
+    return {f"cell-{n:02d}": start for n, start in enumerate(starts)}
 
 
 def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -110,15 +93,14 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-@telling_syntax_errors()
 def declared_parameters(source: Path) -> dict:
     """Read the literals that the cell tagged ``parameters`` assigns."""
     syntax_tree(source)  # tells the line of an error anywhere in the chapter
     cells = [c.source for c in code_cells(notebook_of(source)) if "parameters" in tags(c)]
     if len(cells) > 1:  # papermill's values would come before the later ones, and lose
         raise BuildError(f"{source.name} has {len(cells)} cells tagged 'parameters'; keep one.")
-    place, values = f"{source}, the cell tagged 'parameters'", {}
-    for statement in ast.parse("\n".join(cells), place).body:
+    values = {}
+    for statement in ast.parse("\n".join(cells)).body:
         try:
             (target,) = statement.targets
             values[target.id] = ast.literal_eval(statement.value)
@@ -134,63 +116,60 @@ def declared_parameters(source: Path) -> dict:
 def chapter_key(root: Path, source: Path, parameters: dict) -> str:
     """Hash everything that a chapter's result depends on.
 
-    That is its files (`inputs`), its parameters, the registry of downloads in use, the pretrained
-    weights on this machine if it asks for them, the pins, the versions that are really installed,
-    Python's own, and the worker, which checks and tidies what it executed.
+    That is its files (`inputs`), its parameters, and the pretrained weights on this machine if
+    it asks for them.
     """
-    registry = Path(os.environ.get(REGISTRY) or root / "data" / "registry.json")
-    facts = {
-        "parameters": parameters,
-        "weights": weights_here() if parameters.get("weights") == "pretrained" else None,
-        "registry": digest(registry) if registry.is_file() else None,
-        "worker": digest(Path(__file__).with_name("worker.py")),
-        "files": {p.relative_to(root).as_posix(): digest(p) for p in inputs(root, source)},
-        "versions": versions(root),
-        "python": platform.python_version(),
-    }
+    weights = weights_here() if parameters.get("weights") == "pretrained" else None
+    return key_of(root, inputs(root, source), parameters=parameters, weights=weights)
+
+
+def key_of(root: Path, files: Iterable[Path], **facts) -> str:
+    """Hash files, other facts, the pins, the versions really installed, and Python's own."""
+    facts["files"] = {_within(root, path): digest(path) for path in files}
+    facts["versions"] = [*versions(root), platform.python_version()]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-@telling_syntax_errors()
-def inputs(root: Path, source: Path) -> list[Path]:
-    """Give the files of the project that a chapter is computed from.
+def _within(root: Path, path: Path) -> str:
+    """Name a file so that a project that is moved keeps its results."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
-    Those are its source, the helpers it imports, and of ``data/`` the tables that one of them
-    names, as ``"results_beyond.csv"``, with those whose names begin like it
-    (``results_beyond_test.csv``), and whatever is no table.
+
+def inputs(root: Path, source: Path) -> list[Path]:
+    """Give the files that a chapter is computed from.
+
+    Those are its source, the helpers it imports, what executes and judges it, the registry of
+    downloads that is used instead, and of ``data/`` the tables that one of them names, as
+    ``"results_beyond.csv"``, with those whose names begin like it (``results_beyond_test.csv``),
+    and whatever is no table.
     """
     code = [source, *imported(root, source)]
-    named = set().union(*(_tables_in(syntax_tree(path)) for path in code))
-    files = list(code)
+    named = tuple(set().union(*(_tables_in(syntax_tree(path)) for path in code)))
+    registry = Path(os.environ.get(REGISTRY, ""))
+    files = [*code, *EXECUTION, registry]
     for path in sorted((root / "data").rglob("[!.]*")):  # hidden ones are still being written
         is_table = path.parent == root / "data" and path.suffix == ".csv"
-        if not is_table or any(fnmatch(path.name, pattern) for pattern in named):
+        if not is_table or path.name.startswith(named):
             files.append(path)
     return [path for path in files if path.is_file()]
 
 
 @functools.lru_cache(maxsize=512)  # as the trees themselves
 def _tables_in(tree: ast.Module) -> set[str]:
-    """Give patterns of the tables that a module names, ``*`` where it computes a name."""
-    patterns, done = set(), set()  # a node is met after the one that holds it
+    """Give what the names of tables begin with that a module names; all, if it computes one."""
+    beginnings, literal = set(), set()  # a node is met after the one that holds it
     for node in ast.walk(tree):
         match node:
-            case ast.Expr(value=ast.Constant()):  # a docstring
-                done.add(node.value)
-            case ast.BinOp(left=ast.Name(id="DATA"), right=ast.Constant()):
-                done.add(node.left)
-                patterns.add(f"{node.right.value}*")
-            case _ if node in done:
-                pass
+            case ast.BinOp(left=ast.Name(id="DATA"), right=ast.Constant(value=name)):
+                literal.add(node.left)
+                beginnings.add(name.removesuffix(".csv"))
             case ast.Name(id="DATA", ctx=ast.Load()) | ast.Attribute(attr="DATA"):
-                patterns.add("*")
+                beginnings |= set() if node in literal else {""}
             case ast.Constant(value=str(text)) if text.endswith(".csv"):
-                name = text.rpartition("/")[2]
-                patterns |= {name, name.removesuffix(".csv") + "_*.csv"}
-    return patterns
+                beginnings.add(text.rpartition("/")[2].removesuffix(".csv") or text)
+    return beginnings
 
 
-@telling_syntax_errors()
 def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
     """Give the names of the chapters, and the paths of the tests, that a file concerns.
 
@@ -201,13 +180,17 @@ def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
     path = next((p for p in places if p.is_file() and p.is_relative_to(root)), None)
     if path is None:
         raise BuildError(f"There is no file {file} in {root}.")
-    every = path.relative_to(root).as_posix() in ("pyproject.toml", "bookbuild/worker.py")
-    chapters = [c.stem for c in chapters_in_toc(root) if every or path in inputs(root, c)]
+    of_every_chapter, of_every_test = root / "pyproject.toml", root / "tests" / "conftest.py"
     packages = ("helpers", "bookbuild", "benchmarks", "tests")
-    tests = sorted((root / "tests").rglob("test_*.py"))
-    if path != root / "tests" / "conftest.py":
-        tests = [test for test in tests if path in (test, *imported(root, test, packages))]
-    return chapters, [test.relative_to(root).as_posix() for test in tests]
+    sources, tests = chapters_in_toc(root), sorted((root / "tests").rglob("test_*.py"))
+    return (
+        [s.stem for s in sources if path in (of_every_chapter, *inputs(root, s))],
+        [
+            test.relative_to(root).as_posix()
+            for test in tests
+            if path in (of_every_test, test, *imported(root, test, packages))
+        ],
+    )
 
 
 def weights_here() -> list[str]:
@@ -218,14 +201,14 @@ def weights_here() -> list[str]:
 
 
 def versions(root: Path) -> list[str]:
-    """Give each pin that can change a page, with the version that is really installed.
+    """Give the pins that can change a page, and the versions that are really installed.
 
     Those are the pins of the library and of the build, not those of the tests.
     """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pins = [*project["dependencies"], *project.get("optional-dependencies", {}).get("book", [])]
-    installed = provenance.versions(re.split(r"[=<>!~; ]", pin)[0] for pin in pins)
-    return [f"{pin} {version}" for pin, version in zip(pins, installed.values(), strict=True)]
+    names = (re.split(r"[=<>!~; ]", pin)[0] for pin in pins)
+    return [*pins, *provenance.versions(names).values()]
 
 
 def digest(path: Path) -> str:
@@ -234,25 +217,24 @@ def digest(path: Path) -> str:
 
 
 def is_current(result: Path, key: str) -> bool:
-    """Tell whether a file or folder is complete, and was made from the inputs of ``key``."""
+    """Tell whether a file or folder is as it was made, and made from the inputs of ``key``."""
     try:
-        return json.loads(stamp_of(result).read_bytes()) == {"key": key, "files": sizes(result)}
+        return json.loads(_stamp(result).read_bytes()) == _stamp_of(result, key)
     except (OSError, ValueError):  # no stamp, or a broken one
         return False
 
 
 def write_stamp(result: Path, key: str):
     """Say that a file or folder is complete, and what it was made from."""
-    facts = {"key": key, "files": sizes(result)}
-    stamp_of(result).write_text(json.dumps(facts), encoding="utf-8")
+    _stamp(result).write_text(json.dumps(_stamp_of(result, key)), encoding="utf-8")
 
 
-def stamp_of(result: Path) -> Path:
-    """Give the file beside a result that says from which inputs it is; it is written last."""
+def _stamp(result: Path) -> Path:
+    """Give the file beside a result that says from which inputs it is."""
     return result.with_suffix(".json")
 
 
-def sizes(result: Path) -> dict[str, int]:
-    """Give the size in bytes of a file, or each in a folder: one that is lost or cut is seen."""
-    paths = (path for path in sorted([result, *result.rglob("*")]) if path.is_file())
-    return {path.relative_to(result.parent).as_posix(): path.stat().st_size for path in paths}
+def _stamp_of(result: Path, key: str) -> dict:
+    """Give what a stamp holds: a file that is lost, cut or exchanged later does not fit it."""
+    paths = [path for path in (result, *result.rglob("*")) if path.is_file()]
+    return {"key": key, "files": {str(p.relative_to(result.parent)): digest(p) for p in paths}}

@@ -1,6 +1,5 @@
 """Turn executed chapters and the site's own pages into a website with jupyter-book."""
 
-import hashlib
 import json
 import os
 import re
@@ -9,16 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bookbuild.chapters import (
-    COLOUR,
-    BuildError,
-    cell_lines,
-    digest,
-    is_current,
-    stamp_of,
-    versions,
-    write_stamp,
-)
+from bookbuild.chapters import BuildError, cell_lines, is_current, key_of, write_stamp
+from bookbuild.outcome import COLOUR
 
 
 def build_site(root: Path, notebooks: list[Path], work: Path, target: Path) -> bool:
@@ -32,7 +23,6 @@ def build_site(root: Path, notebooks: list[Path], work: Path, target: Path) -> b
     key = site_key(root, source)
     if is_current(target, key):
         return False
-    stamp_of(target).unlink(missing_ok=True)
     run_jupyter_book(root, source, work)
     put_in_place(work / "_build" / "html", target)
     write_stamp(target, key)
@@ -55,11 +45,8 @@ def assemble(root: Path, notebooks: list[Path], source: Path):
 
 def site_key(root: Path, source: Path) -> str:
     """Hash the site's source, the docstrings it documents and the tools that build it."""
-    files = [path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    files += (root / "helpers").rglob("*.py")
-    facts = {path.as_posix(): digest(path) for path in files}
-    facts["versions"] = versions(root)
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    files = [*source.rglob("*"), *(root / "helpers").rglob("*.py")]
+    return key_of(root, [path for path in files if path.is_file()])
 
 
 def run_jupyter_book(root: Path, source: Path, work: Path):
@@ -78,9 +65,9 @@ def run_jupyter_book(root: Path, source: Path, work: Path):
         )
     if outcome.returncode:
         lines = COLOUR.sub("", log.read_text(encoding="utf-8")).splitlines()
-        told = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
-        told = [in_source(line, root, source) for line in told]
-        raise BuildError("\n".join([f"jupyter-book failed; all it said is in {log}", *told]))
+        reasons = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
+        reasons = [in_source(line, root, source) for line in reasons]
+        raise BuildError("\n".join([f"jupyter-book failed; all it said is in {log}", *reasons]))
 
 
 def in_source(message: str, root: Path, source: Path) -> str:
@@ -89,21 +76,19 @@ def in_source(message: str, root: Path, source: Path) -> str:
     myst-nb and docutils count what begins at line 3 of the second cell as 20004. Cells keep their
     ids where papermill adds one of its own.
     """
-    found = re.match(r".*?book/(\w+)\.ipynb:(\d+)(?=:)", message)
-    if not found or int(found[2]) < 10_000:
+    place = re.match(r".*?book/(\w+)\.ipynb:(\d+)(?=:)", message)
+    if not place or int(place[2]) < 10_000:
         return message
-    name, (cell, line) = found[1], divmod(int(found[2]), 10_000)
+    name, (cell, line) = place[1], divmod(int(place[2]), 10_000)
     notebook = json.loads((source / "book" / f"{name}.ipynb").read_text(encoding="utf-8"))
     start = cell_lines(root / "book" / f"{name}.py").get(notebook["cells"][cell - 1].get("id"))
     if start is None:
         return message
-    return f"book/{name}.py:{start + max(line - 2, 0)}{message[found.end() :]}"
+    return f"book/{name}.py:{start + max(line - 2, 0)}{message[place.end() :]}"
 
 
 def put_in_place(built: Path, target: Path):
     """Move a folder to ``target``; if that fails, what was there before is there again."""
-    for path in (*built.glob(".buildinfo*"), *built.glob(".doctrees")):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
     old = built.with_name("old")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

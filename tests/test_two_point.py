@@ -3,9 +3,7 @@
 import doctest
 import itertools
 import pickle
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +13,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 import helpers.two_point
+from benchmarks.bench_two_point import in_a_process, peak_memory
 from helpers.two_point import TwoPointStatistics, two_point_statistics
-
-BENCHMARK = Path(__file__).resolve().parent.parent / "benchmarks" / "bench_two_point.py"
 
 
 def brute_force(a, b, lags, periodic=True, mask=None):
@@ -282,12 +279,8 @@ def test_same_numbers_as_pymks(periodic):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="peak memory is read from Linux or macOS")
 @pytest.mark.parametrize(
-    "numbers", [("2000", "6000"), pytest.param(("5000", "20000"), marks=pytest.mark.slow)]
+    "numbers", [(2000, 6000), pytest.param((5000, 20000), marks=pytest.mark.slow)]
 )
 def test_peak_memory_does_not_grow_with_the_number_of_sections(numbers):
-    peaks = []
-    for n in numbers:
-        command = [sys.executable, str(BENCHMARK), "--peak-memory", n, "--threads", "2"]
-        child = subprocess.run(command, capture_output=True, text=True, check=True)
-        peaks.append(float(child.stdout))
+    peaks = [in_a_process(peak_memory, n, 2) for n in numbers]
     assert abs(peaks[1] - peaks[0]) < 32  # MB; the output alone grows by 80 or 300
