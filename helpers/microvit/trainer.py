@@ -6,7 +6,6 @@ import copy
 import functools
 import json
 import math
-import types
 
 import numpy as np
 import torch
@@ -18,7 +17,11 @@ from helpers.encoders import ENCODERS
 from helpers.io.atomic import atomic_write
 from helpers.microvit.statistics import image_statistics, statistic_names
 from helpers.microvit.training_images import sample_batch
-from helpers.vit.networks import compute_class_token_only, hub_positions, quiet_transformers
+from helpers.vit.networks import (
+    compute_class_token_only,
+    quiet_transformers,
+    use_hub_positions,
+)
 
 OBJECTIVES = ("statistics", "distillation", "both")
 ENTRY = ENCODERS["microvit"]
@@ -138,8 +141,7 @@ class Trainer(nn.Module):
                 self.teacher_prototypes = copy.deepcopy(self.prototypes).requires_grad_(False)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         for network in (self.student, self.teacher):
-            embeddings = network.embeddings
-            embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
+            use_hub_positions(network)
             if self.views == 1:  # no other token is asked for
                 compute_class_token_only(network)
         groups = decay_groups(self, lambda p: p.ndim == 2)

@@ -40,7 +40,10 @@ def choose_batch_size(encoder, shape):
 
 
 def choose_workers(encoder, shape, batch_size):
-    """Forward passes at a time on a CPU: one a core as long as the memory holds them all."""
+    """Threads: on a CPU forward passes, one a core as long as the memory holds them all."""
+    if encoder.device.type != "cpu":
+        return n_cores()  # they read and preprocess
+    batch_size = batch_size or choose_batch_size(encoder, shape)
     tokens, config = n_tokens(encoder.entry, shape), encoder.entry.config
     width = config.get("hidden_size") or 512
     maps = tokens**2 * config.get("num_attention_heads", 0) if "window_size" in config else 0

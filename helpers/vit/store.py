@@ -22,12 +22,6 @@ from safetensors.numpy import load, save
 
 from helpers import UserError
 from helpers.io.atomic import atomic_write
-from helpers.io.downloads import cache_folder
-
-
-def store_folder(store=None):
-    """The folder of a feature store. None: ``features`` in the cache of `helpers.io.downloads`."""
-    return Path(store) if store is not None else cache_folder() / "features"
 
 
 class StoredFeatures:
