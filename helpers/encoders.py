@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.io.downloads import registry
 from helpers.vit import networks
 from helpers.vit.weights import fetch_weights, read_manifest
@@ -274,7 +274,10 @@ def load_encoder(
     """
     if isinstance(name_or_folder, Encoder | EncoderEntry):
         raise UserError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
-    _check_options(weights, pooling, interpolation)
+    check_choice("weights", weights, ("pretrained", "random"))
+    check_choice("pooling", pooling, (None, *POOLINGS))
+    check_choice("interpolation", interpolation, (None, "hub", "hf"))
+    device, dtype = _device_and_dtype(device, dtype)
     entry = find_entry(name_or_folder)
     if entry.pooling is None and pooling is None:
         raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
@@ -283,11 +286,6 @@ def load_encoder(
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
         raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
-    dtype = DTYPES.get(dtype, dtype)
-    if dtype is not None and not isinstance(dtype, torch.dtype):
-        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     model, revision = _network(entry, weights, seed)
     interpolation = (interpolation or "hub") if is_dinov2 else None
     if interpolation == "hub":
@@ -305,6 +303,17 @@ def load_encoder(
     return dataclasses.replace(encoder, entry=entry)
 
 
+def _device_and_dtype(device, dtype):
+    """What computes, and in which precision; None as `load_encoder` says."""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if dtype is None:
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype = DTYPES.get(dtype, dtype)
+    if not isinstance(dtype, torch.dtype):
+        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
+    return device, dtype
+
+
 def _network(entry, weights, seed):
     """The network with random or published weights, or those of a folder, and their revision."""
     if weights == "random":
@@ -315,16 +324,6 @@ def _network(entry, weights, seed):
     model = networks.read_model(folder, entry)
     check_architecture(entry, model, folder)
     return model, read_manifest(folder).get("revision")
-
-
-def _check_options(weights, pooling, interpolation):
-    for name, value, allowed in [
-        ("weights", weights, ("pretrained", "random")),
-        ("pooling", pooling, (None, *POOLINGS)),
-        ("interpolation", interpolation, (None, "hub", "hf")),
-    ]:
-        if value not in allowed:
-            raise UserError(f"{name} is {value!r}: expected one of {allowed}")
 
 
 def _pool(output, how, n_patches):

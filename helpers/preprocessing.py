@@ -18,13 +18,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.encoders import EncoderEntry, find_entry
 from helpers.images.read import ImageError, Reading, image_digest, list_images
 from helpers.vit.forward import n_cores
-
-PIPELINES = ("section", "micrograph")
-NORMALIZATIONS = ("none", "encoder")
 
 
 class InputRule(NamedTuple):
@@ -54,10 +51,8 @@ class Preparation:
     reading: Reading = field(default_factory=Reading)
 
     def __post_init__(self):
-        if self.pipeline not in PIPELINES:
-            raise UserError(f"pipeline is {self.pipeline!r}: expected one of {PIPELINES}")
-        if self.normalize not in NORMALIZATIONS:
-            raise UserError(f"normalize is {self.normalize!r}: expected one of {NORMALIZATIONS}")
+        check_choice("pipeline", self.pipeline, ("section", "micrograph"))
+        check_choice("normalize", self.normalize, ("none", "encoder"))
         if self.normalize == "encoder" and self.entry.mean is None:
             raise UserError(
                 f"normalize is 'encoder', but {self.entry.name} states no mean and standard "

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter, sobel
 from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_objects
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.images.read import ImageError, read_image
 from helpers.io.downloads import fetch
 from helpers.io.provenance import run_facts
@@ -94,8 +94,7 @@ def segment(image, method="paper", *, precipitates="bright", value_range=None):
     >>> phases.shape, phases.dtype.name, round(float(phases.mean()), 1)
     ((200, 220), 'uint8', 0.5)
     """
-    if method not in METHODS:
-        raise UserError(f"method is {method!r}: expected one of {METHODS}")
+    check_choice("method", method, METHODS)
     if precipitates not in ("bright", "dark"):
         raise UserError(f"precipitates is {precipitates!r}: expected 'bright' or 'dark'")
     grey = read_image(image, value_range=value_range)
