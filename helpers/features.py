@@ -13,13 +13,13 @@ import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.encoders import Encoder, load_encoder
 from helpers.images.read import MAX_PIXELS, ImageError, Reading
 from helpers.io.downloads import cache_folder
@@ -159,8 +159,7 @@ def extract(
 
 def check_run(on_error, **counts):
     """Raise a UserError that names a choice, or a number that must be 1 or more, or None."""
-    if on_error not in ("raise", "skip"):
-        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
+    check_choice("on_error", on_error, ("raise", "skip"))
     for option, count in counts.items():
         if count is not None and count < 1:
             raise UserError(f"{option} is {count}: expected at least 1")
@@ -229,8 +228,7 @@ class _Work:
         features = np.full((len(self.images), self.encoder.n_features), np.nan, np.float32)
         done, new, last = set(), [], time.monotonic()  # rows in shards, rows in none yet
         if stored is not None:
-            stored.begin()
-            for rows, values in stored.read_shards():
+            for rows, values in stored.begin():
                 features[rows] = values
                 done.update(rows.tolist())
         batches = forward.in_batches(self.encoder, shapes, done, self.batch_size)
@@ -263,6 +261,7 @@ class _Work:
         return pixels
 
 
+@dataclass(eq=False, repr=False)
 class ViTFeatures(ImageStep):
     """`extract_features` for a scikit-learn ``Pipeline``, with aggregation over sections.
 
@@ -290,26 +289,15 @@ class ViTFeatures(ImageStep):
     (2, 384)
     """
 
-    def __init__(
-        self,
-        encoder="dinov2-s14",
-        aggregate="concat",
-        *,
-        weights="pretrained",
-        pooling=None,
-        interpolation=None,
-        pipeline="micrograph",
-        normalize="none",
-        store=None,
-    ):
-        self.encoder = encoder
-        self.aggregate = aggregate
-        self.weights = weights
-        self.pooling = pooling
-        self.interpolation = interpolation
-        self.pipeline = pipeline
-        self.normalize = normalize
-        self.store = store
+    encoder: str | os.PathLike = "dinov2-s14"
+    aggregate: str = "concat"
+    _: KW_ONLY
+    weights: str = "pretrained"
+    pooling: str | None = None
+    interpolation: str | None = None
+    pipeline: str = "micrograph"
+    normalize: str = "none"
+    store: str | os.PathLike | bool | None = None
 
     def transform(self, X):
         """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""

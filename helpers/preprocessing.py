@@ -72,7 +72,8 @@ class Preparation:
         if size is None:  # any multiple of the patch
             scale = Fraction(1)
             if self.pipeline == "micrograph" and entry.longest and max(shape) > entry.longest:
-                # of a narrow strip no more than leaves one patch across
+                # Exact fractions: a float just below a whole number would cost a row of patches.
+                # A narrow strip is shrunk no more than leaves one patch across.
                 scale = min(Fraction(max(shape), entry.longest), Fraction(side, entry.crop))
             fit = tuple(int(n / scale) // entry.crop * entry.crop for n in shape)
             return InputRule(1, tuple(round(n * scale) for n in fit), fit)

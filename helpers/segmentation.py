@@ -95,8 +95,7 @@ def segment(image, method="paper", *, precipitates="bright", value_range=None):
     ((200, 220), 'uint8', 0.5)
     """
     check_choice("method", method, METHODS)
-    if precipitates not in ("bright", "dark"):
-        raise UserError(f"precipitates is {precipitates!r}: expected 'bright' or 'dark'")
+    check_choice("precipitates", precipitates, ("bright", "dark"))
     grey = read_image(image, value_range=value_range)
     if grey.ndim == 3:
         raise ImageError(
@@ -220,13 +219,13 @@ def score_segmentation(binary, truth):
     descriptors = [micrograph_descriptor(phases) for phases in (binary, truth)]
     if truth.min() == truth.max():
         raise UserError(f"truth is {truth.flat[0]} everywhere: expected both phases")
-    found, true = float(binary.mean()), float(truth.mean())
+    area, true_area = float(binary.mean()), float(truth.mean())
     error = np.linalg.norm(np.subtract(*descriptors)) / np.linalg.norm(descriptors[1])
     return {
         "iou": float(np.logical_and(binary, truth).sum() / np.logical_or(binary, truth).sum()),
-        "area_fraction": found,
-        "area_fraction_true": true,
-        "area_fraction_error": 100 * (found - true),
+        "area_fraction": area,
+        "area_fraction_true": true_area,
+        "area_fraction_error": 100 * (area - true_area),
         "two_point_error": float(100 * error),
     }
 

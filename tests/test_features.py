@@ -579,7 +579,7 @@ def test_a_shard_outlives_another_process_that_drops_the_folder(tmp_path, monkey
 
     monkeypatch.setattr(Path, "replace", drop_first)
     stored.write_shard([3], np.ones((1, 4), np.float32))
-    ((rows, values),) = stored.read_shards()
+    ((rows, values),) = stored.begin()
     assert (rows.tolist(), values.sum()) == ([3], 4)
 
 

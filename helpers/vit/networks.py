@@ -140,10 +140,7 @@ def random_model(config, seed):
 
 def _vision_part(model):
     """The image encoder of a model that has other parts as well."""
-    for name in ("vision_model", "vision_encoder"):
-        if hasattr(model, name):
-            return getattr(model, name)
-    return model
+    return getattr(model, "vision_model", getattr(model, "vision_encoder", model))
 
 
 def fingerprint_of(model):
@@ -195,9 +192,9 @@ def read_model(folder, entry):
     from transformers import AutoModel
 
     try:
-        checkpoint = next(iter(sorted(folder.glob("*.pth.tar"))), None)
-        if checkpoint is not None and not (folder / "config.json").is_file():
-            return _read_torchvision_resnet(checkpoint, entry)
+        checkpoints = sorted(folder.glob("*.pth.tar"))
+        if checkpoints and not (folder / "config.json").is_file():
+            return _read_torchvision_resnet(checkpoints[0], entry)
         with quiet_transformers():
             model, report = AutoModel.from_pretrained(
                 folder,
@@ -239,12 +236,9 @@ def _read_torchvision_resnet(path, entry):
     """MicroNet's checkpoint: torchvision's names and a classification layer, which is dropped."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     state = state.get("state_dict", state)
-    model = random_model(entry.config, seed=0)
-    wanted = model.state_dict()
     renamed = {_resnet_key(k): v for k, v in state.items() if not k.startswith("fc.")}
-    counters = {k for k in wanted if k.endswith("num_batches_tracked")}  # not used here
-    _refuse(path, wanted.keys() - renamed.keys() - counters, renamed.keys() - wanted.keys())
-    model.load_state_dict(renamed, strict=False)
+    model = random_model(entry.config, seed=0)
+    _refuse(path, *model.load_state_dict(renamed, strict=False))
     return model
 
 
