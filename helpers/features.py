@@ -150,7 +150,7 @@ def extract(
         stored = StoredFeatures(folder, encoder.name, work.key)
         finished = stored.read()
     if finished is None:
-        return work.done(stored, on_error)
+        return work.run(stored, on_error)
     features, provenance = finished
     skipped = {int(i): reason for i, reason in provenance["skipped"].items()}
     report_bad_images(skipped, images, on_error)
@@ -199,9 +199,10 @@ class _Work:
             "data": hashlib.sha256("\n".join(self.digests).encode()).hexdigest(),
         }
 
-    def done(self, stored, on_error):
+    def run(self, stored, on_error):
         """The `Extraction`: all images checked, then equal ones computed once, and stored."""
         first = {}
+        # Of each image the first one that equals it.
         twins = [first.setdefault(digest, i) for i, digest in enumerate(self.digests)]
         shapes, errors = check_images(self.images, list(first.values()), self.preparation)
         skipped = {i: errors[twin] for i, twin in enumerate(twins) if twin in errors}

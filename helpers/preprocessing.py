@@ -100,9 +100,11 @@ class Preparation:
     def input(self, image):
         """What `prepare` gives."""
         pixels, rule = self.read(image)
-        rows, columns = (np.arange(n) // rule.split for n in rule.crop)  # each pixel `split` times
-        pixels = np.atleast_3d(pixels[np.ix_(rows, columns)]).transpose(2, 0, 1)
-        pixels = np.ascontiguousarray(pixels)
+        rows, columns = (-(-n // rule.split) for n in rule.crop)  # only as many as are kept
+        pixels = np.atleast_3d(pixels[:rows, :columns]).transpose(2, 0, 1)
+        if rule.split > 1:
+            pixels = pixels.repeat(rule.split, axis=1).repeat(rule.split, axis=2)
+        pixels = np.ascontiguousarray(pixels[:, : rule.crop[0], : rule.crop[1]])
         if rule.crop != rule.shape:
             pixels = torch.nn.functional.interpolate(
                 torch.from_numpy(pixels)[None], rule.shape, mode="bilinear", antialias=True
