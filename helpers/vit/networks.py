@@ -61,27 +61,25 @@ def compute_class_token_only(model):
     kind = model.config.model_type
     if kind == "dinov2":
         last = model.encoder.layer[-1]
-        parts = (last.norm1, last.attention, last.attention.o_proj, last.norm2)
-        scales = last.layer_scale1, last.layer_scale2
+        before, attention, after = last.norm1, last.attention, last.norm2
+        projection, scales = attention.o_proj, (last.layer_scale1, last.layer_scale2)
     elif kind == "clip_vision_model":
         last = model.encoder.layers[-1]
-        parts = (last.layer_norm1, last.self_attn, last.self_attn.out_proj, last.layer_norm2)
-        scales = torch.nn.Identity(), torch.nn.Identity()
+        before, attention, after = last.layer_norm1, last.self_attn, last.layer_norm2
+        projection, scales = attention.out_proj, (torch.nn.Identity(), torch.nn.Identity())
     else:
         return
 
+    def heads(linear, tokens):  # (n, n_heads, n_tokens, head_dim)
+        return linear(tokens).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+
     def forward(hidden_states, *_, **__):
-        before, attention, projection, after = parts
         tokens = before(hidden_states)
-        query, key, value = (
-            linear(x).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
-            for linear, x in (
-                (attention.q_proj, tokens[:, :1]),
-                (attention.k_proj, tokens),
-                (attention.v_proj, tokens),
-            )
+        mixed = torch.nn.functional.scaled_dot_product_attention(
+            heads(attention.q_proj, tokens[:, :1]),
+            heads(attention.k_proj, tokens),
+            heads(attention.v_proj, tokens),
         )
-        mixed = torch.nn.functional.scaled_dot_product_attention(query, key, value)
         mixed = projection(mixed.transpose(1, 2).flatten(2))
         token = hidden_states[:, :1] + scales[0](mixed)
         return token + scales[1](last.mlp(after(token)))
