@@ -12,7 +12,6 @@ import os
 import statistics
 import sys
 import time
-import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from helpers.features import extract
 from helpers.io.provenance import run_facts
 from helpers.preprocessing import prepare, preprocess_section
 from helpers.vit.forward import choose_batch_size, n_cores
-from helpers.vit.networks import hub_positions, random_model
+from helpers.vit.networks import random_model, use_hub_positions
 
 RATIO_TARGETS = {"dinov2-s14": 8, "dinov2-l14": 4, "clip-b16": 1.4}
 LOOP_IMAGES = {"dinov2-s14": 96, "dinov2-l14": 16, "clip-b16": 12}
@@ -60,8 +59,7 @@ def compare_with_loop(name, repeats):
     encoder = load_encoder(name, "random", device="cpu")
     model = random_model(ENCODERS[name].config, seed=0).eval()  # as transformers gives it
     if ENCODERS[name].family == "dinov2":  # torch.hub's rule for positions on both sides
-        positions = types.MethodType(hub_positions, model.embeddings)
-        model.embeddings.interpolate_pos_encoding = positions
+        use_hub_positions(model)
     n_loop, n_ours = LOOP_IMAGES[name], OUR_IMAGES[name]
     sections = random_sections(max(n_ours, 30))[:n_ours]
     expected = plain_loop(sections[:n_loop], name, model)

@@ -45,3 +45,9 @@ class UserError(ValueError):
 
     The command line prints it as it is; every other `ValueError` is a slip of the code.
     """
+
+
+def check_choice(name, value, choices):
+    """Raise a `UserError` where an argument is none of its choices."""
+    if value not in choices:
+        raise UserError(f"{name} is {value!r}: expected one of {choices}")

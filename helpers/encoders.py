@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.io.downloads import registry
 from helpers.vit import networks
 from helpers.vit.weights import fetch_weights, read_manifest
@@ -50,7 +50,7 @@ class EncoderEntry:
         ``"cls"``: the class token as the network returns it, in DINOv2 after the final norm.
         ``"mean"``: the mean of the patch tokens. ``"pooler"``: the network's own pooled output,
         in CLIP the class token after the final norm. None until a folder is loaded.
-    mean, std : tuple of 3 float or None
+    mean, std : list of 3 float or None
         What the network's authors subtract from and divide pixels by, in units of [0, 1].
     config : dict
         Architecture, in the words of transformers.
@@ -58,6 +58,8 @@ class EncoderEntry:
         Where the weights are published; `hub_id` for those on the Hugging Face hub.
     shipped : str or None
         Folder of ``data`` with weights that ship with the book, which are never downloaded.
+    folder : Path or None
+        Of the weights, where that is all that names the encoder.
     revision : str or None
         Commit of the hub's repository. None: taken at the first download, and kept.
     size : int or None
@@ -74,17 +76,18 @@ class EncoderEntry:
     title: str
     family: str
     config: dict
-    n_features: int | None
     patch: int | None
     crop: int
     input_size: int | None
-    pooling: str | None
-    mean: tuple | None
-    std: tuple | None
+    mean: list | None
+    std: list | None
+    n_features: int | None = None
+    pooling: str | None = None
     longest: int | None = None
     url: str | None = None
     hub_id: str | None = None
     shipped: str | None = None
+    folder: Path | None = None
     revision: str | None = None
     hash: str | None = None
     size: int | None = None
@@ -96,8 +99,6 @@ class EncoderEntry:
 
 def _read_table():
     rows = {key.split("/", 1)[1]: row for key, row in registry().items() if "encoders/" in key}
-    for row in rows.values():
-        row |= {key: row[key] and tuple(row[key]) for key in ("mean", "std")}
     return {name: EncoderEntry(name=name, **row) for name, row in rows.items()}
 
 
@@ -172,10 +173,6 @@ class Encoder:
         patch = self.entry.patch
         n_patches = (height // patch) * (width // patch) if patch else None
         return _pool(output, self.entry.pooling, n_patches).float().cpu()
-
-    def compiled(self):
-        """The same encoder with its network compiled by ``torch.compile``."""
-        return dataclasses.replace(self, model=torch.compile(self.model))
 
     def provenance(self):
         """What fixes the network's numbers, as a JSON-ready dict."""
@@ -275,21 +272,24 @@ def load_encoder(
     >>> load_encoder("dinov2-s14", weights="random").title
     'DINOv2 S14 (untrained)'
     """
-    _check_options(weights, pooling, interpolation)
-    entry, folder = _entry_and_folder(name_or_folder, pooling)
+    if isinstance(name_or_folder, Encoder | EncoderEntry):
+        raise UserError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
+    check_choice("weights", weights, ("pretrained", "random"))
+    check_choice("pooling", pooling, (None, *POOLINGS))
+    check_choice("interpolation", interpolation, (None, "hub", "hf"))
+    device, dtype = _device_and_dtype(device, dtype)
+    entry = find_entry(name_or_folder)
+    if entry.pooling is None and pooling is None:
+        raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
+    if pooling not in (None, entry.pooling):
+        entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
         raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
-    dtype = DTYPES.get(dtype, dtype)
-    if dtype is not None and not isinstance(dtype, torch.dtype):
-        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    model, revision = _network(entry, folder, weights, seed)
+    model, revision = _network(entry, weights, seed)
     interpolation = (interpolation or "hub") if is_dinov2 else None
     if interpolation == "hub":
-        embeddings = model.embeddings
-        embeddings.interpolate_pos_encoding = types.MethodType(networks.hub_positions, embeddings)
+        networks.use_hub_positions(model)
     if entry.pooling != "mean":
         networks.compute_class_token_only(model)
     if device.type == "cpu" and dtype is torch.bfloat16:
@@ -303,39 +303,27 @@ def load_encoder(
     return dataclasses.replace(encoder, entry=entry)
 
 
-def _entry_and_folder(name_or_folder, pooling):
-    """The entry, pooling as asked for, and the folder of one that is not in the table."""
-    if isinstance(name_or_folder, Encoder | EncoderEntry):
-        raise UserError(f"name_or_folder is an {type(name_or_folder).__name__}: pass its name")
-    entry = find_entry(name_or_folder)
-    folder = None if ENCODERS.get(entry.name) is entry else Path(name_or_folder)
-    if folder and pooling is None:
-        raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
-    if pooling not in (None, entry.pooling):
-        entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
-    return entry, folder
+def _device_and_dtype(device, dtype):
+    """What computes, and in which precision; None as `load_encoder` says."""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if dtype is None:
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype = DTYPES.get(dtype, dtype)
+    if not isinstance(dtype, torch.dtype):
+        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
+    return device, dtype
 
 
-def _network(entry, folder, weights, seed):
+def _network(entry, weights, seed):
     """The network with random or published weights, or those of a folder, and their revision."""
     if weights == "random":
         return networks.random_model(entry.config, seed), None
-    if folder is not None:
-        return networks.read_model(folder, entry), None
+    if entry.folder is not None:
+        return networks.read_model(entry.folder, entry), None
     folder = fetch_weights(entry)
     model = networks.read_model(folder, entry)
     check_architecture(entry, model, folder)
     return model, read_manifest(folder).get("revision")
-
-
-def _check_options(weights, pooling, interpolation):
-    for name, value, allowed in [
-        ("weights", weights, ("pretrained", "random")),
-        ("pooling", pooling, (None, *POOLINGS)),
-        ("interpolation", interpolation, (None, "hub", "hf")),
-    ]:
-        if value not in allowed:
-            raise UserError(f"{name} is {value!r}: expected one of {allowed}")
 
 
 def _pool(output, how, n_patches):
@@ -386,14 +374,12 @@ def _entry_of_folder(folder):
         title=name,
         family=config.model_type,
         config=facts,
-        n_features=None,
         patch=patch,
         crop=patch or 1,
         input_size=size,
-        pooling=None,
         mean=mean,
         std=std,
-        licence="see the folder",
+        folder=folder,
     )
 
 

@@ -10,17 +10,19 @@ import contextlib
 import datetime
 import functools
 import hashlib
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from helpers import UserError
-from helpers.encoders import ENCODERS, Encoder, load_encoder
+from helpers import UserError, check_choice
+from helpers.encoders import Encoder, load_encoder
 from helpers.images.read import MAX_PIXELS, ImageError, Reading
+from helpers.io.downloads import cache_folder
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest, versions
 from helpers.preprocessing import (
@@ -34,8 +36,7 @@ from helpers.regression import aggregate_sections
 from helpers.two_point import ImageStep
 from helpers.vit import forward
 from helpers.vit.forward import n_cores
-from helpers.vit.store import StoredFeatures, store_folder
-from helpers.vit.weights import weights_at_hand
+from helpers.vit.store import StoredFeatures
 
 SHARD_SECONDS = 20.0  # of work that a killed process may lose
 LIBRARIES = ("numpy", "torch", "transformers", "pillow", "tifffile", "imagecodecs")
@@ -81,7 +82,6 @@ def extract(
     on_error="raise",
     batch_size=None,
     workers=None,
-    compile=False,
     store=None,
     name=None,
     progress=True,
@@ -110,8 +110,6 @@ def extract(
     workers : int or None
         On a CPU the number of forward passes at a time, which share the cores. On a GPU the
         threads that read and preprocess. None: as many as the cores and the memory allow.
-    compile : bool
-        Compile the network with ``torch.compile`` first: worth it for many images on a GPU.
     store : path-like, None or False
         Folder of the feature store. None: in the cache. False: read and write nothing.
     name : str or None
@@ -144,24 +142,24 @@ def extract(
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder)
     how = Preparation(encoder.entry, pipeline, normalize, Reading(value_range, max_pixels))
-    work = _Work(images, encoder, how, batch_size, workers, compile, progress)
-    stored = None
+    work = _Work(images, encoder, how, batch_size, workers, progress)
+    stored = finished = None
     if store is not False:
-        folder = store_folder(store) / (name or f"data-{work.key['data'][:12]}")
+        root = cache_folder() / "features" if store is None else Path(store)
+        folder = root / (name or f"data-{work.key['data'][:12]}")
         stored = StoredFeatures(folder, encoder.name, work.key)
         finished = stored.read()
-        # Another limit may skip others.
-        if finished and not (finished[1]["skipped"] and finished[1]["max_pixels"] != max_pixels):
-            skipped = {int(i): reason for i, reason in finished[1]["skipped"].items()}
-            report_bad_images(skipped, images, on_error)
-            return Extraction(finished[0], skipped, finished[1], stored.path)
-    return work.done(stored, on_error)
+    if finished is None:
+        return work.run(stored, on_error)
+    features, provenance = finished
+    skipped = {int(i): reason for i, reason in provenance["skipped"].items()}
+    report_bad_images(skipped, images, on_error)
+    return Extraction(features, skipped, provenance, stored.path)
 
 
 def check_run(on_error, **counts):
     """Raise a UserError that names a choice, or a number that must be 1 or more, or None."""
-    if on_error not in ("raise", "skip"):
-        raise UserError(f"on_error is {on_error!r}: expected 'raise' or 'skip'")
+    check_choice("on_error", on_error, ("raise", "skip"))
     for option, count in counts.items():
         if count is not None and count < 1:
             raise UserError(f"{option} is {count}: expected at least 1")
@@ -176,7 +174,6 @@ class _Work:
     preparation: Preparation
     batch_size: int | None
     workers: int | None
-    compile: bool
     progress: bool
 
     @functools.cached_property
@@ -196,62 +193,65 @@ class _Work:
             "normalize": how.normalize,
             "mean_std": [entry.mean, entry.std] if how.normalize == "encoder" else None,
             "value_range": how.reading.value_range and list(how.reading.value_range),
-            "compile": self.compile,
+            "max_pixels": how.reading.max_pixels,  # which images are skipped
             "versions": versions(LIBRARIES),
             "code": code_digest(__file__),
             "data": hashlib.sha256("\n".join(self.digests).encode()).hexdigest(),
         }
 
-    def done(self, stored, on_error):
-        """The `Extraction`: all images checked, then each kind computed once, and stored."""
-        first = {digest: i for i, digest in reversed(list(enumerate(self.digests)))}
-        shapes, errors = check_images(self.images, sorted(first.values()), self.preparation)
-        skipped = {i: errors[first[d]] for i, d in enumerate(self.digests) if first[d] in errors}
+    def run(self, stored, on_error):
+        """The `Extraction`: all images checked, then equal ones computed once, and stored."""
+        first = {}
+        # Of each image the first one that equals it.
+        twins = [first.setdefault(digest, i) for i, digest in enumerate(self.digests)]
+        shapes, errors = check_images(self.images, list(first.values()), self.preparation)
+        skipped = {i: errors[twin] for i, twin in enumerate(twins) if twin in errors}
         report_bad_images(skipped, self.images, on_error)
         if not shapes:
             raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
         start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
-        rows = _Rows((len(self.images), self.encoder.n_features), stored)
-        try:
-            self._compute(shapes, rows)
-            for i, digest in enumerate(self.digests):
-                rows.features[i] = rows.features[first[digest]]
-            facts = {
-                "pipeline": self.preparation.pipeline,
-                "max_pixels": self.preparation.reading.max_pixels,
-                "n_images": len(self.images),
-                "n_computed": len(shapes),
-                "skipped": {str(i): reason for i, reason in skipped.items()},
-                "date": date.isoformat(timespec="seconds"),
-                "seconds": round(time.monotonic() - start, 2),
-            }
-            provenance = {**self.encoder.provenance(), **self.key, **facts}
-            if stored is not None:
-                provenance = stored.write(rows.features, provenance)
-        except BaseException:  # Ctrl-C above all; on a full disk a shard needs less space
-            rows.keep()
-            raise
-        return Extraction(rows.features, skipped, provenance, stored and stored.path)
+        features = self._compute(shapes, stored)[twins]
+        facts = {
+            "pipeline": self.preparation.pipeline,
+            "n_images": len(self.images),
+            "n_computed": len(shapes),
+            "skipped": {str(i): reason for i, reason in skipped.items()},
+            "date": date.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - start, 2),
+        }
+        provenance = {**self.encoder.provenance(), **self.key, **facts}
+        if stored is None:
+            return Extraction(features, skipped, provenance, None)
+        return Extraction(features, skipped, stored.write(features, provenance), stored.path)
 
-    def _compute(self, shapes, rows):
-        """Rows of the images in `shapes`, but for those that are done."""
-        encoder, workers = self.encoder, self.workers
-        largest = max(shapes.values(), key=np.prod)
-        batches = forward.in_batches(encoder, shapes, rows.done, self.batch_size)
-        if workers is None and encoder.device.type == "cpu":
-            size = self.batch_size or forward.choose_batch_size(encoder, largest)
-            workers = forward.choose_workers(encoder, largest, size)
-        if self.compile:
-            encoder, workers = encoder.compiled(), 1
-        results = forward.forward_batches(
-            encoder, self._load, batches, workers=workers or n_cores()
+    def _compute(self, shapes, stored):
+        """Features (n, n_features) of the images in `shapes`, NaN elsewhere; shards on the way."""
+        features = np.full((len(self.images), self.encoder.n_features), np.nan, np.float32)
+        done, new, last = set(), [], time.monotonic()  # rows in shards, rows in none yet
+        if stored is not None:
+            for rows, values in stored.begin():
+                features[rows] = values
+                done.update(rows.tolist())
+        batches = forward.in_batches(self.encoder, shapes, done, self.batch_size)
+        workers = self.workers or forward.choose_workers(
+            self.encoder, max(shapes.values(), key=np.prod), self.batch_size
         )
-        count, done = len(shapes), len(rows.done)
-        bar = progress_bar(encoder.title, "image", count, done=done, progress=self.progress)
-        with contextlib.closing(results), bar:
-            for batch, values in results:
-                rows.add(batch, values)
-                bar.update(len(batch))
+        results = forward.forward_batches(self.encoder, self._load, batches, workers=workers)
+        count, title = len(shapes), self.encoder.title
+        bar = progress_bar(title, "image", count, done=len(done), progress=self.progress)
+        try:
+            with contextlib.closing(results), bar:
+                for batch, values in results:
+                    features[batch] = values
+                    new += batch
+                    bar.update(len(batch))
+                    if stored is not None and time.monotonic() - last >= SHARD_SECONDS:
+                        stored.write_shard(new, features[new])
+                        new, last = [], time.monotonic()
+        finally:  # Ctrl-C above all; and a shard needs less space on a full disk than the matrix
+            if stored is not None:
+                stored.write_shard(new, features[new])
+        return features
 
     def _load(self, batch):
         images = [self.images[i] for i in batch]
@@ -262,36 +262,7 @@ class _Work:
         return pixels
 
 
-class _Rows:
-    """The matrix while it is computed; rows become shards now and then.
-
-    `features` (n, n_features), NaN where nothing is computed; `done`: rows that shards held.
-    """
-
-    def __init__(self, shape, stored):
-        self.features = np.full(shape, np.nan, np.float32)
-        self.stored, self.done = stored, set()
-        self._new, self._last = [], time.monotonic()
-        if stored is not None:
-            stored.begin()
-            for rows, values in stored.read_shards():
-                self.features[rows] = values
-                self.done.update(rows.tolist())
-
-    def add(self, rows, values):
-        """Take what was computed."""
-        self.features[rows] = values
-        self._new += rows
-        if time.monotonic() - self._last >= SHARD_SECONDS:
-            self.keep()
-
-    def keep(self):
-        """Write what is in no shard yet."""
-        if self.stored is not None:
-            self.stored.write_shard(self._new, self.features[self._new])
-        self._new, self._last = [], time.monotonic()
-
-
+@dataclass(eq=False, repr=False)
 class ViTFeatures(ImageStep):
     """`extract_features` for a scikit-learn ``Pipeline``, with aggregation over sections.
 
@@ -319,57 +290,43 @@ class ViTFeatures(ImageStep):
     (2, 384)
     """
 
-    def __init__(
-        self,
-        encoder="dinov2-s14",
-        aggregate="concat",
-        *,
-        weights="pretrained",
-        pooling=None,
-        interpolation=None,
-        pipeline="micrograph",
-        normalize="none",
-        store=None,
-    ):
-        self.encoder = encoder
-        self.aggregate = aggregate
-        self.weights = weights
-        self.pooling = pooling
-        self.interpolation = interpolation
-        self.pipeline = pipeline
-        self.normalize = normalize
-        self.store = store
+    encoder: str | os.PathLike = "dinov2-s14"
+    aggregate: str = "concat"
+    _: KW_ONLY
+    weights: str = "pretrained"
+    pooling: str | None = None
+    interpolation: str | None = None
+    pipeline: str = "micrograph"
+    normalize: str = "none"
+    store: str | os.PathLike | bool | None = None
 
     def transform(self, X):
         """Images (n, h, w), files, or k of them a sample (n, k, h, w), to (n, n_features)."""
-        which = str(self.encoder), self.weights, self.pooling, self.interpolation
-        encoder = _loaded(*which, _stamp(which[0]))
+        # The network that was used last is kept, as long as the files of its folder stay the same.
+        files = sorted(Path(str(self.encoder)).glob("*"))
+        stamp = tuple((file.resolve(), file.stat().st_mtime_ns) for file in files)
+        encoder = _loaded(self.encoder, self.weights, self.pooling, self.interpolation, stamp)
         options = {"pipeline": self.pipeline, "normalize": self.normalize, "store": self.store}
-        samples = [s if _is_group(s) else [s] for s in as_list(X, grouped=True)]
+        if isinstance(X, str | os.PathLike):
+            X = as_list(X)
+        X = np.asarray(X) if hasattr(X, "__array__") else X
+        samples = [list(sample) if _is_group(sample) else [sample] for sample in X]
         counts = {len(sample) for sample in samples}
         if len(counts) > 1:
             raise UserError(f"samples have {sorted(counts)} images: expected as many for each")
-        flat = [image for sample in samples for image in sample]
-        features = extract_features(flat, encoder, progress=False, **options)
+        images = [image for sample in samples for image in sample]
+        features = extract_features(images, encoder, progress=False, **options)
         return aggregate_sections(features.reshape(len(samples), *counts, -1), self.aggregate)
 
 
 @functools.lru_cache(maxsize=1)
 def _loaded(encoder, weights, pooling, interpolation, stamp):
-    """The network that was used last; `stamp` changes when its files do."""
     return load_encoder(encoder, weights, pooling=pooling, interpolation=interpolation)
 
 
-def _stamp(encoder):
-    folder = weights_at_hand(ENCODERS[encoder]) if encoder in ENCODERS else Path(encoder)
-    if folder is None or not folder.is_dir():
-        return None
-    files = ((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in folder.iterdir())
-    return folder.resolve(), tuple(sorted(files))
-
-
 def _is_group(sample):
-    """Whether a sample is several images: (k, h, w), or a sequence of images."""
-    return isinstance(sample, list | tuple) or (
-        isinstance(sample, np.ndarray) and sample.ndim == 3 and sample.shape[-1] > 4
-    )
+    """Whether a sample is several images: a sequence of them, or an array (k, h, w)."""
+    if isinstance(sample, list | tuple):
+        return True
+    shape = getattr(sample, "shape", ())
+    return len(shape) == 1 or (len(shape) == 3 and shape[2] > 4)

@@ -18,13 +18,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.encoders import EncoderEntry, find_entry
-from helpers.images.read import MAX_PIXELS, ImageError, Reading, image_digest, list_images
+from helpers.images.read import ImageError, Reading, image_digest, list_images
 from helpers.vit.forward import n_cores
-
-PIPELINES = ("section", "micrograph")
-NORMALIZATIONS = ("none", "encoder")
 
 
 class InputRule(NamedTuple):
@@ -54,10 +51,8 @@ class Preparation:
     reading: Reading = field(default_factory=Reading)
 
     def __post_init__(self):
-        if self.pipeline not in PIPELINES:
-            raise UserError(f"pipeline is {self.pipeline!r}: expected one of {PIPELINES}")
-        if self.normalize not in NORMALIZATIONS:
-            raise UserError(f"normalize is {self.normalize!r}: expected one of {NORMALIZATIONS}")
+        check_choice("pipeline", self.pipeline, ("section", "micrograph"))
+        check_choice("normalize", self.normalize, ("none", "encoder"))
         if self.normalize == "encoder" and self.entry.mean is None:
             raise UserError(
                 f"normalize is 'encoder', but {self.entry.name} states no mean and standard "
@@ -77,7 +72,8 @@ class Preparation:
         if size is None:  # any multiple of the patch
             scale = Fraction(1)
             if self.pipeline == "micrograph" and entry.longest and max(shape) > entry.longest:
-                # of a narrow strip no more than leaves one patch across
+                # Exact fractions: a float just below a whole number would cost a row of patches.
+                # A narrow strip is shrunk no more than leaves one patch across.
                 scale = min(Fraction(max(shape), entry.longest), Fraction(side, entry.crop))
             fit = tuple(int(n / scale) // entry.crop * entry.crop for n in shape)
             return InputRule(1, tuple(round(n * scale) for n in fit), fit)
@@ -101,53 +97,28 @@ class Preparation:
                 raise ImageError(f"all pixels are {low}: an image without any structure")
         return pixels, self.rule(pixels.shape[:2])
 
-    def input_shape(self, image):
-        """(height, width) of the input of an image that is checked, all its pixels read."""
-        rule = self.rule(image.shape) if self._is_sound(image) else self.read(image)[1]
-        return rule.shape
-
     def input(self, image):
         """What `prepare` gives."""
         pixels, rule = self.read(image)
-        pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
-        return self._fitted(pixels[None], rule)[0]
-
-    def batch(self, images):
-        """The inputs of images of one input shape, (n, 1, H, W) or (n, 3, H, W)."""
-        if all(map(self._is_sound, images)) and len({image.shape for image in images}) == 1:
-            stack = np.stack(images)
-            if stack.max() <= 1:
-                return self._fitted(stack[:, None].astype(np.float32), self.rule(stack.shape[1:]))
-        pixels = [self.input(image) for image in images]
-        channels = max(map(len, pixels))
-        return np.stack([np.broadcast_to(p, (channels, *p.shape[1:])) for p in pixels])
-
-    def _is_sound(self, image):
-        """Whether every pixel is valid for its type alone, as in thousands of small sections."""
-        return (
-            self.pipeline == "section"
-            and self.reading.value_range is None
-            and isinstance(image, np.ndarray)
-            and image.dtype == np.uint8
-            and image.ndim == 2
-            and image.size <= self.reading.max_pixels
-        )
-
-    def _fitted(self, pixels, rule):
-        """Pixels (n, c, h, w) split, cropped at the top left, resized and normalized."""
-        if rule.split > 1:  # only as many pixels as are kept
-            rows, columns = (-(-n // rule.split) for n in rule.crop)
-            pixels = pixels[..., :rows, :columns]
-            pixels = pixels.repeat(rule.split, axis=2).repeat(rule.split, axis=3)
-        pixels = np.ascontiguousarray(pixels[..., : rule.crop[0], : rule.crop[1]])
+        rows, columns = (-(-n // rule.split) for n in rule.crop)  # only as many as are kept
+        pixels = np.atleast_3d(pixels[:rows, :columns]).transpose(2, 0, 1)
+        if rule.split > 1:
+            pixels = pixels.repeat(rule.split, axis=1).repeat(rule.split, axis=2)
+        pixels = np.ascontiguousarray(pixels[:, : rule.crop[0], : rule.crop[1]])
         if rule.crop != rule.shape:
             pixels = torch.nn.functional.interpolate(
-                torch.from_numpy(pixels), rule.shape, mode="bilinear", antialias=True
-            ).numpy()
+                torch.from_numpy(pixels)[None], rule.shape, mode="bilinear", antialias=True
+            )[0].numpy()
         if self.normalize == "none":
             return pixels
         mean, std = (np.float32(v)[:, None, None] for v in (self.entry.mean, self.entry.std))
         return (pixels - mean) / std
+
+    def batch(self, images):
+        """The inputs of images of one input shape, (n, 1, H, W) or (n, 3, H, W)."""
+        pixels = [self.input(image) for image in images]
+        channels = max(map(len, pixels))
+        return np.stack([np.broadcast_to(p, (channels, *p.shape[1:])) for p in pixels])
 
 
 def input_rule(encoder, shape, pipeline="micrograph"):
@@ -255,15 +226,7 @@ def preprocess_micrograph(image, encoder, normalize="none"):
     return _three_channels(prepare(image, encoder, "micrograph", normalize))
 
 
-def prepare(
-    image,
-    encoder,
-    pipeline="micrograph",
-    normalize="none",
-    *,
-    value_range=None,
-    max_pixels=MAX_PIXELS,
-):
+def prepare(image, encoder, pipeline="micrograph", normalize="none"):
     """Like the two functions above, but a grey image keeps one channel where that says it all.
 
     Parameters
@@ -272,30 +235,27 @@ def prepare(
         As in `preprocess_micrograph`.
     pipeline : str
         ``"section"`` or ``"micrograph"``.
-    value_range, max_pixels
-        As in `helpers.images.read.read_image`.
 
     Returns
     -------
     ndarray of float32, shape (1, H, W) or (3, H, W)
     """
-    reading = Reading(value_range, max_pixels)
-    return Preparation(find_entry(encoder), pipeline, normalize, reading).input(image)
+    return Preparation(find_entry(encoder), pipeline, normalize).input(image)
 
 
 def _three_channels(pixels):
-    return np.ascontiguousarray(np.broadcast_to(pixels, (3, *pixels.shape[1:])))
+    return pixels.repeat(3 // len(pixels), axis=0)
 
 
-def as_list(images, grouped=False):
-    """The images as a list, one entry each (or one a sample)."""
+def as_list(images):
+    """The images as a list, one entry each."""
     if isinstance(images, str | os.PathLike):
         images = list_images(images) if Path(images).is_dir() else [images]
     if hasattr(images, "__array__") and not isinstance(images, Image.Image):
         images = np.asarray(images)
         colour = images.ndim == 4 and images.shape[-1] in (1, 3, 4)
-        paths = images.ndim <= 1 + grouped and images.dtype.kind in "OU"
-        if not (images.ndim == 3 or colour or paths or (grouped and images.ndim == 4)):
+        paths = images.ndim == 1 and images.dtype.kind in "OU"
+        if not (images.ndim == 3 or colour or paths):
             raise ImageError(
                 f"the array of images has shape {images.shape}: expected (n, h, w) or "
                 "(n, h, w, 3); write image[None] for one, volume.reshape(-1, h, w) for sections"
@@ -315,11 +275,11 @@ def digest_or_error(image):
 
 
 def check_images(images, indices, preparation):
-    """Read every image once: {index: input shape}, and {index: what is wrong}."""
+    """Read images once: {index: shape of its input}, and {index: what is wrong with it}."""
 
     def look(index):
         try:
-            return preparation.input_shape(images[index])
+            return preparation.read(images[index])[1].shape
         except (ImageError, OSError) as error:
             return str(error)
 

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter, sobel
 from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_objects
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.images.read import ImageError, read_image
 from helpers.io.downloads import fetch
 from helpers.io.provenance import run_facts
@@ -94,10 +94,8 @@ def segment(image, method="paper", *, precipitates="bright", value_range=None):
     >>> phases.shape, phases.dtype.name, round(float(phases.mean()), 1)
     ((200, 220), 'uint8', 0.5)
     """
-    if method not in METHODS:
-        raise UserError(f"method is {method!r}: expected one of {METHODS}")
-    if precipitates not in ("bright", "dark"):
-        raise UserError(f"precipitates is {precipitates!r}: expected 'bright' or 'dark'")
+    check_choice("method", method, METHODS)
+    check_choice("precipitates", precipitates, ("bright", "dark"))
     grey = read_image(image, value_range=value_range)
     if grey.ndim == 3:
         raise ImageError(
@@ -221,13 +219,13 @@ def score_segmentation(binary, truth):
     descriptors = [micrograph_descriptor(phases) for phases in (binary, truth)]
     if truth.min() == truth.max():
         raise UserError(f"truth is {truth.flat[0]} everywhere: expected both phases")
-    found, true = float(binary.mean()), float(truth.mean())
+    area, true_area = float(binary.mean()), float(truth.mean())
     error = np.linalg.norm(np.subtract(*descriptors)) / np.linalg.norm(descriptors[1])
     return {
         "iou": float(np.logical_and(binary, truth).sum() / np.logical_or(binary, truth).sum()),
-        "area_fraction": found,
-        "area_fraction_true": true,
-        "area_fraction_error": 100 * (found - true),
+        "area_fraction": area,
+        "area_fraction_true": true_area,
+        "area_fraction_error": 100 * (area - true_area),
         "two_point_error": float(100 * error),
     }
 

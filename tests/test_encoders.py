@@ -447,7 +447,7 @@ def test_entries_are_found_by_name_entry_and_folder(dinov2_folder):
 def test_pixel_statistics_come_from_the_folder(dinov2_folder):
     stated = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.5, 0.5]}
     (dinov2_folder / "preprocessor_config.json").write_text(json.dumps(stated))
-    assert find_entry(dinov2_folder).mean == (0.1, 0.2, 0.3)
+    assert find_entry(dinov2_folder).mean == [0.1, 0.2, 0.3]
     assert read_manifest(dinov2_folder) == {}
 
 

@@ -186,7 +186,9 @@ def test_unknown_words_are_named():
         ValueError, match=r"method is 'otsu': expected one of \('paper', 'edges'\)"
     ):
         segment(SAMPLE.image, "otsu")
-    with pytest.raises(ValueError, match="precipitates is 'grey': expected 'bright' or 'dark'"):
+    with pytest.raises(
+        ValueError, match=r"precipitates is 'grey': expected one of \('bright', 'dark'\)"
+    ):
         segment(SAMPLE.image, precipitates="grey")
 
 

@@ -11,7 +11,6 @@ import copy
 import functools
 import json
 import math
-import types
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from helpers.encoders import ENCODERS
 from helpers.io.atomic import atomic_write
 from helpers.microvit.statistics import image_statistics, statistic_names
 from helpers.microvit.training_images import sample_batch
-from helpers.vit.networks import compute_class_token_only, hub_positions, quiet_transformers
+from helpers.vit.networks import compute_class_token_only, quiet_transformers, use_hub_positions
 
 ENTRY = ENCODERS["microvit"]
 SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
@@ -106,8 +105,7 @@ class Trainer(nn.Module):
             self.statistics = Statistics(self.student.config.hidden_size)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         for network in (self.student, self.teacher):
-            embeddings = network.embeddings
-            embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
+            use_hub_positions(network)
             compute_class_token_only(network)
         groups = decay_groups(self, lambda p: p.ndim == 2)
         self.to(device)

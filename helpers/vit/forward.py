@@ -6,27 +6,26 @@ import collections
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import psutil
 import torch
 
 # Tokens in one forward pass. On a CPU the arrays of a batch should stay near the cache.
 CPU_TOKENS, GPU_TOKENS = 640, 32768
-# Of a network without patches: one token for 16 x 16 pixels.
-PIXELS_A_TOKEN = 16 * 16
 
 
 def n_cores():
     """Number of cores that this process may use; ``OMP_NUM_THREADS`` can make it fewer."""
-    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
-    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
+    cores = joblib.cpu_count()
     return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 def n_tokens(entry, shape):
     """Tokens of an image of `shape` (height, width), about."""
-    return 1 + shape[0] * shape[1] // ((entry.patch or 0) ** 2 or PIXELS_A_TOKEN)
+    patch = entry.patch or 16  # a network without patches works as hard as one of about 16
+    return 1 + shape[0] * shape[1] // patch**2
 
 
 def choose_batch_size(encoder, shape):
@@ -40,11 +39,15 @@ def choose_batch_size(encoder, shape):
 
 
 def choose_workers(encoder, shape, batch_size):
-    """Forward passes at a time on a CPU: one a core as long as the memory holds them all."""
+    """Threads of `forward_batches`: one a core, on a CPU as long as the memory holds them all."""
+    if encoder.device.type != "cpu":
+        return n_cores()
+    batch_size = batch_size or choose_batch_size(encoder, shape)
     tokens, config = n_tokens(encoder.entry, shape), encoder.entry.config
     width = config.get("hidden_size") or 512
+    # SAM, which adds positions to its attention maps, keeps these in memory; the others do not.
     maps = tokens**2 * config.get("num_attention_heads", 0) if "window_size" in config else 0
-    one = 4 * batch_size * (24 * tokens * width + 3 * maps) + 2**27
+    one = 4 * batch_size * (24 * tokens * width + 3 * maps) + 2**27  # bytes of one pass, about
     fitting = psutil.virtual_memory().available // 2 // one
     return int(np.clip(fitting, 1, n_cores()))
 
@@ -75,12 +78,13 @@ def forward_batches(encoder, load, batches, *, workers):
     """
     on_cpu = encoder.device.type == "cpu"
 
-    def pixels_of(batch):
-        pixels = torch.from_numpy(load(batch))
-        return pixels if on_cpu else pixels.pin_memory()
-
     def work(batch):
-        return encoder(pixels_of(batch)) if on_cpu else pixels_of(batch)
+        pixels = torch.from_numpy(load(batch))
+        return encoder(pixels) if on_cpu else pixels.pin_memory()
+
+    def finish(batch, future):
+        result = future.result()
+        return batch, (result if on_cpu else encoder(result)).numpy()
 
     before = torch.get_num_threads()
     share = max(1, n_cores() // workers) if on_cpu else 1
@@ -91,14 +95,9 @@ def forward_batches(encoder, load, batches, *, workers):
         for batch in batches:
             waiting.append((batch, pool.submit(work, batch)))
             if len(waiting) > workers + 1:
-                yield _finish(encoder, *waiting.popleft(), on_cpu)
+                yield finish(*waiting.popleft())
         while waiting:
-            yield _finish(encoder, *waiting.popleft(), on_cpu)
+            yield finish(*waiting.popleft())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(before)
-
-
-def _finish(encoder, batch, future, on_cpu):
-    result = future.result()
-    return batch, (result if on_cpu else encoder(result)).numpy()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import pickle
 import re
+import types
 import warnings
 
 import torch
@@ -32,15 +33,23 @@ def hub_positions(embeddings, tokens, height, width):
     """
     patch = embeddings.patch_size
     n_rows, n_columns = height // patch, width // patch
-    positions = embeddings.position_embeddings
+    positions = embeddings.position_embeddings  # (1, 1 + side * side, width): class token first
     side = round((positions.shape[1] - 1) ** 0.5)
     if n_rows == n_columns == side:
         return positions
+    # As an image of `width` channels. Its new size is the old one times the scale, rounded down:
+    # n, because of the 0.1; but pixels are taken from where the scale says, not from n / side.
     grid = positions[:, 1:].float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
     scale = ((n_rows + 0.1) / side, (n_columns + 0.1) / side)
     grid = torch.nn.functional.interpolate(grid, scale_factor=scale, mode="bicubic")
     grid = grid.permute(0, 2, 3, 1).reshape(1, n_rows * n_columns, -1).to(positions.dtype)
     return torch.cat([positions[:, :1], grid], dim=1)
+
+
+def use_hub_positions(model):
+    """Let a DINOv2 network find its position embeddings by `hub_positions`."""
+    embeddings = model.embeddings
+    embeddings.interpolate_pos_encoding = types.MethodType(hub_positions, embeddings)
 
 
 def compute_class_token_only(model):
@@ -49,31 +58,28 @@ def compute_class_token_only(model):
     The patches' keys and values are needed, their outputs are not: features are the same, and
     most of one layer's work is saved. Other networks are left as they are.
     """
-    encoder = getattr(model, "encoder", None)
-    kind = getattr(getattr(model, "config", None), "model_type", None)
+    kind = model.config.model_type
     if kind == "dinov2":
-        last = encoder.layer[-1]
-        parts = (last.norm1, last.attention, last.attention.o_proj, last.norm2)
-        scales = last.layer_scale1, last.layer_scale2
+        last = model.encoder.layer[-1]
+        before, attention, after = last.norm1, last.attention, last.norm2
+        projection, scales = attention.o_proj, (last.layer_scale1, last.layer_scale2)
     elif kind == "clip_vision_model":
-        last = encoder.layers[-1]
-        parts = (last.layer_norm1, last.self_attn, last.self_attn.out_proj, last.layer_norm2)
-        scales = torch.nn.Identity(), torch.nn.Identity()
+        last = model.encoder.layers[-1]
+        before, attention, after = last.layer_norm1, last.self_attn, last.layer_norm2
+        projection, scales = attention.out_proj, (torch.nn.Identity(), torch.nn.Identity())
     else:
         return
 
+    def heads(linear, tokens):  # (n, n_heads, n_tokens, head_dim)
+        return linear(tokens).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+
     def forward(hidden_states, *_, **__):
-        before, attention, projection, after = parts
         tokens = before(hidden_states)
-        query, key, value = (
-            linear(x).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
-            for linear, x in (
-                (attention.q_proj, tokens[:, :1]),
-                (attention.k_proj, tokens),
-                (attention.v_proj, tokens),
-            )
+        mixed = torch.nn.functional.scaled_dot_product_attention(
+            heads(attention.q_proj, tokens[:, :1]),
+            heads(attention.k_proj, tokens),
+            heads(attention.v_proj, tokens),
         )
-        mixed = torch.nn.functional.scaled_dot_product_attention(query, key, value)
         mixed = projection(mixed.transpose(1, 2).flatten(2))
         token = hidden_states[:, :1] + scales[0](mixed)
         return token + scales[1](last.mlp(after(token)))
@@ -90,10 +96,7 @@ def attend_by_products(model):
     """
     from transformers import AttentionInterface
 
-    if getattr(getattr(model, "config", None), "model_type", None) in (
-        "dinov2",
-        "clip_vision_model",
-    ):
+    if model.config.model_type in ("dinov2", "clip_vision_model"):
         AttentionInterface.register("products", _attention)
         model.set_attn_implementation("products")
 
@@ -135,10 +138,7 @@ def random_model(config, seed):
 
 def _vision_part(model):
     """The image encoder of a model that has other parts as well."""
-    for name in ("vision_model", "vision_encoder"):
-        if hasattr(model, name):
-            return getattr(model, name)
-    return model
+    return getattr(model, "vision_model", getattr(model, "vision_encoder", model))
 
 
 def fingerprint_of(model):
@@ -176,7 +176,7 @@ def pixel_statistics(folder):
         mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
         if mean is None or std is None:
             return None, None
-        mean, std = (tuple(float(value) for value in values) for values in (mean, std))
+        mean, std = ([float(value) for value in values] for values in (mean, std))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not (len(mean) == len(std) == 3 and min(std) > 0):
@@ -190,9 +190,9 @@ def read_model(folder, entry):
     from transformers import AutoModel
 
     try:
-        checkpoint = next(iter(sorted(folder.glob("*.pth.tar"))), None)
-        if checkpoint is not None and not (folder / "config.json").is_file():
-            return _read_torchvision_resnet(checkpoint, entry)
+        checkpoints = sorted(folder.glob("*.pth.tar"))
+        if checkpoints and not (folder / "config.json").is_file():
+            return _read_torchvision_resnet(checkpoints[0], entry)
         with quiet_transformers():
             model, report = AutoModel.from_pretrained(
                 folder,
@@ -234,12 +234,9 @@ def _read_torchvision_resnet(path, entry):
     """MicroNet's checkpoint: torchvision's names and a classification layer, which is dropped."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     state = state.get("state_dict", state)
-    model = random_model(entry.config, seed=0)
-    wanted = model.state_dict()
     renamed = {_resnet_key(k): v for k, v in state.items() if not k.startswith("fc.")}
-    counters = {k for k in wanted if k.endswith("num_batches_tracked")}  # not used here
-    _refuse(path, wanted.keys() - renamed.keys() - counters, renamed.keys() - wanted.keys())
-    model.load_state_dict(renamed, strict=False)
+    model = random_model(entry.config, seed=0)
+    _refuse(path, *model.load_state_dict(renamed, strict=False))
     return model
 
 

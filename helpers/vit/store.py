@@ -22,12 +22,6 @@ from safetensors.numpy import load, save
 
 from helpers import UserError
 from helpers.io.atomic import atomic_write
-from helpers.io.downloads import cache_folder
-
-
-def store_folder(store=None):
-    """The folder of a feature store. None: ``features`` in the cache of `helpers.io.downloads`."""
-    return Path(store) if store is not None else cache_folder() / "features"
 
 
 class StoredFeatures:
@@ -71,11 +65,9 @@ class StoredFeatures:
         return provenance
 
     def begin(self):
-        """Note what is being computed, so that a store that cannot be written is told now."""
-        self._write_part("computing.json", json.dumps(self.facts, indent=1).encode())
-
-    def read_shards(self):
         """Yield what an unfinished computation left: rows (k,) and features (k, n_features)."""
+        # What is computed now; and so a store that cannot be written is told before any work.
+        self._write_part("computing.json", json.dumps(self.facts, indent=1).encode())
         for path in sorted(self.parts.glob("*.safetensors")):
             # Another process may have finished the matrix and dropped the shards meanwhile.
             with contextlib.suppress(FileNotFoundError, SafetensorError, KeyError):

@@ -89,16 +89,7 @@ def fetch_weights(entry):
         if not (folder / MANIFEST).is_file():
             raise DownloadError(f"{folder / MANIFEST} is missing. {again}")
     elif folder is None:
-        print(f"downloading {entry.title}: {entry.size / 1e6:,.0f} MB from {entry.url}")
-        folder = cache_folder() / "encoders" / entry.name
-        try:
-            _download_from_hub(entry, folder) if entry.hub_id else _download_url(entry, folder)
-        except Exception as error:  # of the system, requests, httpx and the hub's own
-            raise DownloadError(
-                f"the weights of {entry.name} are not on this machine and could not be "
-                f"downloaded to {folder}: {error}. With a network and enough space, {again}. "
-                f"Or put their folder at encoders/{entry.name} in a folder that {LOCAL_COPY} names"
-            ) from error
+        return _download(entry)
     else:
         again = f"Once {folder} is deleted, {again}"
     for name, expected in read_manifest(folder).get("files", {}).items():
@@ -106,6 +97,21 @@ def fetch_weights(entry):
             verify(folder / name, expected, MANIFEST)
         except DownloadError as error:
             raise DownloadError(f"{error}. {again}") from error
+    return folder
+
+
+def _download(entry):
+    """The folder in the cache, its files downloaded and verified."""
+    print(f"downloading {entry.title}: {entry.size / 1e6:,.0f} MB from {entry.url}")
+    folder = cache_folder() / "encoders" / entry.name
+    try:
+        _download_from_hub(entry, folder) if entry.hub_id else _download_url(entry, folder)
+    except Exception as error:  # of the system, requests, httpx and the hub's own
+        raise DownloadError(
+            f"the weights of {entry.name} are not on this machine and could not be downloaded to "
+            f"{folder}: {error}. With a network and enough space, {how_to_get(entry)}. Or put "
+            f"their folder at encoders/{entry.name} in a folder that {LOCAL_COPY} names"
+        ) from error
     return folder
 
 
@@ -119,16 +125,15 @@ def write_manifest(folder, **content):
 def _download_from_hub(entry, folder):
     import huggingface_hub as hub
 
-    endpoint = os.environ.get("HF_ENDPOINT")  # a mirror
+    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))  # a mirror
     # What an interrupted download has resolved holds for the next one as well.
     revision = entry.revision or read_manifest(folder).get("revision")
-    api = hub.HfApi(endpoint=endpoint)
     info = api.model_info(entry.hub_id, revision=revision, files_metadata=True)
-    hashes = {
+    published = {
         file.rfilename: f"sha256:{file.lfs.sha256}" if file.lfs else f"git-blob:{file.blob_id}"
         for file in info.siblings
     }
-    hashes = _wanted(hashes)
+    hashes = _wanted(published)
     write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
     if not sys.stderr.isatty():
         hub.utils.disable_progress_bars()
