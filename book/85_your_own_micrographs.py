@@ -24,13 +24,12 @@ from sklearn.decomposition import PCA
 from helpers.audit.plots import plot_audit
 from helpers.datasets import DATA, load_superalloys
 from helpers.extract.feature_tables import extract_table, read_feature_table, sample_matrix
-from helpers.extract.scale import differences, span
+from helpers.extract.scale import differences, in_words, span
 from helpers.images.pixel_size import PreparedImage
 from helpers.images.read import Reading
 from helpers.io.provenance import versions
 from helpers.own import plots
 from helpers.own.citations import references
-from helpers.own.fitted_scale import in_words
 from helpers.own.model_files import LIBRARIES, OwnModel, load_model
 from helpers.own.models import fit_property, join, predict_property
 from helpers.own.properties import PropertyTable

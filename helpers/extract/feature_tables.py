@@ -148,7 +148,7 @@ def read_feature_table(path):
     (1, 3)
     """
     path = Path(path)
-    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    parts = _files(path)
     if not parts or not parts[0].is_file():
         raise UserError(f"there is no feature table {path}: `microprop extract` writes one")
     if (path / PARTS).is_file():
@@ -180,6 +180,25 @@ def read_feature_table(path):
 def read_facts(path):
     """The facts of a part, without its features."""
     return json.loads(pq.read_schema(path).metadata[KEY])
+
+
+def is_feature_table(path):
+    """Whether a path is a parquet file with features, or a folder of such files."""
+    files = _files(Path(path))
+    return bool(files) and "features" in _schema(files[0]).names
+
+
+def _files(path):
+    """The files of a feature table: itself, or the parts in a folder."""
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+
+
+def _schema(path):
+    """The schema of a parquet file; an empty one of what is none."""
+    try:
+        return pq.read_schema(path) if path.suffix.lower() == ".parquet" else pa.schema([])
+    except (pa.ArrowException, OSError, ValueError):
+        return pa.schema([])
 
 
 def _read_part(path):

@@ -149,27 +149,22 @@ def fetch(name):
         raise KeyError(f"{name!r} is not in the registry: expected one of {sorted(entries)}")
     entry = entries[name]
     hashes = _listed_hashes(entry) if "hashes" in entry else {"": entry["hash"]}
-    local = local_copy()
-    if local and (local / name).exists():
-        wrong = _find_wrong(local / name, hashes)
+    local, target = local_copy(), place(name)
+    if local and target == local / name:
+        wrong = _find_wrong(target, hashes)
         if wrong:
             raise DownloadError(
                 f"the local copy of {name} has {len(wrong)} files missing or wrong of "
                 f"{len(hashes)}: {next(iter(wrong.values()))}. Mend it, or unset {LOCAL_COPY} to "
                 "download it"
             )
-        return local / name
-    # The hash in the name: another version never passes for this one.
-    version = entry["hash"].split(":")[1][:12]
+        return target
     try:
         if "hashes" in entry:
-            target = cache_folder() / f"{name}-{version}"
             _complete(name, entry, target, hashes)
-        else:
-            target = cache_folder() / version / Path(name).name
-            if not target.exists():
-                print(f"downloading {name} from {entry['url']}", flush=True)
-                download(entry["url"], target, entry["hash"])
+        elif not target.exists():
+            print(f"downloading {name} from {entry['url']}", flush=True)
+            download(entry["url"], target, entry["hash"])
     except OSError as error:  # those of requests are among them
         size = f"{entry['size'] / 1e6:.0f} MB" if entry.get("size") else "size unknown"
         raise DownloadError(
@@ -178,6 +173,18 @@ def fetch(name):
             f"{CACHE}, or put it at {name} in a folder and name that in {LOCAL_COPY}"
         ) from error
     return target
+
+
+def place(name):
+    """Where a published file or folder is: in the local copy, else where the cache has it."""
+    local, entry = local_copy(), registry()[name]
+    if local and (local / name).exists():
+        return local / name
+    # The hash in the name: another version never passes for this one.
+    version = entry["hash"].split(":")[1][:12]
+    if "hashes" in entry:
+        return cache_folder() / f"{name}-{version}"
+    return cache_folder() / version / Path(name).name
 
 
 def _listed_hashes(entry):

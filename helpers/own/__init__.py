@@ -4,7 +4,6 @@
 properties    a table of properties, sources and composition
 models        a model of one property, with its audit
 model_files   a model as a folder
-fitted_scale  whether new images have the scale of the fitted ones
 study         from files to files: fit and predict
 report        the chapter on your own micrographs with your data
 citations     references of what was used

@@ -6,14 +6,13 @@ import platform
 import shutil
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import psutil
 import torch
 
 from helpers import UserError
 from helpers.encoders import ENCODERS
-from helpers.io.downloads import DownloadError, cache_folder, fetch, local_copy, registry
+from helpers.io.downloads import DownloadError, cache_folder, fetch, place, registry
 from helpers.io.optional import PackageError, optional
 from helpers.vit.weights import fetch_weights, weights_at_hand
 
@@ -115,7 +114,7 @@ def sizes(names):
         if entry := ENCODERS.get(name):
             found[name] = entry.size, weights_at_hand(entry) is not None
         elif name in _data_names():
-            found[name] = registry()[name]["size"], _data_here(name)
+            found[name] = registry()[name]["size"], place(name).exists()
         else:
             raise UserError(
                 f"{name!r} is neither an encoder ({', '.join(ENCODERS)}) nor data "
@@ -128,15 +127,6 @@ def size_in_words(size, here):
     """Size and place of something that can be fetched."""
     told = "size not stated" if size is None else f"{size / 1e6:,.1f} MB"
     return f"{'here' if here else 'not here'}, {told}"
-
-
-def _data_here(name):
-    if local_copy() and (local_copy() / name).exists():
-        return True
-    entry = registry()[name]
-    if "hashes" in entry:
-        return any(cache_folder().glob(f"{name}-*"))
-    return (cache_folder() / entry["hash"].split(":")[1][:12] / Path(name).name).exists()
 
 
 def fetch_all(names):

@@ -13,14 +13,14 @@ from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import (
     check_comparable,
     extract_table,
+    is_feature_table,
     read_feature_table,
     sample_matrix,
 )
-from helpers.extract.scale import span
+from helpers.extract.scale import check_as_fitted, scale_facts, span
 from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
-from helpers.own.fitted_scale import check_as_fitted, scale_facts
 from helpers.own.model_files import LIBRARIES, OwnModel, check_folder, load_model, save_model
 from helpers.own.models import fit_property, join, predict_property, warn_left_out
 from helpers.own.properties import read_properties
@@ -181,7 +181,7 @@ def predict_table(
     Warns
     -----
     PixelSizeWarning
-        See `helpers.own.fitted_scale.check_as_fitted`.
+        See `helpers.extract.scale.check_as_fitted`.
     SampleWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """
@@ -254,21 +254,6 @@ def _check_samples(counts, fitted, model):
             SampleWarning,
             stacklevel=3,
         )
-
-
-def is_feature_table(path):
-    """Whether a path is a parquet file with features, or a folder of such files."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = Path(path)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not files or files[0].suffix.lower() != ".parquet" or not files[0].is_file():
-        return False
-    try:
-        return "features" in pq.read_schema(files[0]).names
-    except (pa.ArrowException, OSError, ValueError):
-        return False
 
 
 def _extract_alike(facts, images, **options):

@@ -19,7 +19,15 @@ from helpers.extract.feature_tables import (
     read_feature_table,
     write_feature_table,
 )
-from helpers.extract.scale import check_alike, check_field, field_of, network_scales
+from helpers.extract.scale import (
+    check_alike,
+    check_as_fitted,
+    check_field,
+    field_of,
+    in_words,
+    network_scales,
+    scale_facts,
+)
 from helpers.images.pixel_size import (
     PixelSizeWarning,
     PreparedImage,
@@ -27,7 +35,6 @@ from helpers.images.pixel_size import (
     prepare_images,
 )
 from helpers.images.read import ImageError, Reading
-from helpers.own.fitted_scale import check_as_fitted, in_words, scale_facts
 from helpers.own.model_files import load_model
 from helpers.own.report import left_out_in_words, write_report
 from helpers.own.study import SampleWarning, predict_table

@@ -45,7 +45,6 @@ from helpers.own import (
     citations,
     cli,
     doctor,
-    fitted_scale,
     model_files,
     models,
     properties,
@@ -57,7 +56,7 @@ from helpers.own.models import choose_folds, fit_property, join, predict_propert
 from helpers.own.properties import PropertyTable, read_properties
 
 MODULES = [
-    citations, doctor, feature_tables, fitted_scale, image_lists, model_files, scale,
+    citations, doctor, feature_tables, image_lists, model_files, scale,
     models, study, pixel_size, properties, report,
 ]  # fmt: skip
 
