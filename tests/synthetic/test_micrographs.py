@@ -112,25 +112,3 @@ def test_exponent_fills_the_corners():
         filled.append(one.sum() / one[find_objects(one.astype(int))[0]].size)
     assert filled[0] == pytest.approx(np.pi / 4, abs=0.05)
     assert filled[0] + 0.05 < filled[1] < filled[2]
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"volume_fraction": 0.95}, r"volume_fraction is 0.95: expected 0.1 to 0.9 \(as a share"),
-        ({"size": 5}, r"size is 5: expected 6 to 1000 \(pixels\)"),
-        ({"size": 60}, "at most a quarter of the shorter side, 50 pixels; make the image larger"),
-        ({"exponent": 1}, "exponent is 1"),
-        ({"size_scatter": -0.1}, "size_scatter is -0.1"),
-        ({"disorder": 0.6}, "disorder is 0.6"),
-        ({"angle": 180}, r"angle is 180: expected -90 to 90 \(degrees\)"),
-        ({"noise": float("nan")}, "noise is nan"),
-        ({"blur": 11}, "blur is 11"),
-        ({"fine_fraction": 0.15, "volume_fraction": 0.12}, "of which it is a part; lower it"),
-        ({"polarity": "inverse"}, "polarity is 'inverse': expected 'dark' or 'bright'"),
-        ({"shape": (20, 200)}, r"shape is \(20, 200\): expected at least 32"),
-    ],
-)
-def test_bad_values_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        gamma_prime_micrograph(0, **{"shape": SHAPE, "size": 30} | options)
