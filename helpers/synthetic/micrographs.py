@@ -12,6 +12,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import gamma
 
+from helpers import check_choice
+
 
 class Micrograph(NamedTuple):
     """A synthetic micrograph and its ground truth."""
@@ -90,6 +92,7 @@ def gamma_prime_micrograph(
     >>> sample.image.shape, sample.image.dtype.name, float(sample.precipitates.mean())
     ((100, 120), 'uint8', 0.5)
     """
+    check_choice("polarity", polarity, ("dark", "bright"))
     h, w = shape
     streams = [np.random.default_rng([*np.atleast_1d(seed), stream]) for stream in range(3)]
 
