@@ -7,6 +7,7 @@ on where it was interrupted: the moduli of finished volumes wait in ``_build/two
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,7 +116,7 @@ def solve_volumes(seed, n, moduli, *, jobs=None, shards=SHARDS):
     key = {"seed": seed, "moduli": [modulus.__name__ for modulus in moduli]}
     store = StoredFeatures(shards, "moduli", key | {"code": code_digest(__file__)})
     values = np.full((n, len(moduli)), np.nan)
-    for rows, kept in store.read_shards():
+    for rows, kept in store.begin():
         values[rows[rows < n]] = kept[rows < n]
     waiting = np.flatnonzero(np.isnan(values[:, 0]))
 
@@ -133,10 +134,16 @@ def solve_volumes(seed, n, moduli, *, jobs=None, shards=SHARDS):
     return values
 
 
+@contextlib.contextmanager
 def _threads(jobs):
     """Threads, or one for every core: nearly all of the work is done outside of Python."""
-    one_each = {"initializer": torch.set_num_threads, "initargs": (1,)}
-    return ThreadPoolExecutor(jobs or os.cpu_count(), **one_each)
+    before = torch.get_num_threads()
+    try:
+        one_each = {"initializer": torch.set_num_threads, "initargs": (1,)}
+        with ThreadPoolExecutor(jobs or os.cpu_count(), **one_each) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)  # PyTorch takes the number of one thread for all later ones
 
 
 def make_two_phase(path, n_samples=N_SAMPLES, *, jobs=None, shards=SHARDS):

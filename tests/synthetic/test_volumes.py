@@ -10,6 +10,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from helpers.datasets import EMBEDDED_TWO_PHASE, load_two_phase
 from helpers.synthetic import volumes
@@ -210,6 +211,16 @@ def test_fewer_volumes_take_what_more_have_left(tmp_path, small_shards):
     make_two_phase(tmp_path / "three.npz", 3, shards=tmp_path / "a", jobs=1)
     with np.load(tmp_path / "five.npz") as five, np.load(tmp_path / "three.npz") as three:
         np.testing.assert_array_equal(three["modulus"], five["modulus"][:3])
+
+
+def test_the_callers_threads_stay_as_they_were(tmp_path, small_shards):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        make_two_phase(tmp_path / "data.npz", 2, shards=tmp_path / "a", jobs=1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("numbers", [{"n_samples": 0}, {"n_samples": 3, "jobs": 0}])
