@@ -14,7 +14,7 @@ cross_validation   nested cross-validation, as in case study 2
 scores             many descriptors and models by it, kept between runs
 superalloy_scores  the scores of case study 2
 intervals          of a difference, of a ratio, of a prediction; for the rooms as well
-plots              figures of numbers: errors, predictions, folds
+plots              the theme of figures, and those of numbers: errors, predictions
 plots_images       figures of pictures: sections, maps, micrographs
 =================  ======================================================================
 

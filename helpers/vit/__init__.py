@@ -4,6 +4,6 @@
 networks  a network from a folder or with random weights, exactly as published
 weights   where the weights are, or how they get here
 forward   batches through a network, on all cores or a GPU
-store     feature matrices on disk, and the shards of unfinished ones
+store     matrices on disk, features above all, and the shards of unfinished ones
 ========  ======================================================================
 """
