@@ -88,11 +88,7 @@ def extract_file(images, path, encoder="microvit", **options):
     """
     path = Path(path)
     _check_ending(path)
-    try:
-        own = not path.exists() or KEY in (pq.read_schema(path).metadata or {})
-    except (pa.ArrowException, OSError):
-        own = False
-    if not own:
+    if path.exists() and KEY not in (_schema(path).metadata or {}):
         raise UserError(f"{path} exists and holds no features: choose another name")
     found = extract_table(images, encoder, **options)
     write_feature_table(path, found)

@@ -57,7 +57,7 @@ SampleColumn = Annotated[
 ]
 CropBottom = Annotated[str | None, Help("Rows to cut below: pixels or a share, 60 or 8%.")]
 PixelSize = Annotated[
-    float | None, Help("Bring images to it [micrometres], cut to what the encoder takes unshrunk.")
+    float | None, Help("Bring images to this pixel size [µm], cut to what fits unshrunk.")
 ]
 ValueRange = Annotated[
     tuple[float, float] | None, Help("Stored numbers that are black and white, such as 0 4095.")
@@ -75,7 +75,7 @@ Property = typer.Option("--property", help="Column to predict; may be repeated."
 Groups = Annotated[str | None, Help("Column with the source of each sample: heat, lab, paper.")]
 Unit = Annotated[str | None, Help("at.% or wt.%, where the headings do not say it.")]
 Aggregate = Annotated[Literal["mean", "concat"], Help("How images of a sample become one row.")]
-Kind = Annotated[Literal["lr", "pr", "svr"], Help("Linear, polynomial or support vector.")]
+Kind = Annotated[Literal["lr", "pr", "svr"], Help("Regression: linear, polynomial or SVR.")]
 
 
 def _show(result, as_json):
