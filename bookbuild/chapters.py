@@ -27,7 +27,9 @@ from helpers.io.provenance import imported, syntax_tree
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
-EXECUTION = [Path(__file__).with_name(f"{name}.py") for name in ("worker", "outcome")]
+# What makes, executes and judges a notebook; an edit of it executes all chapters again.
+EXECUTION = [Path(__file__)]
+EXECUTION += [Path(__file__).with_name(f"{name}.py") for name in ("runner", "worker", "outcome")]
 
 
 class BuildError(Exception):

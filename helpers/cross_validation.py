@@ -113,7 +113,8 @@ def nested_folds(
     seed : int
         Of the shuffling, for both.
     max_components : int or None
-        Components to keep. None: 50, or as many as there are features.
+        Components to keep. None: 50, or as many as there are features; no training part may have
+        fewer samples.
     standardize : bool or None
         Scale every column to standard deviation 1 before PCA. None: only with a composition,
         as in the paper.
@@ -155,7 +156,11 @@ def nested_folds(
     _check_partition(splits, len(X))
     inner = [_splits("inner", inner, train, groups, seed) for train, _ in splits]
     smallest = min(len(train) for parts in inner for train, _ in parts)
-    count = min(MOST_COMPONENTS["lr"], X.shape[1]) if max_components is None else max_components
+    count = (
+        min(max(MOST_COMPONENTS.values()), X.shape[1])
+        if max_components is None
+        else max_components
+    )
     if not 1 <= count <= min(smallest, X.shape[1]):
         raise UserError(
             f"max_components is {count}: expected 1 to {min(smallest, X.shape[1])}, for the "
@@ -180,7 +185,8 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
     ----------
     X : array_like of float, shape (n, n_features), or NestedFolds
         Descriptors; or the result of `nested_folds` where several models share them, which then
-        takes `groups`, `composition` and the options.
+        takes `groups`, `composition` and the options. Of shared components a model uses no more
+        than `MOST_COMPONENTS`.
     y : array_like of float, shape (n,)
         Property to predict, in its own unit; no zeros.
     model : str

@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.images.read import read_image
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
 from helpers.io.superalloy_files import SuperalloyData, read_published, read_table
 from helpers.segmentation import segment
 
+# What the reference lists: `SuperalloyData` too, which is defined elsewhere.
 __all__ = ["SuperalloyData", "TwoPhaseData", "load_superalloys", "load_two_phase", "paper_results"]
 
+SOURCES = ("embedded", "published")
 TRUTH = ["volume_fraction", "radius_nm", "nm_per_pixel", "hardness_model"]
 DATA = ROOT / "data"
 EMBEDDED_TWO_PHASE = DATA / "two_phase.npz"
@@ -117,7 +119,7 @@ def load_two_phase(source="embedded"):
     >>> data.sections.shape[1:], data.sections.dtype.name
     ((3, 51, 51), 'uint8')
     """
-    _check_source(source)
+    check_choice("source", source, SOURCES)
     if source == "embedded":
         arrays = _read_two_phase(_embedded(EMBEDDED_TWO_PHASE), "make data")
         notice = (
@@ -137,11 +139,6 @@ def load_two_phase(source="embedded"):
         f"**Data: {label}**, {len(arrays['modulus'])} two-phase volumes ({entry['citation']})."
     )
     return TwoPhaseData(**arrays, notice=notice)
-
-
-def _check_source(source):
-    if source not in ("embedded", "published"):
-        raise UserError(f"source is {source!r}: expected 'embedded' or 'published'")
 
 
 def load_superalloys(source="embedded"):
@@ -178,7 +175,7 @@ def load_superalloys(source="embedded"):
     >>> data.hardness.shape, data.composition.shape, data.composition_unit
     ((149,), (149, 22), 'at.%')
     """
-    _check_source(source)
+    check_choice("source", source, SOURCES)
     if source == "embedded":
         return _read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
     return read_published(fetch("superalloys"), registry()["superalloys"])

@@ -60,8 +60,9 @@ class EncoderEntry:
         Folder of ``data`` with weights that ship with the book, which are never downloaded.
     folder : Path or None
         Of the weights, where that is all that names the encoder.
-    revision : str or None
-        Commit of the hub's repository. None: taken at the first download, and kept.
+    revision, hash : str or None
+        Commit of the hub's repository; hash of a single file. None: taken at the first download,
+        and kept.
     size : int or None
         Of the weights [bytes].
     licence, citation : str

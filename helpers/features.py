@@ -325,8 +325,8 @@ def _loaded(encoder, weights, pooling, interpolation, stamp):
 
 
 def _is_group(sample):
-    """Whether a sample is several images: a sequence of them, or an array (k, h, w)."""
+    """Whether a sample is several images: a sequence, an array of files or one (k, h, w)."""
     if isinstance(sample, list | tuple):
         return True
     shape = getattr(sample, "shape", ())
-    return len(shape) == 1 or (len(shape) == 3 and shape[2] > 4)
+    return len(shape) == 1 or (len(shape) == 3 and shape[2] > 4)  # up to 4 are channels

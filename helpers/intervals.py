@@ -10,15 +10,13 @@ from scipy import stats
 from helpers import UserError
 
 
-def paired_interval(differences, level=0.95):
-    """Mean of paired differences of a repeated cross-validation, with a corrected interval.
+def paired_interval(differences):
+    """Mean of paired differences of a repeated cross-validation, with a corrected 95 % interval.
 
     Parameters
     ----------
     differences : array_like, shape (n_shuffles, n_folds)
         Error of one descriptor minus that of another on the same fold.
-    level : float
-        Of confidence, 0 to 1.
 
     Returns
     -------
@@ -44,29 +42,25 @@ def paired_interval(differences, level=0.95):
     """
     d = np.asarray(differences, float)
     spread = np.sqrt((1 / d.size + 1 / (d.shape[1] - 1)) * d.var(ddof=1))
-    half = stats.t.ppf((1 + level) / 2, d.size - 1) * spread
+    half = stats.t.ppf(0.975, d.size - 1) * spread
     return float(d.mean()), (float(d.mean() - half), float(d.mean() + half))
 
 
-def ratio_interval(errors, others, level=0.95, draws=2000, seed=0):
+def ratio_interval(errors, others):
     """Ratio of two mean errors on the same samples, with a bootstrap interval.
 
     Parameters
     ----------
     errors, others : array_like of float, shape (n,)
         Error of each test sample by one descriptor and by another.
-    level : float
-        Of confidence, 0 to 1.
-    draws, seed : int
-        Number of bootstrap samples, and their seed.
 
     Returns
     -------
     ratio : float
     interval : tuple of float
-        Percentiles over samples drawn with replacement, the same for both (Efron and Tibshirani
-        1993, An Introduction to the Bootstrap). It holds the luck of the test samples, not that
-        of the fitted ones.
+        95 %: percentiles over 2000 draws of samples with replacement, the same for both (Efron
+        and Tibshirani 1993, An Introduction to the Bootstrap). It holds the luck of the test
+        samples, not that of the fitted ones.
 
     Examples
     --------
@@ -74,9 +68,9 @@ def ratio_interval(errors, others, level=0.95, draws=2000, seed=0):
     (0.5, (0.5, 0.5))
     """
     a, b = np.asarray(errors, float), np.asarray(others, float)
-    drawn = np.random.default_rng(seed).integers(0, len(a), (draws, len(a)))
+    drawn = np.random.default_rng(0).integers(0, len(a), (2000, len(a)))
     ratios = a[drawn].mean(axis=1) / b[drawn].mean(axis=1)
-    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(ratios, [0.025, 0.975])
     return float(a.mean() / b.mean()), (float(low), float(high))
 
 
@@ -123,7 +117,8 @@ def half_width(residuals, level=0.9):
     if not 0 < level < 1:
         raise UserError(f"level is {level}: expected a share between 0 and 1, such as 0.9")
     if not np.isfinite(residuals).all():
-        raise UserError(f"residuals hold {np.isnan(residuals).sum()} NaN: leave them out")
+        bad = (~np.isfinite(residuals)).sum()
+        raise UserError(f"residuals hold {bad} NaN or infinite values: leave them out")
     beyond = int((1 - level + 1e-12) * (len(residuals) + 1))  # 1 - 0.9 lies a hair below 0.1
     if beyond < 1:
         raise UserError(

@@ -106,7 +106,7 @@ def plot_modulus(volume_fraction, modulus, bounds, label):
     volume_fraction, modulus : ndarray, shape (n,)
         Stiff share (0 to 1) and modulus [GPa].
     bounds : mapping of str to (ndarray, ndarray)
-        Name of a line -> volume fractions and moduli [GPa].
+        Name of a line, at most four -> volume fractions and moduli [GPa].
     label : str
         Name of the modulus.
 
@@ -178,13 +178,13 @@ def plot_bars(table, value, hue, label, *, std=None, panel=None):
     return figure
 
 
-def plot_predictions(groups, quantity, unit):
+def plot_predictions(parts, quantity, unit):
     """Predicted against measured values, a panel for each model or way of splitting.
 
     Parameters
     ----------
-    groups : mapping of str to mapping of str to (ndarray, ndarray)
-        Title of a panel -> name of the points -> measured and predicted values.
+    parts : mapping of str to mapping of str to (ndarray, ndarray)
+        Title of a panel -> name of the points, at most four -> measured and predicted values.
     quantity, unit : str
         What is predicted.
 
@@ -198,11 +198,11 @@ def plot_predictions(groups, quantity, unit):
     >>> len(plot_predictions({"one split": points}, "hardness", "kgf/mm2").axes)
     1
     """
-    figure, axes = panels(1, len(groups), (3.5 * len(groups), 3.9), sharex=True, sharey=True)
-    values = [v for points in groups.values() for pair in points.values() for v in pair]
+    figure, axes = panels(1, len(parts), (3.5 * len(parts), 3.9), sharex=True, sharey=True)
+    values = [v for points in parts.values() for pair in points.values() for v in pair]
     ends = np.array([min(v.min() for v in values), max(v.max() for v in values)])
     ends += np.array([-0.03, 0.03]) * np.ptp(ends)
-    for axis, (title, points) in zip(axes[0], groups.items(), strict=True):
+    for axis, (title, points) in zip(axes[0], parts.items(), strict=True):
         axis.plot(ends, ends, color="0.3", lw=1)
         many = max(len(truth) for truth, _ in points.values()) > 1000
         look = {"ms": 2 if many else 4, "alpha": 0.5 if many else 0.7, "rasterized": many}
@@ -275,15 +275,13 @@ def plot_components(scores, colour, label):
     return figure
 
 
-def plot_scree(shares, n_components=30):
+def plot_scree(shares):
     """Share of the variance by component, each and summed up: the form of Fig. 5b.
 
     Parameters
     ----------
     shares : mapping of str to ndarray
-        Name of a descriptor -> explained variance ratios, 0 to 1.
-    n_components : int
-        Components to show.
+        Name of a descriptor -> explained variance ratios, 0 to 1, of which 30 are drawn.
 
     Returns
     -------
@@ -295,7 +293,7 @@ def plot_scree(shares, n_components=30):
     2
     """
     table = pd.DataFrame({name: pd.Series(ratio) for name, ratio in shares.items()})
-    table = 100 * table.head(n_components)
+    table = 100 * table.head(30)
     table.index += 1
     figure, ((each, summed),) = panels(1, 2, (6.8, 3.2), sharex=True)
     sns.lineplot(table, marker=".", dashes=False, legend=False, ax=each)

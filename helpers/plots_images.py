@@ -13,9 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from helpers.plots import COLOURS, legend_above, panels
 
-KEPT_COLOUR = "#E69F00"
-PATCH_COLOUR = "#56B4E9"
-PHASE_COLOURS = ("#00306f", "#fee838")  # the two ends of cividis
+PATCH_COLOUR, KEPT_COLOUR = COLOURS[4:6]
+PHASE_COLOURS = ("#00306f", "#fee838")  # a dark and the brightest colour of cividis
 PHASE_NAMES = ("compliant (0)", "stiff (1)")
 
 

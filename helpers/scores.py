@@ -226,6 +226,7 @@ def guess_without_image(y, groups, seed=PAPER_SEED):
     y, groups = check_target(y, len(groups)), np.asarray(groups)
     splits = list(KFold(N_FOLDS, shuffle=True, random_state=seed).split(y))
     predicted = blind_predictions(y, splits, groups)
+    # The committed tables call them so.
     rules = {"mean of all": "mean", "mean of the source": "mean of the source"}
     return {
         name: np.array([mape(y[test], predicted[rule][test]) for _, test in splits])
@@ -233,9 +234,9 @@ def guess_without_image(y, groups, seed=PAPER_SEED):
     }
 
 
-def best_descriptors(table, count=3, model="svr"):
-    """Names of the descriptors with the lowest ``mape_mean`` of a model without composition."""
-    rows = table[(table["model"] == model) & (table["composition"] == "no")]
+def best_descriptors(table, count=3):
+    """Names of the descriptors with the lowest ``mape_mean`` of SVR without composition."""
+    rows = table[(table["model"] == "svr") & (table["composition"] == "no")]
     return rows.nsmallest(count, "mape_mean")["descriptor"].tolist()
 
 
@@ -298,10 +299,10 @@ def _read(folder, key):
     table = pd.read_csv(io.BytesIO(content))
     folds = table.drop_duplicates("fold").sort_values("fold")
     return NestedCV(
-        folds["fold_mape"].to_numpy(),
-        folds["fold_n_components"].to_numpy(),
-        table["y_pred"].to_numpy(),
-        table["fold"].to_numpy(),
-        folds.filter(like="inner_mape_").to_numpy(),
-        table.filter(like="inner_pred_").to_numpy().T,
+        fold_mape=folds["fold_mape"].to_numpy(),
+        fold_n_components=folds["fold_n_components"].to_numpy(),
+        y_pred=table["y_pred"].to_numpy(),
+        fold=table["fold"].to_numpy(),
+        inner_mape=folds.filter(like="inner_mape_").to_numpy(),
+        inner_pred=table.filter(like="inner_pred_").to_numpy().T,
     )

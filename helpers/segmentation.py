@@ -37,7 +37,7 @@ MIN_LEVELS = 18  # of 256: 12 bits in a 16-bit file fill 17, which h = 10 would 
 # Of "edges"; tests/test_segmentation.py shows how little hangs on them.
 CLIP = 4  # robust standard deviations; carbides and dust lie beyond
 SMOOTHING = 1.0  # standard deviation, pixels
-MIN_EDGE = 30  # pixels of an edge; shorter ones are noise
+NOISE_PIXELS = 30  # edges of at most so many connected pixels are noise
 REACH = 0.2  # of the shorter side, over which errors of the integration die out
 
 
@@ -135,10 +135,10 @@ def _bright_side_of_edges(grey):
     limit = CLIP * 1.4826 * np.median(abs(grey)) or np.inf  # 0 where one value prevails
     grey = gaussian_filter(grey.clip(-limit, limit), SMOOTHING)
     steepness = np.hypot(sobel(grey, 0), sobel(grey, 1))
-    edges = remove_small_objects(steepness > threshold_otsu(steepness), max_size=MIN_EDGE)
+    edges = remove_small_objects(steepness > threshold_otsu(steepness), max_size=NOISE_PIXELS)
     if not edges.any():
         raise ImageError(
-            f"the image shows no interface of more than {MIN_EDGE} connected pixels: expected "
+            f"the image shows no interface of more than {NOISE_PIXELS} connected pixels: expected "
             "precipitates that stand out of the noise; smooth the image or choose method='paper'"
         )
     steps = [np.diff(grey, axis=i, append=grey.take([-1], i)) * edges for i in (0, 1)]
@@ -157,7 +157,7 @@ def _integrate(steps, decay):
     return idctn(dctn(divergence) / (np.add.outer(*waves) - decay**2))
 
 
-def read_mask(path):
+def read_mask(image):
     """Gamma-prime phase of a hand-made mask (h, w): 1 where it is pure blue or pure red, else 0.
 
     Blue (0, 0, 255) is primary, red (255, 0, 0) secondary gamma-prime, as in ``Super1`` of
@@ -169,10 +169,10 @@ def read_mask(path):
     >>> read_mask(np.array([[[0, 0, 255], [255, 0, 0], [90, 90, 90]]], np.uint8))
     array([[1, 1, 0]], dtype=uint8)
     """
-    pixels = np.atleast_3d(read_image(path))  # grey equals neither of the two
+    pixels = np.atleast_3d(read_image(image))  # grey equals neither of the two
     phase = (pixels == [0, 0, 1]).all(axis=2) | (pixels == [1, 0, 0]).all(axis=2)
     if not phase.any():
-        name = path if isinstance(path, str | Path) else f"the {type(path).__name__}"
+        name = image if isinstance(image, str | Path) else f"the {type(image).__name__}"
         raise ImageError(
             f"{name} holds no pure blue (0, 0, 255) and no pure red (255, 0, 0): expected a mask "
             "whose precipitates are painted so; was the micrograph itself passed?"

@@ -31,7 +31,7 @@ from helpers.scores import (
 from helpers.two_point import micrograph_descriptor
 
 TWO_POINT = "two-point statistics"
-SHUFFLES = 20
+SHUFFLES = 20  # of the outer folds, of the best three descriptors and two-point statistics, by SVR
 
 
 def superalloy_descriptors(data):
@@ -50,17 +50,12 @@ def superalloy_descriptors(data):
     return {TWO_POINT: maps, **data.features}
 
 
-def score_superalloys(data, store=None, shuffles=SHUFFLES):
+def score_superalloys(data):
     """The table of case study 2: all descriptors and models, with and without composition.
 
     Parameters
     ----------
     data : helpers.datasets.SuperalloyData
-    store : path-like, None or False
-        As in `evaluate_descriptors`.
-    shuffles : int
-        Seeds 0, 1, ... of the outer folds, for the best three descriptors and for two-point
-        statistics with support vector regression.
 
     Returns
     -------
@@ -71,11 +66,11 @@ def score_superalloys(data, store=None, shuffles=SHUFFLES):
     descriptors, y = superalloy_descriptors(data), data.hardness
     parts = []
     for label, composition in (("no", None), ("yes", data.composition)):
-        results = evaluate_descriptors(descriptors, y, composition=composition, store=store)
+        results = evaluate_descriptors(descriptors, y, composition=composition)
         parts.append(score_table(results, label))
     names = dict.fromkeys([*best_descriptors(parts[0]), TWO_POINT])
     chosen = {name: descriptors[name] for name in names}
-    repeated = evaluate_descriptors(chosen, y, ["svr"], seeds=range(shuffles), store=store)
+    repeated = evaluate_descriptors(chosen, y, ["svr"], seeds=range(SHUFFLES))
     parts += [score_table(repeated), guesses(data)]
     return pd.concat(parts, ignore_index=True)
 

@@ -327,7 +327,7 @@ def test_edges_beat_the_paper_on_every_micrograph():
     "name, values",
     [
         ("SMOOTHING", (0.7, 1.5, 2.0)),
-        ("MIN_EDGE", (0, 60)),
+        ("NOISE_PIXELS", (0, 60)),
         ("REACH", (0.1, 0.5)),
         ("CLIP", (3, 50)),
     ],

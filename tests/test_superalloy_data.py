@@ -288,7 +288,9 @@ def test_an_embedded_folder_that_is_not_whole_is_told(embedded):
 
 
 def test_another_source_is_refused():
-    with pytest.raises(ValueError, match="source is 'publised': expected 'embedded'"):
+    with pytest.raises(
+        ValueError, match=r"source is 'publised': expected one of \('embedded', 'published'\)"
+    ):
         load_superalloys("publised")
 
 

@@ -19,6 +19,7 @@ from helpers.superalloy_scores import SHUFFLES, TWO_POINT
 HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
 TRANSFORMERS = [n for n, e in ENCODERS.items() if e.in_paper and e.family != "resnet"]
 RESNET = "micronet-resnet50"
+CLAIMED_ALIKE = "2.4a"  # claims are numbered as in the tables of book/70_what_models_know.py
 ALIKE = 2.0  # points of MAPE; an interval within plus or minus this is "about the same"
 
 
@@ -128,10 +129,8 @@ def _scored(errors, case, other, seeds=(PAPER_SEED,)):
 
 def _component_gaps(findings):
     """First components of the transformers minus that of the two-point statistics."""
-    gaps, rows = (
-        [],
-        findings[findings["data"].eq(ALLOYS) & findings["finding"].eq("first component")],
-    )
+    gaps = []
+    rows = findings[findings["data"].eq(ALLOYS) & findings["finding"].eq("first component")]
     for _, numbers in rows.set_index("of").groupby("quantity"):
         low, high = (numbers[end].fillna(numbers["value"]) for end in ("low", "high"))
         ends = low - high[TWO_POINT], high - low[TWO_POINT]  # a share has none: it is exact
@@ -163,7 +162,7 @@ def verdict_table(gaps):
     rows = {}
     for (claim, folds), cases in gaps.items():
         values = [value for value, _, _ in cases]
-        verdict = judge_alike(cases) if claim == "2.4a" else judge(cases)
+        verdict = judge_alike(cases) if claim == CLAIMED_ALIKE else judge(cases)
         counts = len(values), int(np.less(values, 0).sum()), sure(cases)[0]
         rows[claim, folds] = [verdict, *counts, min(values), max(values)]
     columns = ["verdict", "cases", "below", "beyond chance", "lowest", "highest"]

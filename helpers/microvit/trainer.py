@@ -25,7 +25,7 @@ from helpers.microvit.training_images import sample_batch
 from helpers.vit.networks import compute_class_token_only, quiet_transformers, use_hub_positions
 
 ENTRY = ENCODERS["microvit"]
-SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides of images [pixels]
+SMALL, LARGE = (49, 49, 49, 56), (98, 119, 154, 189, 224)  # sides [pixels], as often as they stand
 EMPHASIS = 3.0  # weight of the standard deviation of some statistics; that of others is 1
 
 
@@ -50,7 +50,7 @@ class Statistics(nn.Module):
         self.predict = nn.Linear(width, len(names))
 
     def loss(self, token, phases, known):
-        """Mean squared error (Huber's beyond one) of tokens (n, width) of images of `phases`."""
+        """Half the mean squared error (Huber's beyond one) of tokens (n, width) of `phases`."""
         values = torch.from_numpy(image_statistics(phases)).to(token.device)
         target = ((values - self.mean) / self.scale).clamp(-6, 6) * self.weight
         error = F.smooth_l1_loss(self.predict(token.float()), target, reduction="none")
@@ -75,7 +75,7 @@ class Trainer(nn.Module):
     batch : int
         Images of 49 x 49 pixels a step; of larger ones as many as have as many tokens.
     lr : float
-        Highest learning rate, after 100 steps; from there on half a cosine.
+        Learning rate: rises over 100 steps, times half a cosine over the run; at least 1e-6.
     architecture : dict, optional
         Options of ``transformers.Dinov2Config`` in the place of those of MicroViT.
     device : str
@@ -119,7 +119,7 @@ class Trainer(nn.Module):
             group["lr"] = max(self.lr * warm_up * cosine, 1e-6)
         sides = SMALL if self.rng.random() < 0.8 else LARGE
         shape = tuple(int(s) for s in self.rng.choice(sides, 2))
-        tokens = shape[0] * shape[1] // ENTRY.patch**2
+        tokens = shape[0] * shape[1] // ENTRY.patch**2  # 49 of the smallest, and the class token
         data = sample_batch(self.rng, max(2, round(self.batch * 50 / (tokens + 1))), shape)
         loss = self._loss(data)
         self.optimizer.zero_grad()

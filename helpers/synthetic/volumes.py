@@ -28,7 +28,8 @@ from helpers.vit.store import StoredFeatures
 
 SEED = 121217  # the article number of the paper
 N_SAMPLES = 5900
-SHARDS, SHARD = ROOT / "_build" / "two_phase", 100  # folder of moduli, volumes at a time
+SHARDS = ROOT / "_build" / "two_phase"  # where finished moduli are kept
+VOLUMES_A_SHARD = 100
 # Wide filters make the first component of the autocorrelations carry about as much of the
 # variance as in the paper (Fig. 5b: 75 %); with 0.6 to 4.8 voxels it would carry 98 %.
 FILTER_WIDTHS = (5.0, 30.0)
@@ -92,12 +93,12 @@ def two_phase_volume(
     rng = np.random.default_rng([seed, index])
     widths = np.exp(rng.uniform(*np.log(filter_widths), size=3))
     stiff = np.clip(round(rng.uniform(low, high) * size**3), 1, size**3 - 1)
-    field = scipy.fft.rfftn(rng.standard_normal((size, size, size)))
+    spectrum = scipy.fft.rfftn(rng.standard_normal((size, size, size)))
     for axis, width in enumerate(widths):
         wave = scipy.fft.rfftfreq(size) if axis == 2 else scipy.fft.fftfreq(size)
         damping = np.exp(-2 * (np.pi * wave * width) ** 2)
-        field *= np.expand_dims(damping, [i for i in range(3) if i != axis])
-    field = scipy.fft.irfftn(field, (size, size, size))
+        spectrum *= np.expand_dims(damping, [i for i in range(3) if i != axis])
+    field = scipy.fft.irfftn(spectrum, (size, size, size))
     volume = np.zeros(size**3, dtype=np.uint8)
     volume[np.argpartition(field.ravel(), -stiff)[-stiff:]] = 1
     return TwoPhaseVolume(volume.reshape(field.shape), float(stiff / size**3), widths)
@@ -126,8 +127,8 @@ def solve_volumes(seed, n, moduli, *, jobs=None, shards=SHARDS):
 
     done = n - len(waiting)
     with progress_bar("moduli", "volume", n, done=done) as bar, _threads(jobs) as pool:
-        for start in range(0, len(waiting), SHARD):
-            rows = waiting[start : start + SHARD]
+        for start in range(0, len(waiting), VOLUMES_A_SHARD):
+            rows = waiting[start : start + VOLUMES_A_SHARD]
             values[rows] = list(pool.map(solve, rows))
             store.write_shard(rows, values[rows])
             bar.update(len(rows))
@@ -153,8 +154,8 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, jobs=None, shards=SHARDS):
     with atomic_write(Path(path).with_name(".can-be-written")):
         pass  # a folder that cannot be written is told now, not when all is computed
     Path(path).with_name(".can-be-written").unlink()
-    moduli = (youngs_modulus, confined_modulus)
-    moduli = solve_volumes(SEED, n_samples, moduli, jobs=jobs, shards=shards)
+    solvers = (youngs_modulus, confined_modulus)
+    moduli = solve_volumes(SEED, n_samples, solvers, jobs=jobs, shards=shards)
     with _threads(jobs) as pool:
         sections, fractions, widths = zip(*pool.map(_describe, range(n_samples)), strict=True)
     arrays = {

@@ -134,7 +134,7 @@ def test_first_component_carries_as_much_as_in_the_paper(embedded):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Data sets of small volumes in shards of two."""
-    monkeypatch.setattr(volumes, "SHARD", 2)
+    monkeypatch.setattr(volumes, "VOLUMES_A_SHARD", 2)
     small = functools.partial(two_phase_volume, size=6, filter_widths=(1, 3))
     monkeypatch.setattr(volumes, "two_phase_volume", small)
 
