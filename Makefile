@@ -12,20 +12,24 @@ PEERS   := $(VENV)/.ready-bench
 PARALLEL := -n logical --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data book test test-all check sync bench bench-setup clean
+.PHONY: help setup data results book test test-all check sync bench bench-setup clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
 	@echo "Targets:"
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  ##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  awk -F'\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
-	@echo "Variables: PROFILE=embedded|paper (book), JOBS=$(JOBS) (book), PYTHON=$(PYTHON) (setup)"
+	@echo "Variables: PROFILE=embedded|paper (book), JOBS=$(JOBS) (book), NAME (results)," \
+	  "PYTHON=$(PYTHON) (setup)"
 
 setup: $(READY)  ## create .venv with the pinned packages
 
 data: $(READY)  ## make the embedded data of data/ again (under an hour on 2 cores)
 	$(RUN) -m helpers.synthetic.volumes
 	$(RUN) -m helpers.synthetic.alloys
+
+results: $(READY)  ## compute the tables of data/results whose code or data changed (hours), or NAME=...
+	$(RUN) -m helpers.io.results $(NAME)
 
 book: $(READY)  ## execute the chapters and build the site
 	@$(RUN) -m bookbuild --profile $(PROFILE) --jobs $(JOBS)
@@ -41,6 +45,7 @@ check: $(READY)  ## format, lint, order of imports, pairing of the chapters, tab
 	$(RUN) -m ruff check .
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(RUN) -m pytest -q tests/test_book.py
+	$(RUN) -m helpers.io.results --check
 
 sync: $(READY)  ## generate book/*.ipynb from book/*.py
 	$(RUN) -m bookbuild.sync
@@ -50,8 +55,9 @@ bench: $(PEERS)  ## time the helpers against their peers
 
 bench-setup: $(PEERS)
 
-clean:  ## delete what was built (keeps .venv, downloads, and what `make data` has computed)
-	if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name two_phase -exec rm -rf {} +; fi
+clean:  ## delete what was built (keeps .venv, downloads, unfinished work of data and results)
+	if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name two_phase ! -name results \
+	  -exec rm -rf {} +; fi
 	rm -rf build .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

@@ -1,8 +1,8 @@
 """From PNG files to a feature table: against the network alone, against a pipeline, and with Ray.
 
 Run with ``make bench``. The micrographs are generated (two phases of a thresholded random field,
-with noise), 512 x 512 pixels, as PNG on the disk. ``--write data/results_scaling.csv`` keeps the
-table that the page "Scaling out" shows.
+with noise), 512 x 512 pixels, as PNG on the disk. ``--write`` keeps the table that the
+page "Scaling out" shows.
 
 The network alone gets pixels that are decoded and resized already; it is timed in turn with the
 whole, for the speed of a machine drifts. The pipeline is the ``image-feature-extraction`` of
@@ -36,12 +36,13 @@ from helpers.encoders import DTYPES, load_encoder
 from helpers.extract.feature_tables import extract_table, read_feature_table, write_feature_table
 from helpers.images.read import read_image
 from helpers.io.optional import optional
-from helpers.io.provenance import run_facts
+from helpers.io.results import Computation
 from helpers.preprocessing import prepare
 from helpers.vit.forward import choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.vit.networks import attend_by_products
 from helpers.vit.weights import weights_at_hand
 
+INPUTS = ("encoders/microvit",)
 SIDE, IMAGES = 512, 2000
 COLUMNS = ("what", "workers", "images", "seconds", "start", "images_per_s", "part_images")
 TOLERANCE = 1e-5
@@ -184,13 +185,14 @@ def main():
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=IMAGES)
-    parser.add_argument("--write", type=Path, metavar="CSV", help="table to write")
+    parser.add_argument("--write", action="store_true", help="keep the table in data/results")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp())
-    try:
-        table, worst, turned = measure(folder, arguments.images)
-    finally:
-        shutil.rmtree(folder)
+    libraries, options = ("torch", "transformers", "ray"), f"--images {arguments.images} --write"
+    with Computation(__file__, INPUTS, libraries, options=options) as run:
+        with tempfile.TemporaryDirectory() as folder:
+            table, worst, turned = measure(Path(folder), arguments.images)
+        if arguments.write:
+            run.write(table.round(3))
     rate = table.groupby("what")["images_per_s"].max()
     full, half = rate["one process"], rate["one process, bfloat16"]
     like, like_half = rate[PIPELINES["float32"]], rate[PIPELINES["bfloat16"]]
@@ -206,11 +208,6 @@ def main():
         print(f"RATIO {name} {ratio:.3f} target {target}")
     print(f"DIFFERENCE ray_to_one_process {worst:.1e} target {TOLERANCE}")
     print(f"DIFFERENCE cosine_of_bfloat16 {turned:.1e} target {MOST_TURNED}")
-    if arguments.write:
-        command = f"python benchmarks/bench_extract.py --images {arguments.images}"
-        command += " --write data/results_scaling.csv"
-        facts = run_facts(command, ("torch", "transformers", "ray"))
-        table.assign(**facts).round(3).to_csv(arguments.write, index=False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Feature extraction: against the plain loop, as a share of the machine's peak, and its memory.
 
 Run with ``make bench``. All networks are full size with random weights, which cost as much as
-trained ones. ``--write data/extraction_rates.csv`` keeps the table that the book shows.
+trained ones. ``--write`` keeps the table that the book shows.
 
 The plain loop is what the paper's notebooks do: one image at a time, float32, gradients on, all
 cores in each operation. Both sides preprocess the same 51 x 51 sections.
 """
 
 import argparse
+import datetime
+import json
 import os
 import statistics
 import sys
@@ -24,11 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import in_a_process, random_sections, resident_peak, timed
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract
-from helpers.io.provenance import run_facts
+from helpers.io.results import Computation, read_results
 from helpers.preprocessing import prepare, preprocess_section
 from helpers.vit.forward import choose_batch_size, n_cores
 from helpers.vit.networks import random_model, use_hub_positions
 
+RESULT = "benchmarks/bench_features"
 RATIO_TARGETS = {"dinov2-s14": 8, "dinov2-l14": 4, "clip-b16": 1.4}
 LOOP_IMAGES = {"dinov2-s14": 96, "dinov2-l14": 16, "clip-b16": 12}
 OUR_IMAGES = {"dinov2-s14": 1024, "dinov2-l14": 160, "clip-b16": 24}
@@ -174,12 +177,15 @@ def growth(name, n):
     return (resident_peak() - before - features.nbytes) / 2**20
 
 
-def table(names, device):
-    """Measure every encoder and print a row for each; give the rows."""
+def table(names, device, folder):
+    """Measure every encoder and print a row for each; give the rows, which `folder` keeps."""
     rows = []
     print(f"  {'encoder':28}{'images/s':>9}{'GFLOP':>9}{'GFLOP/s':>9}{'of peak':>9}{'MB':>8}")
     for name in names:
-        row = in_a_process(measure, name, device)
+        kept = folder / f"{name}_{device}.json"
+        if not kept.is_file():
+            kept.write_text(json.dumps(in_a_process(measure, name, device)))
+        row = json.loads(kept.read_text())
         rows.append(row)
         print(
             f"  {name:28}{row['images_per_s']:9.2f}{row['gflop_per_image']:9.1f}"
@@ -191,15 +197,11 @@ def table(names, device):
     return rows
 
 
-def write(rows, path):
-    """Keep the rows of this hardware in the results file; those of other hardware stay."""
-    facts = run_facts(f"python benchmarks/bench_features.py --write {path.as_posix()}")
-    del facts["versions"], facts["hardware"]  # the rows hold the latter
-    results = pd.DataFrame(rows).assign(**facts, torch=torch.__version__)
-    if path.exists():  # as it is written there: numbers are not read and written anew
-        results = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False), results])
-    results = results.drop_duplicates(["encoder", "hardware"], keep="last")
-    results.to_csv(path, index=False, lineterminator="\n")
+def with_others(rows):
+    """The rows, and those of the committed table of other encoders or measured elsewhere."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    results = pd.concat([read_results(RESULT), pd.DataFrame(rows).assign(date=today)])
+    return results.drop_duplicates(["encoder", "hardware"], keep="last")
 
 
 def main():
@@ -207,12 +209,13 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), choices=list(ENCODERS))
-    parser.add_argument("--write", type=Path, metavar="CSV")
+    parser.add_argument("--write", action="store_true", help="keep the rows in data/results")
     options = parser.parse_args()
     print(f"  {n_cores()} cores, {os.uname().machine}, torch {torch.__version__}")
-    rows = table(options.encoders, options.device)
-    if options.write:
-        write(rows, options.write)
+    with Computation(__file__, (), ("torch", "transformers"), options="--write") as run:
+        rows = table(options.encoders, options.device, run.folder)
+        if options.write:
+            run.write(with_others(rows))
     for name in RATIO_TARGETS:
         if name in options.encoders:
             compare_with_loop(name, options.repeats)

@@ -2,8 +2,7 @@
 
 Run with ``make bench``. Two extractions in parts of the same size, one with eight times the
 images of the other, two workers each. The memory of a process is what it holds in RAM (resident
-set size), looked at twice a second. ``--write data/results_ray_memory.csv`` keeps the table that
-the page "Scaling out" shows.
+set size), looked at twice a second. ``--write`` keeps the table that the page "Scaling out" shows.
 """
 
 import argparse
@@ -20,12 +19,11 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers.extract.ray_extract import extract_parts
 from helpers.io.optional import optional
-from helpers.io.provenance import run_facts
+from helpers.io.results import Computation
 
 SIDE, PART, WORKERS = 224, 64, 2
 COUNTS = (300, 2400)
 MOST = 1.1  # times the memory for eight times the images
-COMMAND = "python benchmarks/bench_ray_memory.py --write data/results_ray_memory.csv"
 
 
 def generate(folder, count):
@@ -73,11 +71,22 @@ def measure(folder, count):
 
 def main():
     """Print what was measured."""
-    ray = optional("ray", "ray")
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", type=Path, metavar="CSV", help="table to write")
-    arguments = parser.parse_args()
+    parser.add_argument("--write", action="store_true", help="keep the table in data/results")
+    write = parser.parse_args().write
+    with Computation(__file__, (), ("torch", "ray"), options="--write") as run:
+        table = pd.DataFrame(measured())
+        if write:
+            run.write(table.round(1))
+    memory = table[["worker_mb", "driver_mb"]]
+    growth = memory.max() / memory.iloc[0]
+    for name, ratio in growth.items():
+        print(f"MEMORY {name.removesuffix('_mb')}_of_8_times_the_images {ratio:.3f} target {MOST}")
+
+
+def measured():
+    """A row for each of `COUNTS`."""
+    ray = optional("ray", "ray")
     rows = []
     for count in COUNTS:
         with tempfile.TemporaryDirectory() as folder:
@@ -89,14 +98,7 @@ def main():
             )
             rows.append(measure(Path(folder), count))
             ray.shutdown()
-    table = pd.DataFrame(rows)
-    memory = table[["worker_mb", "driver_mb"]]
-    growth = memory.max() / memory.iloc[0]
-    for name, ratio in growth.items():
-        print(f"MEMORY {name.removesuffix('_mb')}_of_8_times_the_images {ratio:.3f} target {MOST}")
-    if arguments.write:
-        facts = run_facts(COMMAND, ("torch", "ray"))
-        table.assign(**facts).round(1).to_csv(arguments.write, index=False)
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """Micrographs to phases: the paper's workflow, one that follows the interfaces, and their scores.
 
-``python -m helpers.segmentation`` scores both against the hand-made masks of four micrographs;
-``--write data/results_segmentation.csv`` keeps the table.
+``python -m helpers.segmentation`` scores both against the hand-made masks of four micrographs.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import timeit
 from pathlib import Path
@@ -22,7 +20,7 @@ from skimage.morphology import remove_small_objects
 from helpers import UserError, check_choice
 from helpers.images.read import ImageError, read_image
 from helpers.io.downloads import fetch
-from helpers.io.provenance import run_facts
+from helpers.io.results import Computation
 from helpers.two_point import micrograph_descriptor
 
 METHODS = ("paper", "edges")
@@ -30,7 +28,6 @@ METHODS = ("paper", "edges")
 # than the channels, which carry a bright rim.
 MASKED = ("spot3_0d_3", "spot4_180d_2", "spot5_0d_0", "spot7_180d_3")
 MASKED_PRECIPITATES = "dark"
-SOURCE = "Stuckner et al. 2022, doi:10.1038/s41524-022-00878-5, benchmark Super1"
 LIBRARIES = ("opencv-python-headless", "scikit-image", "scipy", "numpy")
 MIN_SIDE = 27  # pixels that the denoising of one pixel looks at: search 21 and template 7
 MIN_LEVELS = 18  # of 256: 12 bits in a 16-bit file fill 17, which h = 10 would wipe out
@@ -262,14 +259,10 @@ def score_methods(methods=METHODS):
 
 
 def main():
-    """Score the methods on the masked micrographs; print the table, and keep it if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--write", type=Path, metavar="CSV")
-    path, table = parser.parse_args().write, score_methods()
-    print(table.round(3).to_string(index=False))
-    if path:
-        facts = run_facts(f"python -m helpers.segmentation --write {path.as_posix()}", LIBRARIES)
-        table.round(5).assign(data=SOURCE, **facts).to_csv(path, index=False, lineterminator="\n")
+    """Score the methods on the masked micrographs."""
+    inputs = [f"micrographs/{name}{end}.tif" for name in MASKED for end in ("", "_mask")]
+    with Computation(__file__, inputs, LIBRARIES) as run:
+        run.write(score_methods())
 
 
 if __name__ == "__main__":

@@ -1,23 +1,17 @@
 """Scores of case study 2: descriptors of the superalloys, their table, its outlier.
 
-``python -m helpers.superalloy_scores --write data/results_superalloys.csv`` computes them on the
-published data; interrupted, it goes on where it was.
+``python -m helpers.superalloy_scores`` computes them on the published data; interrupted, it goes
+on where it was.
 """
 
 from __future__ import annotations
-
-import argparse
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.cross_validation import error_curve, nested_cv, nested_folds
 from helpers.datasets import load_superalloys
-from helpers.io.atomic import write_table
-from helpers.io.provenance import run_facts
+from helpers.io.results import Computation
 from helpers.io.superalloy_files import odd_sums
 from helpers.scores import (
     LIBRARIES,
@@ -145,27 +139,16 @@ def outlier_table(X, data, model="svr"):
     )
 
 
-def main(arguments=None):
-    """Compute the scores on the published data and write them with their provenance."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.superalloy_scores", description=__doc__
-    )
-    parser.add_argument("--write", type=Path, metavar="CSV", help="where the table goes")
-    path = parser.parse_args(arguments).write
-    start = time.monotonic()
-    data = load_superalloys("published")
-    table = score_superalloys(data)
-    print(table.drop(columns=["fold_mape", "fold_n_components"]).round(2).to_string(index=False))
-    print(f"{len(table)} runs, {time.monotonic() - start:.0f} s without those that were kept")
-    if path:
-        command = f"python -m helpers.superalloy_scores --write {path.as_posix()}"
-        facts = {"data": "published superalloys", **run_facts(command, LIBRARIES)}
+def main():
+    """Compute the scores on the published data, the outlier, and odd sums of the composition."""
+    with Computation(__file__, ("superalloys",), LIBRARIES) as run:
+        data = load_superalloys("published")
+        table = score_superalloys(data)
         outlier = outlier_table(data.features["sam-h"], data)
         outlier = outlier.assign(descriptor="sam-h", model="svr")
         sums = odd_sums(data.composition).rename("sum").reset_index()
-        for ending, part in {"": table, "_outlier": outlier, "_sums": sums}.items():
-            write_table(part.assign(**facts), path.with_stem(path.stem + ending))
+        run.write(table, outlier=outlier, sums=sums)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,13 +1,10 @@
 """The audits that the book shows: of the published superalloys and of the embedded volumes.
 
-``python -m helpers.audit.studies --write data/results_audit.csv`` computes them; interrupted,
-it goes on where it was. `read_audit` reads them again.
+``python -m helpers.audit.studies`` computes them; interrupted, it goes on where it was.
+`read_audit` reads them again.
 """
 
 from __future__ import annotations
-
-import argparse
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,17 +13,17 @@ from helpers.audit import findings
 from helpers.audit.audit import audit, flagged
 from helpers.audit.findings import ALLOYS, FRACTIONS, VOLUMES, volume_descriptors
 from helpers.audit.tables import BY_SOURCE, SHUFFLED
-from helpers.datasets import DATA, load_superalloys, load_two_phase
+from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import LIBRARIES as FEATURE_LIBRARIES
 from helpers.features import extract_features
-from helpers.io.atomic import write_table
-from helpers.io.provenance import run_facts
+from helpers.io.results import Computation, read_results
 from helpers.scores import LIBRARIES, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 
-RESULTS = DATA / "results_audit.csv"
-TABLES = ("table", "optimism", "source_accuracy", "differences", "intervals", "learning_curve")
+INPUTS = ("superalloys", "data/superalloys", "data/two_phase.npz", "encoders/microvit")
+RESULT = "audit/studies"
+PARTS = ("optimism", "source_accuracy", "differences", "intervals", "learning_curve")
 MICROVIT = "MicroViT, segmented"
 TWIN = "MicroViT (untrained), segmented"
 RESNET = "ResNet-50 (untrained), segmented"
@@ -80,8 +77,8 @@ def audit_volumes(data):
     return audit(descriptors, data.modulus[rows], model="pr", **options)
 
 
-def read_audit(study, model, path=RESULTS):
-    """One audit of the results file.
+def read_audit(study, model):
+    """One audit of the committed results.
 
     Parameters
     ----------
@@ -89,13 +86,10 @@ def read_audit(study, model, path=RESULTS):
         `helpers.audit.findings.ALLOYS` or `helpers.audit.findings.VOLUMES`.
     model : str
         ``"lr"`` or ``"svr"`` for the alloys, ``"pr"`` for the volumes.
-    path : path-like
-        As written by `write_audits`.
 
     Returns
     -------
     helpers.audit.audit.Audit
-        Without the columns of provenance.
 
     Examples
     --------
@@ -104,40 +98,37 @@ def read_audit(study, model, path=RESULTS):
     5
     """
     parts = []
-    for name in TABLES:
-        table = pd.read_csv(_path(path, name))
+    for part in (None, *PARTS):
+        table = read_results(RESULT, part)
         rows = table[(table["study"] == study) & (table["model"] == model)]
-        parts.append(rows.loc[:, :"study"].iloc[:, :-1].reset_index(drop=True))
+        parts.append(rows.drop(columns=["study", "model"]).reset_index(drop=True))
     return flagged(*parts)
 
 
-def write_audits(audits, path, facts):
-    """Write audits, {(study, model): audit}, a file a table, with `facts` of their provenance.
-
-    ``Audit.table`` goes to `path`; the others stand beside it, with their names appended.
-    """
-    for name in TABLES:
-        parts = [
-            getattr(audited, name).assign(study=study, model=model)
-            for (study, model), audited in audits.items()
-            if len(getattr(audited, name))  # an empty column would make numbers objects
-        ]
-        write_table(pd.concat(parts, ignore_index=True).assign(**facts), _path(path, name))
-
-
-def _path(path, name):
-    path = Path(path)
-    return path if name == "table" else path.with_name(f"{path.stem}_{name}{path.suffix}")
+def audit_tables(audits):
+    """Tables of audits, {(study, model): audit}, of all of them together, by part."""
+    return {
+        part: pd.concat(
+            [
+                getattr(audited, part).assign(study=study, model=model)
+                for (study, model), audited in audits.items()
+                if len(getattr(audited, part))  # an empty column would make numbers objects
+            ],
+            ignore_index=True,
+        )
+        for part in ("table", *PARTS)
+    }
 
 
 def main():
-    """Compute audits and findings and write them with their provenance."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.audit.studies", description=__doc__)
-    parser.add_argument("--write", type=Path, metavar="CSV", required=True, help="table of scores")
-    path = parser.parse_args().write
-    libraries = dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES])
-    facts = run_facts(f"{parser.prog} --write {path.as_posix()}", libraries)
-    facts["microvit"] = load_encoder("microvit").fingerprint[:16]
+    """Compute audits and findings."""
+    libraries = tuple(dict.fromkeys([*LIBRARIES, *FEATURE_LIBRARIES]))
+    with Computation(__file__, INPUTS, libraries) as run:
+        run.write(**compute_all())
+
+
+def compute_all():
+    """All tables by part."""
     alloys, volumes = load_superalloys("published"), load_two_phase("embedded")
     # Support vector regression takes up to a minute a run: fewer descriptors, shuffles and folds,
     # and no learning curve.
@@ -147,12 +138,11 @@ def main():
         (VOLUMES, "pr"): audit_volumes(volumes),
         (ALLOYS, "svr"): audit_superalloys(alloys, "svr", BY_SVR, **few),
     }
-    write_audits(audits, path, facts)
     rows = findings.untrained_rows(alloys)
     rows += findings.normalisation_rows(load_superalloys("embedded"))
     parts = [pd.DataFrame(rows), findings.alloy_findings(alloys)]
     numbers = pd.concat([*parts, findings.volume_findings(volumes)], ignore_index=True)
-    write_table(numbers.assign(**facts), _path(path, "findings"))
+    return {**audit_tables(audits), "findings": numbers}
 
 
 if __name__ == "__main__":

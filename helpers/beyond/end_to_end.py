@@ -1,32 +1,33 @@
 """Networks trained end to end on the three sections of a volume: what the paper only mentions.
 
-``python -m helpers.beyond.end_to_end --write data/results_networks.csv`` trains them and goes on
-where it was interrupted, from the last epoch that ended.
+``python -m helpers.beyond.end_to_end`` trains them and goes on where it was interrupted, from the
+last epoch that ended.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.beyond.leaderboard import Leaderboard
+from helpers.beyond.leaderboard import LIBRARIES, Leaderboard
 from helpers.beyond.learner_scores import unseen_scores
 from helpers.beyond.studies import STUDY
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
 from helpers.intervals import half_width
+from helpers.io.results import Computation
 from helpers.microvit.trainer import decay_groups, load_checkpoint, save_checkpoint
 from helpers.regression import holdout_rows, mape
 
-CHECKPOINTS = Path("_build") / "networks"
+INPUTS = ("data/two_phase.npz", "encoders/microvit")
 
 
 class SmallCNN(nn.Sequential):
@@ -187,20 +188,20 @@ def network_row(raw, history, n_weights, y, val, test):
 
 
 def main():
-    """Train the networks that the file does not hold yet."""
-    parser = argparse.ArgumentParser("python -m helpers.beyond.end_to_end", description=__doc__)
-    board, _ = Leaderboard.of_command(parser)
-    study = load_two_phase("embedded")
-    y = study.modulus
-    train, val, test = holdout_rows(len(y))
-    for name, (make, lr, epochs) in NETWORKS.items():
-        key = STUDY, name, "end to end", "network"
-        if not board.has(*key):
-            path = CHECKPOINTS / f"{name}.pt"
-            trained = train_on_sections(
-                make, study.sections, y, train, val, path, lr=lr, epochs=epochs
-            )
-            board.add(key, **network_row(*trained, y, val, test))
+    """Train the networks; a table of their scores, and one of their epochs."""
+    with Computation(__file__, INPUTS, LIBRARIES) as run:
+        study = load_two_phase("embedded")
+        y = study.modulus
+        train, val, test = holdout_rows(len(y))
+        board, epochs = Leaderboard(run.folder / "board.csv"), []
+        for name, (make, lr, n) in NETWORKS.items():
+            rows, path = (train, val), run.folder / f"{name}.pt"
+            trained = train_on_sections(make, study.sections, y, *rows, path, lr=lr, epochs=n)
+            epochs += [{"descriptor": name, **facts} for facts in trained[1]]
+            key = STUDY, name, "end to end", "network"
+            if not board.has(*key):
+                board.add(key, **network_row(*trained, y, val, test))
+        run.write(board.table, epochs=pd.DataFrame(epochs))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import pandas as pd
 
 from helpers.beyond.learner_scores import score_learner
 from helpers.cross_validation import nested_folds
-from helpers.encoders import load_encoder
-from helpers.features import LIBRARIES
+from helpers.features import LIBRARIES as FEATURE_LIBRARIES
 from helpers.io.atomic import write_table
-from helpers.io.provenance import run_facts
 from helpers.regression import fit_pls, holdout_scores
 
+LIBRARIES = (*FEATURE_LIBRARIES, "scikit-learn")
 KEYS = ["study", "descriptor", "reduction", "learner"]
 REDUCTIONS = ("PCA", "PLS")
 MOST = {"PCA": 100, "PLS": 40}  # components
@@ -29,25 +27,17 @@ class Leaderboard:
     Parameters
     ----------
     path : path-like
-        Rows that it holds stay, but for those of other weights of MicroViT.
-    command : str
-        For the provenance.
+        Rows that it holds stay.
     """
 
-    def __init__(self, path, command):
+    def __init__(self, path):
         self.path = Path(path)
-        weights = load_encoder("microvit", device="cpu").fingerprint[:16]
-        self.facts = {"weights": weights, **run_facts(command, (*LIBRARIES, "scikit-learn"))}
-        self.facts["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
-        held = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
-        self.rows = [row for row in held if row["weights"] == weights]
+        self.rows = pd.read_csv(path).to_dict("records") if self.path.is_file() else []
 
-    @classmethod
-    def of_command(cls, parser):
-        """The board that ``--write`` of a command names, and the other options given."""
-        parser.add_argument("--write", type=Path, required=True, metavar="CSV")
-        options = parser.parse_args()
-        return cls(options.write, f"{parser.prog} --write {options.write.as_posix()}"), options
+    @property
+    def table(self):
+        """The rows as a DataFrame."""
+        return pd.DataFrame(self.rows)
 
     def has(self, *key):
         """Whether the file holds a row (study, descriptor, reduction, learner)."""
@@ -56,8 +46,8 @@ class Leaderboard:
     def add(self, key, **row):
         """Write one more row."""
         row = dict(zip(KEYS, key, strict=True)) | row
-        self.rows.append(row | self.facts)
-        write_table(pd.DataFrame(self.rows), self.path)
+        self.rows.append(row)
+        write_table(self.table, self.path)
         shown = {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}
         print(*shown.values(), flush=True)
 

@@ -1,25 +1,26 @@
 """How much three sections can tell: volumes made again from their seeds, cut more often.
 
-``python -m helpers.beyond.section_count --write data/results_sections.csv`` computes the table;
-rows that the file holds already are kept.
+``python -m helpers.beyond.section_count`` computes the table; interrupted, it goes on where it
+was.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
 
 import numpy as np
 
-from helpers.beyond.leaderboard import Leaderboard, compute
+from helpers.beyond.leaderboard import LIBRARIES, Leaderboard, compute
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
+from helpers.io.results import Computation
 from helpers.microvit.measures import OURS, describers
 from helpers.superalloy_scores import TWO_POINT
 from helpers.synthetic.volumes import two_phase_volume
 from helpers.two_point import two_point_statistics
 
+INPUTS = ("data/two_phase.npz", "encoders/microvit")
 N_VOLUMES = 1000
 # Label -> axes that the sections are normal to, and their places on each.
 CUTS = {
@@ -60,10 +61,8 @@ def averaged(describe, volumes, cut):
     return np.concatenate(described)
 
 
-def main():
-    """Compute the table, or what the file does not hold yet."""
-    parser = argparse.ArgumentParser("python -m helpers.beyond.section_count", description=__doc__)
-    board, _ = Leaderboard.of_command(parser)
+def count_sections(board):
+    """Rows of all cuts and learners that a board does not hold yet."""
     study = load_two_phase("embedded")
     volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(N_VOLUMES)])
     describe = describers({OURS: load_encoder("microvit", device="cpu")})
@@ -75,6 +74,14 @@ def main():
         descriptors[label, name] = functools.partial(averaged, describe[name], volumes, cut)
     for key, X in descriptors.items():
         compute(board, *key, X, study.modulus[:N_VOLUMES], LEARNERS)
+
+
+def main():
+    """Compute the table, or what an interrupted run has not done."""
+    with Computation(__file__, INPUTS, LIBRARIES) as run:
+        board = Leaderboard(run.folder / "board.csv")
+        count_sections(board)
+        run.write(board.table)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Beyond the paper: descriptors and learners under its protocols, a row each in a file.
 
-``python -m helpers.beyond.studies --write data/results_beyond.csv`` computes the leaderboard of
-both case studies; rows that the file holds already are kept, so an interrupted run goes on where
-it was. With ``--pair data/results_beyond_test.csv`` it also writes what the paper's best protocol
-and the best row of case study 1 predict for its test part.
+``python -m helpers.beyond.studies`` computes the leaderboard of both case studies, and what the
+paper's best protocol and the best row of case study 1 predict for its test part; interrupted, it
+goes on where it was.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +16,7 @@ import pandas as pd
 from helpers.beyond.descriptors import DESCRIPTORS, Describer, descriptor_matrix
 from helpers.beyond.leaderboard import (
     KEYS,
+    LIBRARIES,
     REDUCTIONS,
     Leaderboard,
     best_row,
@@ -33,11 +31,12 @@ from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.intervals import nested_coverage
-from helpers.io.atomic import write_table
+from helpers.io.results import Computation
 from helpers.regression import holdout_rows
 from helpers.superalloy_scores import TWO_POINT
 from helpers.two_point import micrograph_descriptor
 
+INPUTS = ("data/two_phase.npz", "superalloys", "encoders/microvit")
 STUDY = "case study 1"
 PAPERS = ("lr", "pr")
 EVERY = "MicroViT + two-point + bounds + counted"
@@ -99,17 +98,16 @@ def paper_and_best(table):
     return best_row(ours, descriptor=frozen, learner=PAPERS, reduction="PCA"), best_row(ours)
 
 
-def write_pair(board, path):
-    """Write the predictions of `paper_and_best` for the test part of case study 1 [GPa]."""
+def pair_table(board):
+    """The predictions of `paper_and_best` for the test part of case study 1 [GPa]."""
     study, describer = embedded_volumes()
     y, test = study.modulus, holdout_rows(len(study.modulus))[2]
     table = {"volume": test, "modulus": y[test]}
-    for role, row in zip(("paper", "best"), paper_and_best(pd.DataFrame(board.rows)), strict=True):
+    for role, row in zip(("paper", "best"), paper_and_best(board), strict=True):
         X = descriptor_matrix(describer, row["descriptor"])
         table[role] = score_learner(reduced(X, y, row["reduction"]), y, row["learner"])[1]
         table[f"{role}_row"] = " | ".join(row[KEYS[1:]])
-    command = f"{board.facts['command']} --pair {path.as_posix()}"
-    write_table(pd.DataFrame(table | board.facts | {"command": command}), path)
+    return pd.DataFrame(table)
 
 
 def case_study_2(board):
@@ -150,14 +148,12 @@ def nested_row(folds, y, learner):
 
 
 def main():
-    """Compute the leaderboard, or what the file does not hold yet."""
-    parser = argparse.ArgumentParser("python -m helpers.beyond.studies", description=__doc__)
-    parser.add_argument("--pair", type=Path, metavar="CSV", help="predictions of two rows as well")
-    board, options = Leaderboard.of_command(parser)
-    case_study_1(board)
-    case_study_2(board)
-    if options.pair:
-        write_pair(board, options.pair)
+    """Compute the leaderboard, or what an interrupted run has not done, and the predictions."""
+    with Computation(__file__, INPUTS, LIBRARIES) as run:
+        board = Leaderboard(run.folder / "board.csv")
+        case_study_1(board)
+        case_study_2(board)
+        run.write(board.table, pair=pair_table(board.table))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,13 @@ from pathlib import Path
 
 
 def write_table(table, path):
-    """Write a DataFrame of results as a CSV file, numbers with four decimals."""
+    """Write a DataFrame of results as a CSV file, numbers with four decimals or digits."""
+
+    def rounded(value):
+        return f"{value:.4g}" if 0 < abs(value) < 0.1 else f"{value:.4f}"
+
     with atomic_write(path) as file:
-        file.write(table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode())
+        file.write(table.to_csv(index=False, float_format=rounded, lineterminator="\n").encode())
 
 
 @contextlib.contextmanager

@@ -1,40 +1,40 @@
-"""What a number was computed by: the code, the versions of libraries, the machine, the day."""
+"""What a number was computed by: the code, and the versions of libraries."""
 
 from __future__ import annotations
 
 import ast
-import datetime
 import functools
 import hashlib
-import os
-import platform
-import subprocess
 from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]  # the folder that holds the package
+# Modules that move files and tell of it, and compute nothing.
+PLUMBING = [f"helpers/io/{name}.py" for name in ("atomic", "downloads", "optional", "progress")]
+PLUMBING += [f"helpers/io/{name}.py" for name in ("provenance", "results")]
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 @functools.cache
 def code_digest(file, root=ROOT):
-    """Hash of what a module, named by its file, does with all that it imports of its package.
+    """Hash of what a module, named by its file, does with all that it imports of the project.
 
     It changes with neither comments and docstrings nor with where the modules of the package lie,
-    so that a module that is moved or renamed keeps what it has computed.
+    so that a module that is moved or renamed keeps what it has computed; nor with `PLUMBING`.
     """
-    package = Path(file).relative_to(root).parts[0]
-    codes = {_bare(path, package) for path in (Path(file), *imported(root, file, (package,)))}
+    packages = {"helpers", Path(file).relative_to(root).parts[0]}
+    files = Path(file), *imported(root, file, tuple(packages))
+    codes = {_bare(p, packages) for p in files if p.relative_to(root).as_posix() not in PLUMBING}
     return hashlib.sha256("".join(sorted(codes)).encode()).hexdigest()[:16]
 
 
-def _bare(path, package):
-    """Code without docstrings, its imports from the package without where that module lies."""
+def _bare(path, packages):
+    """Code without docstrings, its imports from the packages without where that module lies."""
     module = ast.parse(path.read_bytes())
     for node in ast.walk(module):
         if isinstance(node, ast.ImportFrom):
-            if node.level or node.module.partition(".")[0] == package:
-                node.level, node.module = 0, package
+            if node.level or node.module.partition(".")[0] in packages:
+                node.level, node.module = 0, "helpers"
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
             del node.body[0]
     return ast.unparse(module)
@@ -110,22 +110,3 @@ def _files(root, name, packages):
 def versions(libraries):
     """Installed version of each library, by its name."""
     return {name: metadata.version(name) for name in libraries}
-
-
-def run_facts(command, libraries=()):
-    """Columns that say where the rows of a results file come from; `command` computes it again."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "hardware": f"CPU, {os.cpu_count()} cores",
-        "processor": platform.processor() or platform.machine(),
-        "versions": " ".join(f"{k} {v}" for k, v in versions(libraries).items()),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit or "unknown",
-        "command": command,
-    }

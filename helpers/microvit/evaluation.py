@@ -1,25 +1,24 @@
 """MicroViT against its random twin and two-point statistics: the evaluation table of the book.
 
-``python -m helpers.microvit.evaluation --write data/results_microvit.csv`` computes it from the
-shipped weights; interrupted, it goes on where it was. Columns: ``part``, ``quantity``, ``data``,
-``descriptor``, ``protocol``, ``value``, ``low`` and ``high`` (each part says of what), ``unit``,
-``target`` (a condition such as ``"value <= 0.55"``, see `helpers.microvit.measures.meets`).
+``python -m helpers.microvit.evaluation`` computes it from the shipped weights; interrupted, it
+goes on where it was. ``--model FOLDER`` prints it for another model. Columns: ``part``,
+``quantity``, ``data``, ``descriptor``, ``protocol``, ``value``, ``low`` and ``high`` (each part
+says of what), ``unit``, ``target`` (a condition such as ``"value <= 0.55"``, see
+`helpers.microvit.measures.meets`).
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.datasets import load_superalloys, load_two_phase
-from helpers.encoders import ENCODERS, load_encoder
+from helpers.encoders import ENCODERS
 from helpers.features import LIBRARIES, extract_features
 from helpers.intervals import paired_interval, ratio_interval
-from helpers.io.atomic import write_table
-from helpers.io.provenance import run_facts
+from helpers.io.results import Computation
 from helpers.microvit.measures import (
     OURS,
     RANDOM,
@@ -39,6 +38,7 @@ from helpers.segmentation import segment
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT
 from helpers.two_point import micrograph_descriptor, two_point_statistics
 
+INPUTS = ("superalloys", "data/superalloys", "data/two_phase.npz", "encoders/microvit")
 SIDE = 224  # of the parts of micrographs whose invariance is measured [pixels]
 COUNTED = "its training targets, counted"
 PAPERS_BEST = ("clip-l14", "dinov2-l14", "clip-b16")  # of the paper's nine, over 20 shuffles
@@ -139,7 +139,7 @@ def evaluate(model="microvit"):
     rows += case_study_2(published, values, "published, segmented")
     values = features(sections, "two-phase-embedded", pipeline="section")
     rows += case_study_1(study.sections, study.modulus, values)
-    return pd.DataFrame(rows).assign(weights=encoders[OURS].fingerprint[:16])
+    return pd.DataFrame(rows)
 
 
 def _segmented(images):
@@ -149,30 +149,17 @@ def _segmented(images):
 
 
 def main(arguments=None):
-    """Compute the table and write it with its provenance."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.microvit.evaluation", description=__doc__
-    )
-    parser.add_argument("--write", type=Path, metavar="CSV", help="where the table goes")
-    parser.add_argument("--model", default="microvit", help="or a folder, such as your own")
-    parser.add_argument("--log", type=Path, metavar="FOLDER", help="only write a run's log to CSV")
-    options = parser.parse_args(arguments)
-    if options.log and not options.write:
-        parser.error("--log needs --write, the CSV to write")
-    if options.log:
-        weights = load_encoder(options.log / "model", pooling="cls").fingerprint[:16]
-        log = pd.read_csv(options.log / "log.csv")
-        curves = log.melt(["step", "minutes", "images"], var_name="curve").dropna()
-        table = curves.assign(weights=weights)
-        command = f"python -m helpers.microvit.pretraining (log of {options.log.as_posix()})"
-    else:
-        table = evaluate(options.model)
+    """Compute the table of the MicroViT that ships, or print that of another model."""
+    parser = argparse.ArgumentParser("python -m helpers.microvit.evaluation", description=__doc__)
+    parser.add_argument("--model", metavar="FOLDER", help="of another model, such as your own")
+    model = parser.parse_args(arguments).model
+    if model:
+        table = evaluate(model)
         met = [{True: "met", False: "missed"}.get(meets(r), "") for r in table.to_dict("records")]
-        shown = table.assign(met=met).drop(columns="weights").round(3)
-        print(shown.to_string(index=False, na_rep=""))
-        command = f"{parser.prog} --model {options.model} --write {options.write}"
-    if options.write:
-        write_table(table.assign(**run_facts(command, LIBRARIES)), options.write)
+        print(table.assign(met=met).round(3).to_string(index=False, na_rep=""))
+        return
+    with Computation(__file__, INPUTS, LIBRARIES) as run:
+        run.write(evaluate())
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 ``python -m helpers.microvit.pretraining --minutes 70 --out _build/microvit`` trains it, and goes
 on where an earlier run of the same command was interrupted. No label, no measured image and no
-embedded data set enters. ``--ship _build/microvit/model`` puts a newly trained one in the place
-of the one that ships with the book.
+embedded data set enters. ``--ship _build/microvit`` puts the one that such a run has trained in
+the place of the one that ships with the book, and its log into ``data/results``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import torch
 
 from helpers import UserError
 from helpers.encoders import ENCODERS, check_architecture
+from helpers.features import LIBRARIES
 from helpers.io.atomic import atomic_write, write_table
+from helpers.io.results import Computation
 from helpers.microvit.probes import run_probes
 from helpers.microvit.trainer import Trainer
 from helpers.vit import weights
@@ -90,20 +92,25 @@ def _log(trainer, out, row):
     write_table(pd.DataFrame(trainer.log), out / "log.csv")
 
 
-def ship(model):
-    """Put a model, as `train` leaves it, in the place of the MicroViT that ships with the book.
+def ship(out):
+    """Put a model, as `train` leaves it in a folder, in the place of the one that ships.
 
-    With a manifest; ValueError where it has another architecture.
+    With a manifest, and the log among the results; ValueError where it has another architecture.
     """
-    entry = ENCODERS["microvit"]
-    check_architecture(entry, read_model(Path(model), entry), model)
+    model, entry = Path(out, "model"), ENCODERS["microvit"]
+    log = pd.read_csv(Path(out, "log.csv")).melt(["step", "minutes", "images"], var_name="curve")
+    check_architecture(entry, read_model(model, entry), model)
     folder, files = weights.SHIPPED / entry.shipped, {}
     for name in weights.SHIPPED_FILES:
-        content = (Path(model) / name).read_bytes()
+        content = (model / name).read_bytes()
         files[name] = f"sha256:{hashlib.sha256(content).hexdigest()}"
         with atomic_write(folder / name) as file:
             file.write(content)
     weights.write_manifest(folder, source="helpers.microvit.pretraining", files=files)
+    inputs, options = ("encoders/microvit",), f"--minutes {math.ceil(log['minutes'].max())}"
+    with Computation(__file__, inputs, LIBRARIES, options=options, alone=True) as run:
+        run.before = 60 * log["minutes"].max()
+        run.write(log.dropna())
 
 
 def main(arguments=None):
@@ -119,12 +126,12 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ship", metavar="FOLDER", help="a trained model to ship with the book")
+    parser.add_argument("--ship", metavar="FOLDER", help="a finished --out, to ship its model")
     options = parser.parse_args(arguments)
     if options.ship:
         ship(options.ship)
         print("shipped; describe it in data/microvit/README.md, and measure it again with")
-        print("python -m helpers.microvit.evaluation --write data/results_microvit.csv")
+        print("make results")
         return
     torch.set_num_threads(options.threads)
     budget = {"minutes": options.minutes, "steps": options.steps}

@@ -1,8 +1,8 @@
 """One step of the pre-training of MicroViT: student, teacher, head, optimiser, data.
 
 Other objectives were tried: self-distillation, and both together. They learned less in the same
-time (``data/microvit_objectives.csv``). Their code is in commit f9f423c, with options for another
-size or weight of the statistics.
+time (``data/results/microvit/pretraining_objectives.csv``). Their code is in commit f9f423c, with
+options for another size or weight of the statistics.
 """
 
 from __future__ import annotations

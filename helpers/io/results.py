@@ -1,0 +1,346 @@
+"""Tables of ``data/results``: what computed them, and whether they are still that.
+
+A result has the name of the script that computes it, with the folders below ``helpers``:
+``helpers/beyond/studies.py`` writes ``beyond/studies.csv``, further tables as
+``beyond/studies_pair.csv``, and one ``beyond/studies.json``, which says how all of them were made.
+
+``python -m helpers.io.results`` computes those whose code or data have changed since, and
+``--check`` only names them. Names compute those results alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import UserError
+from helpers.io.atomic import atomic_write, write_table
+from helpers.io.downloads import ROOT, registry
+from helpers.io.provenance import code_digest, versions
+
+RESULTS = ROOT / "data" / "results"
+PARTIAL = ROOT / "_build" / "results"  # what an interrupted computation has done
+MOST_NAMES = 40  # distinct texts of a column that counts as one of names
+ENCODERS = "encoders/"  # what the names of encoders begin with in the registry
+
+
+def read_results(name, part=None):
+    """A table of ``data/results``, checked against what its script wrote and the registry.
+
+    Parameters
+    ----------
+    name : str
+        Of the result, such as ``"beyond/studies"``.
+    part : str, optional
+        Of a further table: ``"pair"`` is ``beyond/studies_pair.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``data/results/README.md`` says which chapter shows it; the attribute ``attrs`` holds the
+        provenance.
+
+    Raises
+    ------
+    UserError
+        No such table, one that is not what its script wrote, or one of an encoder that the
+        registry does not know so any more: with the file, the row and the command that mends it.
+
+    Examples
+    --------
+    >>> read_results("superalloy_scores")["descriptor"].nunique()
+    12
+    """
+    facts, path = provenance(name), _table_path(name, part)
+    if path.name not in facts["tables"] or not path.is_file():
+        raise UserError(f"There is no table {path}. {_remedy(facts)}")
+    content = path.read_bytes()
+    # A name may read "none" or "NA"; what is missing is empty.
+    table = pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
+    described = facts["tables"][path.name]
+    if hashlib.sha256(content).hexdigest() != described["sha256"]:
+        raise UserError(f"{path}, {_first_fault(table, described)}. {_remedy(facts)}")
+    _check_encoders(table, facts, path)
+    table.attrs = facts
+    return table
+
+
+def provenance(name):
+    """What the JSON file of a result says; UserError where there is none."""
+    path = RESULTS / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"There is no result {name!r} in {RESULTS}: there are {', '.join(result_names())}"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read ({error}): take it from git again") from error
+
+
+def result_names():
+    """Names of all results."""
+    return sorted(
+        p.relative_to(RESULTS).with_suffix("").as_posix() for p in RESULTS.rglob("*.json")
+    )
+
+
+def _table_path(name, part=None):
+    return RESULTS / f"{name}_{part}.csv" if part else RESULTS / f"{name}.csv"
+
+
+def _remedy(facts):
+    again = f", or compute it: {facts['command']}" if facts["command"] else ""
+    return f"Take it from git again{again}"
+
+
+def _first_fault(table, described):
+    """Where a table first differs from what was written; lines are counted as an editor does."""
+    columns = described["columns"]
+    if missing := [column for column in columns if column not in table]:
+        return f"line 1: the column {missing[0]!r} is missing"
+    for column, kind in columns.items():
+        values = table[column].dropna()
+        if kind == "number":
+            wrong = values[pd.to_numeric(values, errors="coerce").isna()]
+            expected = "a number"
+        else:
+            wrong = values[~values.astype(str).isin(kind)] if kind != "text" else values[:0]
+            expected = f"one of {', '.join(kind)}"
+        if len(wrong):
+            row, value = next(iter(wrong.items()))
+            return f"line {row + 2}: {column} is {value!r}, expected {expected}"
+    return f"{len(table)} rows: not the {described['rows']} rows that were computed"
+
+
+def _check_encoders(table, facts, path):
+    """Rows of encoders must fit the registry as it is."""
+    known = registry()
+    for label, (name, n_features) in facts["encoders"].items():
+        entry = known.get(ENCODERS + name)
+        if entry and entry["n_features"] == n_features:
+            continue
+        rows = (table == label).any(axis=1)
+        if rows.any():
+            now = f"gives {entry['n_features']} features" if entry else "is not there"
+            raise UserError(
+                f"{path}, line {rows.idxmax() + 2}: {label!r} was computed with the encoder "
+                f"{name!r} of {n_features} features, which in the registry {now}. "
+                f"Mend data/registry.json. {_remedy(facts)}"
+            )
+
+
+class Computation:
+    """One run of a script that computes a result: its clock, its unfinished work, its tables.
+
+    Use it in a ``with`` statement. What is laid in `folder` is still there when the script is
+    started again after an interruption, unless its code or its data have changed meanwhile.
+
+    Parameters
+    ----------
+    script : path-like
+        The file of the script, ``__file__``.
+    inputs : sequence of str
+        What the numbers depend on beside the code: names of the registry of downloads, or files
+        and folders of ``data`` such as ``"data/two_phase.npz"``.
+    libraries : sequence of str
+        Whose versions are noted.
+    options : str
+        Of the script, with which it makes the result again.
+    alone : bool
+        True for what is only computed where it is named, never with all others.
+
+    Attributes
+    ----------
+    name : str
+        Of the result.
+    folder : pathlib.Path
+        For unfinished work.
+    """
+
+    def __init__(self, script, inputs, libraries, *, options="", alone=False):
+        path = Path(script).resolve().relative_to(ROOT)
+        self.name = path.with_suffix("").as_posix().removeprefix("helpers/")
+        module = ".".join(path.with_suffix("").parts)
+        self.facts = {
+            "command": f"python -m {module} {options}".strip(),
+            "alone": alone,
+            "script": path.as_posix(),
+            "commit": _commit(),
+            "hardware": f"CPU, {os.cpu_count()} cores",
+            "processor": platform.processor() or platform.machine(),
+            "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+            "versions": versions(libraries),
+            "code": code_digest(ROOT / path, ROOT),
+            "inputs": {name: input_hash(name) for name in inputs},
+        }
+        self.folder = PARTIAL / self.name
+
+    def __enter__(self):
+        done = self._state()
+        self.before = 0.0
+        if done and all(done[key] == self.facts[key] for key in ("code", "inputs", "versions")):
+            self.before = done["seconds"]
+            print(f"{self.name}: goes on after {self.before:.0f} s", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.start = time.monotonic()
+        self._note()
+        return self
+
+    def __exit__(self, error, *_):
+        if error:
+            self._note()
+        else:
+            shutil.rmtree(self.folder)
+
+    @property
+    def seconds(self):
+        """Of this run and of those before it that were interrupted."""
+        return self.before + time.monotonic() - self.start
+
+    def _state(self):
+        try:
+            return json.loads((self.folder / "run.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _note(self):
+        with atomic_write(self.folder / "run.json") as file:
+            file.write(json.dumps({**self.facts, "seconds": self.seconds}).encode())
+
+    def write(self, table, **parts):
+        """Write the tables and what they were made by."""
+        written = {}
+        for part, content in {None: table, **parts}.items():
+            path = _table_path(self.name, part)
+            write_table(content, path)
+            written[path.name] = _description(path)
+        facts = {
+            **self.facts,
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "seconds": round(self.seconds, 1),
+            "encoders": _encoders_in(written),
+            "tables": written,
+        }
+        with atomic_write(RESULTS / f"{self.name}.json") as file:
+            file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+        print(f"{self.name}: written to {RESULTS}", flush=True)
+
+
+def input_hash(name):
+    """Hash of what a result is computed from, see `Computation`."""
+    if not name.startswith("data/"):
+        entry = registry()[name]
+        if "shipped" not in entry:
+            return entry["hash"]
+        name = f"data/{entry['shipped']}/model.safetensors"
+    files = [ROOT / name]
+    if files[0].is_dir():
+        files = sorted(path for path in files[0].iterdir() if path.suffix != ".md")
+    hashes = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+    return "sha256:" + hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _description(path):
+    """What `read_results` holds a table against; texts of a few kinds count as names."""
+    content = path.read_bytes()
+    table = pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
+    columns = {}
+    for column, values in table.items():
+        names = sorted(values.dropna().astype(str).unique())
+        if pd.api.types.is_numeric_dtype(values) and values.dtype != bool:
+            columns[column] = "number"
+        else:
+            columns[column] = names if len(names) <= MOST_NAMES else "text"
+    digest = hashlib.sha256(content).hexdigest()
+    return {"sha256": digest, "rows": len(table), "columns": columns}
+
+
+def _encoders_in(tables):
+    """Names that begin like an encoder of the registry -> its name and length of features."""
+    encoders = {k: v for k, v in registry().items() if k.startswith(ENCODERS)}
+    labels = {entry["title"]: key for key, entry in encoders.items()}
+    labels |= {key.removeprefix(ENCODERS): key for key in encoders}
+    found = {}
+    for kind in (kind for table in tables.values() for kind in table["columns"].values()):
+        for name in kind if isinstance(kind, list) else ():
+            begun = [label for label in labels if name == label or name.startswith(f"{label} ")]
+            begun += [label for label in labels if name.startswith(f"{label},")]
+            if begun:
+                key = labels[max(begun, key=len)]
+                found[name] = [key.removeprefix(ENCODERS), encoders[key]["n_features"]]
+    return found
+
+
+def changes_since(name):
+    """What has changed since a result was computed: ``"its code"``, an input, or nothing."""
+    facts = provenance(name)
+    script = ROOT / facts["script"]
+    if not script.is_file():
+        return ["its script"]
+    changed = [] if code_digest(script, ROOT) == facts["code"] else ["its code"]
+    return changed + [key for key, value in facts["inputs"].items() if input_hash(key) != value]
+
+
+def _again(facts):
+    if not facts["command"]:
+        return "only by the code of that commit"
+    return f"again: {facts['command']}" + ", which `make results` leaves out" * facts["alone"]
+
+
+def _commit():
+    """The commit that computes, marked where the code differs from it."""
+
+    def git(*arguments):
+        options = {"cwd": ROOT, "capture_output": True, "text": True, "check": False}
+        return subprocess.run(["git", *arguments], **options).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "helpers", "benchmarks")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+changes" if changed else "")
+
+
+def main(arguments=None):
+    """Compute results whose code or data changed, or only name them."""
+    parser = argparse.ArgumentParser("python -m helpers.io.results", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of these results alone")
+    parser.add_argument("--check", action="store_true", help="only name those that changed")
+    options = parser.parse_args(arguments)
+    failed, environment = [], {"OMP_NUM_THREADS": "1", **os.environ}  # sums in the same order
+    try:
+        for name in options.names or result_names():
+            facts, changed = provenance(name), changes_since(name)
+            if changed and options.check:
+                told = f"computed before {', '.join(changed)} changed, at commit {facts['commit']}"
+                print(f"{name}: {told}; {_again(facts)}")
+            elif changed and (not facts["command"] or (facts["alone"] and not options.names)):
+                print(f"{name}: left as it is; {_again(facts)}")
+            elif changed:
+                print(f"{name}: {facts['command']}", flush=True)
+                command = [sys.executable, *facts["command"].split()[1:]]
+                if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+                    failed.append(name)
+            elif not options.check:
+                print(f"{name}: nothing has changed")
+    except UserError as error:
+        parser.error(str(error))
+    if failed:
+        print(f"Not computed, for the reasons above: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
