@@ -31,7 +31,6 @@ from helpers.preprocessing import prepare, preprocess_section
 from helpers.vit.forward import choose_batch_size, n_cores
 from helpers.vit.networks import random_model, use_hub_positions
 
-RESULT = "benchmarks/bench_features"
 RATIO_TARGETS = {"dinov2-s14": 8, "dinov2-l14": 4, "clip-b16": 1.4}
 LOOP_IMAGES = {"dinov2-s14": 96, "dinov2-l14": 16, "clip-b16": 12}
 OUR_IMAGES = {"dinov2-s14": 1024, "dinov2-l14": 160, "clip-b16": 24}
@@ -200,7 +199,9 @@ def table(names, device, folder):
 def with_others(rows):
     """The rows, and those of the committed table of other encoders or measured elsewhere."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    results = pd.concat([read_results(RESULT), pd.DataFrame(rows).assign(date=today)])
+    results = pd.concat(
+        [read_results("benchmarks/bench_features"), pd.DataFrame(rows).assign(date=today)]
+    )
     return results.drop_duplicates(["encoder", "hardware"], keep="last")
 
 

@@ -28,9 +28,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from helpers import plots, plots_images
-from helpers.datasets import DATA, load_two_phase, paper_results
+from helpers.datasets import load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
+from helpers.io.results import read_results
 from helpers.preprocessing import input_rule, preprocess_section
 from helpers.vit.weights import how_to_get, weights_at_hand
 
@@ -317,7 +318,7 @@ print("true moduli [GPa]:  ", study.modulus[:3].round(1))
 # random weights, which cost as much as trained ones.
 
 # %% tags=["hide-input"]
-rates = pd.read_csv(DATA / "extraction_rates.csv")
+rates = read_results("benchmarks/bench_features")
 rates["title"] = [ENCODERS[n].title for n in rates["encoder"]]
 rates["hours"] = 3 * 5900 / rates["images_per_s"] / 3600
 
@@ -345,12 +346,12 @@ cpu = rates[rates["hardware"].str.startswith("CPU")].set_index("encoder")
 cpu = cpu[[ENCODERS[name].in_paper for name in cpu.index]]
 transformers = cpu.drop("sam-h")[~cpu.drop("sam-h").index.str.contains("resnet")]
 quickest, slowest = transformers["hours"].idxmin(), transformers["hours"].idxmax()
-facts = cpu.iloc[0]
+facts = rates.attrs
 display(
     Markdown(f"""
 *Peak* is the rate of a large matrix product on the same machine in the same minute. The machine is
 shared, so it varied from {cpu["peak_gflops"].min():.0f} to {cpu["peak_gflops"].max():.0f} GFLOP/s. Measured on {facts["date"]} on
-{facts["hardware"]}, PyTorch {facts["torch"]}, by `{facts["command"]}` (commit {facts["commit"]}).
+{facts["hardware"]}, PyTorch {facts["versions"]["torch"]}, by `{facts["command"]}` (commit {facts["commit"]}).
 
 The paper reports {times.iloc[0]:.0f} minutes to {times.iloc[1] / 60:.0f} hours for CLIP and DINOv2 and
 {times["sam-h"] / 60:.0f} hours for SAM, on a laptop. Here the quickest of these

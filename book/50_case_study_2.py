@@ -30,9 +30,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
 from helpers import plots, plots_images
-from helpers.datasets import DATA, load_superalloys, paper_results
+from helpers.datasets import load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
+from helpers.io.results import read_results
 from helpers.io.superalloy_files import odd_sums
 from helpers.plots_images import Step
 from helpers.preprocessing import input_rule, preprocess_micrograph
@@ -48,8 +49,8 @@ data = "embedded"
 # %% tags=["hide-input"]
 study = load_superalloys(data)
 embedded = data == "embedded"
-committed = pd.read_csv(DATA / "results_superalloys.csv")
-when = committed["date"].iloc[0]
+committed = read_results("superalloy_scores")
+when = committed.attrs["date"]
 about = (
     f"**Results: two kinds.** Those headed *published data, computed on {when} by this code* are of "
     "the paper's data and were computed once (`python -m helpers.superalloy_scores`); the file ships with the "
@@ -83,7 +84,7 @@ print(f"{100 * means.var(ddof=0) / study.hardness.var():.0f} %")
 
 # %% tags=["hide-input"]
 both = " and ".join(e for e in ("Nb", "Cb") if e in study.composition)
-odd = pd.read_csv(DATA / "results_superalloys_sums.csv").set_index("Image_Name")["sum"]
+odd = read_results("superalloy_scores", "sums").set_index("Image_Name")["sum"]
 odd = odd if embedded else odd_sums(study.composition)
 listed = "; ".join(
     f"{total:.1f}: {', '.join(rows.index)}" for total, rows in odd.round(1).groupby(odd.round(1))
@@ -153,7 +154,7 @@ plots_images.plot_maps(maps, [study.names[i] for i in samples])
 # smoothing and morphology come from SciPy and scikit-image.
 
 # %% tags=["hide-input"]
-judged = score_methods() if not embedded else pd.read_csv(DATA / "results_segmentation.csv")
+judged = score_methods() if not embedded else read_results("segmentation")
 names = {"iou": "IoU", "area_fraction_error": "error of the area fraction [points]"}
 names |= {"two_point_error": "error of the two-point statistics [%]"}
 head = "published micrographs and masks, computed " + (

@@ -26,9 +26,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from helpers import plots
-from helpers.datasets import DATA, load_superalloys, paper_results
+from helpers.datasets import load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
+from helpers.io.results import read_results
 from helpers.io.superalloy_files import odd_sums
 from helpers.regression import mape
 from helpers.scores import PAPER_SEED, evaluate_descriptors, score_table
@@ -40,9 +41,9 @@ data = "embedded"
 # %% tags=["hide-input"]
 study = load_superalloys(data)
 embedded = data == "embedded"
-committed = pd.read_csv(DATA / "results_superalloys.csv")
+committed = read_results("superalloy_scores")
+when = committed.attrs["date"]
 committed = committed.query(f"seed == {PAPER_SEED} and model != 'none'")
-when = committed["date"].iloc[0]
 about = (
     f"**Results: two kinds.** Those headed *published data, computed on {when} by this code* ship with "
     "the book; all others are computed on this page from the embedded set. "
@@ -158,7 +159,7 @@ plots.plot_bars(bars, "mape_mean", "model", label, std="mape_std")
 # %% tags=["hide-input"]
 encoder = "sam-h" if "sam-h" in descriptors else "microvit"
 outlier_here = outlier_table(descriptors[encoder], study)
-outlier = pd.read_csv(DATA / "results_superalloys_outlier.csv") if embedded else outlier_here
+outlier = read_results("superalloy_scores", "outlier") if embedded else outlier_here
 
 
 def tell(table, name, source):
@@ -350,7 +351,7 @@ change = pd.concat({m: means[m, "yes"] - means[m, "no"] for m in ("lr", "pr", "s
 svr, claimed = means["svr"], said["value"].iloc[0]
 top, top_without = svr["yes"].idxmin(), svr["no"].idxmin()
 gain = svr.loc[top, "yes"] - svr.loc[top_without, "no"]
-shuffled = pd.read_csv(DATA / "results_superalloys.csv").query(f"seed != {PAPER_SEED}")
+shuffled = read_results("superalloy_scores").query(f"seed != {PAPER_SEED}")
 shuffled = shuffled[shuffled["descriptor"] == top_without]["mape_mean"]
 sizes = [change[m].abs().idxmax() for m in ("lr", "svr")]
 largest = ", ".join(

@@ -39,9 +39,10 @@ from helpers.audit.tables import (
     sure,
 )
 from helpers.audit.verdicts import TRANSFORMERS, claim_gaps, finding, verdict_table
-from helpers.datasets import DATA, load_superalloys, load_two_phase, paper_results
+from helpers.datasets import load_superalloys, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
+from helpers.io.results import read_results
 from helpers.preprocessing import input_rule
 from helpers.scores import N_FOLDS, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT
@@ -53,13 +54,11 @@ live_shuffles = 2
 # %% tags=["hide-input"]
 study = load_superalloys(data)
 embedded = data == "embedded"
-findings = pd.read_csv(DATA / "results_audit_findings.csv")
-when, command = findings["date"].iloc[0], findings["command"].iloc[0]
-same = findings["microvit"].iloc[0] == load_encoder("microvit").fingerprint[:16]
-state = "the weights that ship" if same else "**other weights than those that ship**"
+findings = read_results("audit/studies", "findings")
+when, command = findings.attrs["date"], findings.attrs["command"]
 about = (
     f"**Results: two kinds.** Those headed *computed on {when}* ship with the book (`{command}`; a test "
-    f"recomputes a part), from the paper's data, from the embedded volumes, and from MicroViT with {state}. "
+    f"recomputes a part), from the paper's data, from the embedded volumes, and from MicroViT. "
     "The others are computed on this page."
 )
 display(Markdown(f"{study.notice} {about}"))
@@ -331,7 +330,7 @@ else:
 if not embedded:
     kept = findings[~findings["data"].eq(ALLOYS) | findings["finding"].eq("untrained")]
     findings = pd.concat([alloy_findings(study), kept], ignore_index=True)
-committed_scores = pd.read_csv(DATA / "results_superalloys.csv")
+committed_scores = read_results("superalloy_scores")
 
 # %% tags=["hide-input"]
 untrained = findings.query("finding == 'untrained'")
@@ -397,8 +396,8 @@ print(f"a micrograph of 662 x 731 is cropped to {crop} for SAM; multiples of 16 
 # ### Niobium twice, odd sums, silicon
 
 # %% tags=["hide-input"]
-sums = pd.read_csv(DATA / "results_superalloys_sums.csv")["sum"]
-outlier = pd.read_csv(DATA / "results_superalloys_outlier.csv").set_index("element").loc["Si"]
+sums = read_results("superalloy_scores", "sums")["sum"]
+outlier = read_results("superalloy_scores", "outlier").set_index("element").loc["Si"]
 limit = paper_results().query("quantity == 'largest_silicon_of_other_alloys'")["value"].iloc[0]
 nb, cb = (finding(findings, "niobium", "alloys with", k)[0] for k in ("Nb", "Cb"))
 once = findings.query("finding == 'niobium' and quantity == 'once minus twice'")
@@ -602,11 +601,11 @@ check(
 )
 
 # %% tags=["hide-input"]
-rates = pd.read_csv(DATA / "extraction_rates.csv").drop_duplicates("encoder")
+rates = read_results("benchmarks/bench_features").drop_duplicates("encoder")
 rates = rates.set_index("encoder")["images_per_s"][TRANSFORMERS]
 hours = (3 * 5900 / rates / 3600).sort_values()  # all sections of case study 1
 assert hours.iloc[-2] < 48 < hours["sam-h"], "4.d"
-shift = pd.read_csv(DATA / "results_segmentation.csv").query("method == 'paper'")
+shift = read_results("segmentation").query("method == 'paper'")
 said = paper_results().query("quantity == 'cv_mape_mean' and composition == 'no'")
 far = (scores - said.set_index(["descriptor", "model"])["value"]).abs().dropna()
 of_modulus = findings[findings["finding"] == "modulus"].set_index("of")["value"].round()

@@ -33,10 +33,11 @@ from helpers.beyond.learners import LEARNERS
 from helpers.beyond.occlusion import occlusion_maps
 from helpers.beyond.section_count import CUTS, WHOLE
 from helpers.beyond.studies import FOLDS, PAPERS, STUDY, paper_and_best
-from helpers.datasets import DATA, load_two_phase
+from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.intervals import ratio_interval
+from helpers.io.results import read_results
 from helpers.microvit.statistics import mean_chord
 from helpers.plots import plot_bars
 from helpers.plots_images import plot_sheet
@@ -50,19 +51,17 @@ goal = 0.6
 # %% tags=["hide-input"]
 study = load_two_phase("embedded")
 microvit = load_encoder("microvit")
-board = pd.read_csv(DATA / "results_beyond.csv")
+board = read_results("beyond/studies")
 tables = {"board": board}
-counts = tables["sections"] = pd.read_csv(DATA / "results_sections.csv")
-pair = tables["pair"] = pd.read_csv(DATA / "results_beyond_test.csv")
-networks = tables["networks"] = pd.read_csv(DATA / "results_networks.csv")
-same = {microvit.fingerprint[:16]} == {*pd.concat(tables.values())["weights"]}
-state = "the weights that ship" if same else "**other weights than those that ship**"
-commands = "; ".join(dict.fromkeys(f"`{t['command'].iloc[0]}`" for t in tables.values()))
-dates = pd.concat(tables.values())["date"]
+counts = tables["sections"] = read_results("beyond/section_count")
+pair = tables["pair"] = read_results("beyond/studies", "pair")
+networks = tables["networks"] = read_results("beyond/end_to_end")
+commands = "; ".join(dict.fromkeys(f"`{t.attrs['command']}`" for t in tables.values()))
+dates = [t.attrs["date"] for t in tables.values()]
 display(
     Markdown(
-        f"{study.notice} **Results: tables that ship with the book**, computed on {dates.min()} to {dates.max()} from "
-        f"{state} of MicroViT ({commands}); what is computed on this page says so."
+        f"{study.notice} **Results: tables that ship with the book**, computed on {min(dates)} to {max(dates)} from "
+        f"the weights of MicroViT that ship ({commands}); what is computed on this page says so."
     )
 )
 
@@ -488,7 +487,7 @@ display(
 # %% [markdown]
 # ```{admonition} Try it
 # :class: tip
-# 1. Add a learner to `helpers.beyond.learners.LEARNERS`, and `python -m helpers.beyond.studies --write data/results_beyond.csv` adds its
-#    rows, and nothing else.
+# 1. Add a learner to `helpers.beyond.learners.LEARNERS`: `make results NAME=beyond/studies` computes the table with its rows
+#    (some 25 minutes).
 # 2. Hide patches of your own micrographs: `helpers.beyond.occlusion.occlusion_maps` takes any function that predicts.
 # ```

@@ -25,9 +25,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.datasets import DATA, load_superalloys, load_two_phase
+from helpers.datasets import load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
+from helpers.io.results import read_results
 from helpers.microvit import plots
 from helpers.microvit.attention import class_token_attention
 from helpers.microvit.evaluation import COUNTED
@@ -46,17 +47,15 @@ n_live = 300
 
 # %% tags=["hide-input"]
 study, alloys = load_two_phase("embedded"), load_superalloys("embedded")
-table = pd.read_csv(DATA / "results_microvit.csv", keep_default_na=False, na_values=[""])
+table = read_results("microvit/evaluation")
 table["target"] = table["target"].fillna("")
 microvit, twin = load_encoder("microvit"), load_encoder("microvit", "random")
-same = table["weights"].iloc[0] == microvit.fingerprint[:16]
 n_weights = sum(p.numel() for p in microvit.model.parameters())
-state = "the weights that ship" if same else "**other weights than those that ship**"
 display(
     Markdown(
         f"**Weights: MicroViT, {n_weights / 1e6:.1f} million numbers, shipped with the book.** "
         f"{study.notice} {alloys.notice} The evaluation table was computed on "
-        f"{table['date'].iloc[0]} from {state} (`{table['command'].iloc[0]}`)."
+        f"{table.attrs['date']} from these weights (`{table.attrs['command']}`)."
     )
 )
 
@@ -110,7 +109,7 @@ plot_sheet(sheet)
 # lowest error of the modulus was taken. With so little training this shows which one learns quickly, not which is best in the end.
 
 # %% tags=["hide-input"]
-objectives = pd.read_csv(DATA / "microvit_objectives.csv")
+objectives = read_results("microvit/pretraining_objectives")
 titles = {"r2_fraction": "volume fraction", "r2_chord_y": "chord along y"}
 titles |= {"r2_chord_x": "chord along x", "r2_anisotropy": "anisotropy"}
 shown = objectives.rename(columns={**titles, "mape_modulus": "MAPE of the modulus [%]"})
@@ -156,7 +155,7 @@ display(
 # Its log:
 
 # %% mystnb={"figure": {"caption": "The run that made the shipped weights. Left: loss. Middle: R² of the linear probes. Right: error of the modulus on probe volumes. Minute 0 is the random network.", "name": "fig-microvit-curves"}, "image": {"alt": "Three panels over the minutes of training: the loss, five curves of R² and the error of the modulus."}} tags=["hide-input"]
-log = pd.read_csv(DATA / "microvit_log.csv")
+log = read_results("microvit/pretraining")
 plots.plot_training(log)
 
 # %% [markdown]
@@ -167,7 +166,7 @@ plots.plot_training(log)
 # this book's chapters do; the goals for case study 1 were met there and gave no reason to change anything.
 
 # %% tags=["hide-input"]
-runs = {"first": pd.read_csv(DATA / "microvit_log_first.csv"), "second, which ships": log}
+runs = {"first": read_results("microvit/pretraining_first"), "second, which ships": log}
 rows = {}
 for name, run in runs.items():
     last = run[(run["curve"] != "loss") & (run["step"] == run["step"].max())]
@@ -387,7 +386,7 @@ grey = {
     for name, quantity in {"mean chord": "log chord y", "fraction": "volume fraction"}.items()
 }
 grey["turn"] = f"{value('invariance', '90-degree turn', OURS, data='grey micrographs'):.2f}"
-there = pd.read_csv(DATA / "extraction_rates.csv").set_index("encoder")["images_per_s"]
+there = read_results("benchmarks/bench_features").set_index("encoder")["images_per_s"]
 shown_there = there["microvit"] / there["dinov2-s14"]
 
 # %% tags=["hide-input"]

@@ -27,6 +27,7 @@ from helpers.extract.feature_tables import extract_table
 from helpers.extract.plots import plot_scaling
 from helpers.extract.ray_extract import PART_IMAGES
 from helpers.images.pixel_size import PixelSizeWarning
+from helpers.io.results import read_results
 
 # %% tags=["parameters"]
 n_tiles = 10_000_000
@@ -104,8 +105,9 @@ display(
 # ## What was measured
 
 # %% tags=["hide-input"]
-table = pd.read_csv(DATA / "results_scaling.csv")
-facts = table.iloc[0]
+table = read_results("benchmarks/bench_extract")
+facts = table.attrs
+versions = " ".join(f"{k} {v}" for k, v in facts["versions"].items())
 rate = table.groupby(["what", "workers"])["images_per_s"].first()
 network = rate["network alone"].iloc[0]
 one = rate["one process"].iloc[0]
@@ -117,7 +119,7 @@ most = rate["products alone"].iloc[0]
 display(
     Markdown(
         f"Generated micrographs of 512 x 512 pixels as PNG files, MicroViT, on {facts['hardware']} "
-        f"({facts['processor']}), {facts['date']}, {facts['versions']}. "
+        f"({facts['processor']}), {facts['date']}, {versions}. "
         f"`{facts['command']}` measures again. The column *images* says how many each rate rests on. "
         "*Network alone*: images in memory, resized already, the same several times. "
         "*Products alone*: matrix products of float32 with as many multiplications as the images take, "
@@ -166,13 +168,13 @@ display(
 )
 
 # %% tags=["hide-input"]
-memory = pd.read_csv(DATA / "results_ray_memory.csv").sort_values("images")
+memory = read_results("benchmarks/bench_ray_memory")
 few, many = memory.iloc[0], memory.iloc[-1]
 display(
     Markdown(
         f"Memory hardly depends on the number of images: a worker held at most {few['worker_mb']:.0f} MB for "
         f"{few['images']} images and {many['worker_mb']:.0f} MB for {many['images']}, the process that "
-        f"started the job {few['driver_mb']:.0f} and {many['driver_mb']:.0f} MB (`{few['command']}`)."
+        f"started the job {few['driver_mb']:.0f} and {many['driver_mb']:.0f} MB (`{memory.attrs['command']}`)."
     )
 )
 

@@ -141,35 +141,31 @@ def inputs(root: Path, source: Path) -> list[Path]:
     """Give the files that a chapter is computed from.
 
     Those are its source, the helpers it imports, what executes and judges it, the registry of
-    downloads that is used instead, and of ``data/`` the tables that one of them names, as
-    ``"results_beyond.csv"``, with those whose names begin like it (``results_beyond_test.csv``),
-    and whatever is no table.
+    downloads that is used instead, and ``data/``, but of the results there those alone that one
+    of them reads, as ``read_results("beyond/studies", ...)``.
     """
     code = [source, *imported(root, source)]
-    named = tuple(set().union(*(_tables_in(syntax_tree(path)) for path in code)))
-    registry = Path(os.environ.get(REGISTRY, ""))
-    files = [*code, *EXECUTION, registry]
+    read = set().union(*(_results_in(syntax_tree(path)) for path in code))
+    files = [*code, *EXECUTION, Path(os.environ.get(REGISTRY, ""))]
+    results = root / "data" / "results"
     for path in sorted((root / "data").rglob("[!.]*")):  # hidden ones are still being written
-        is_table = path.parent == root / "data" and path.suffix == ".csv"
-        if not is_table or path.name.startswith(named):
+        name = path.relative_to(results).as_posix() if path.is_relative_to(results) else ""
+        if not name or any(name.startswith((f"{r}.", f"{r}_")) for r in read):
             files.append(path)
     return [path for path in files if path.is_file()]
 
 
 @functools.lru_cache(maxsize=512)  # as the trees themselves
-def _tables_in(tree: ast.Module) -> set[str]:
-    """Give what the names of tables begin with that a module names; all, if it computes one."""
-    beginnings, literal = set(), set()  # a node is met after the one that holds it
+def _results_in(tree: ast.Module) -> set[str]:
+    """Give the names of the results that a module reads."""
+    names = set()
     for node in ast.walk(tree):
         match node:
-            case ast.BinOp(left=ast.Name(id="DATA"), right=ast.Constant(value=name)):
-                literal.add(node.left)
-                beginnings.add(name.removesuffix(".csv"))
-            case ast.Name(id="DATA", ctx=ast.Load()) | ast.Attribute(attr="DATA"):
-                beginnings |= set() if node in literal else {""}
-            case ast.Constant(value=str(text)) if text.endswith(".csv"):
-                beginnings.add(text.rpartition("/")[2].removesuffix(".csv") or text)
-    return beginnings
+            case ast.Call(func=ast.Name(id="read_results"), args=[ast.Constant(value=name), *_]):
+                names.add(name)
+            case ast.Call(func=ast.Name(id="read_results")):
+                raise BuildError(f"{ast.unparse(node)}: the build has to see which result is read")
+    return names
 
 
 def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.io import results
 from helpers.io.optional import NotInstalled, optional
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,6 +109,14 @@ def seed():
     value = int(os.environ.get(SEED) or secrets.randbelow(2**32))
     print(f"The seed of this test; to run it again: {SEED}={value}")
     return value
+
+
+@pytest.fixture
+def results_folder(tmp_path, monkeypatch) -> Path:
+    """Give an empty folder in the place of data/results."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "PARTIAL", tmp_path / "partial")
+    return tmp_path / "results"
 
 
 @pytest.fixture(scope="session")

@@ -70,9 +70,10 @@ def project(tmp_path):
     write(tmp_path / "pyproject.toml", '[project]\nname = "tiny"\ndependencies = ["numpy==0"]\n')
     write(tmp_path / "helpers/__init__.py", "")
     write(tmp_path / "helpers/tiny.py", "from ._deep import VALUE\n")
-    write(tmp_path / "helpers/_deep.py", 'VALUE, TABLE = 1, "data/numbers.csv"\n')
+    deep = 'VALUE = 1\n\n\ndef table():\n    return read_results("room/numbers")\n'
+    write(tmp_path / "helpers/_deep.py", deep)
     write(tmp_path / "helpers/unused.py", "VALUE = 1\n")
-    write(tmp_path / "data/numbers.csv", "1\n")
+    write(tmp_path / "data/results/room/numbers.csv", "1\n")
     write(tmp_path / "book/10_a.py", GOOD)
     write(tmp_path / "book/20_b.py", OTHER)
     return tmp_path
@@ -128,9 +129,10 @@ def test_second_run_does_nothing_and_a_profile_sets_declared_parameters(project)
         ("helpers/_deep.py", {"10_a"}),
         ("helpers/unused.py", set()),
         ("helpers/__init__.py", {"10_a"}),
-        ("data/numbers.csv", {"10_a"}),
-        ("data/numbers_more.csv", {"10_a"}),
-        ("data/number.csv", set()),
+        ("data/results/room/numbers.csv", {"10_a"}),
+        ("data/results/room/numbers_more.csv", {"10_a"}),
+        ("data/results/room/numbers.json", {"10_a"}),
+        ("data/results/room/number.csv", set()),
         ("data/numbers.npz", {"10_a", "20_b"}),
         ("data/deep/new.csv", {"10_a", "20_b"}),
     ],
@@ -270,7 +272,7 @@ def test_affected_names_chapters_and_tests(project, capsys):
     write(project / "tests/room/test_other.py", "from shared import x\n")
     write(project / "tests/shared.py", "def f():\n    from helpers._deep import VALUE\n")
     write(project / "tests/test_none.py", "import numpy\n")
-    for file in ("helpers/_deep.py", "helpers/unused.py", "data/numbers.csv"):
+    for file in ("helpers/_deep.py", "helpers/unused.py", "data/results/room/numbers.csv"):
         assert build.main(["--root", str(project), "--affected", file]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told == [
@@ -285,24 +287,26 @@ def test_affected_names_chapters_and_tests(project, capsys):
     assert "There is no file helpers/gone.py" in capsys.readouterr().err
 
 
-def test_a_table_is_named_by_a_text_that_is_no_documentation(tmp_path):
+def test_a_chapter_depends_on_the_results_that_it_reads(tmp_path):
     source = tmp_path / "book" / "a.py"
     write(tmp_path / "helpers/__init__.py", "")
-    for name in ("a", "b", "c", "c_d", "e"):
-        write(tmp_path / f"data/{name}.csv", "1\n")
+    write(tmp_path / "data/table.csv", "1\n")
+    for name in ("room/a.csv", "room/a.json", "room/a_part.csv", "room/ab.csv", "README.md"):
+        write(tmp_path / f"data/results/{name}", "1\n")
 
-    def tables(text):
+    def results(text):
         write(source, text)
-        return {path.stem for path in inputs(tmp_path, source) if path.suffix == ".csv"}
+        files = {p.relative_to(tmp_path / "data").as_posix() for p in inputs(tmp_path, source)[1:]
+                 if p.is_relative_to(tmp_path / "data")}  # fmt: skip
+        assert "table.csv" in files
+        return files - {"table.csv"}
 
-    assert tables('"""Of a.csv: see "data/a.csv"."""\n') == set()
-    assert tables('from helpers.datasets import DATA\nx = DATA / "two.npz"\n') == set()
-    assert tables('x = read((DATA / "c").with_suffix(".csv"))\n') == {"c", "c_d"}
-    assert tables('x = read(DATA / "a.csv")\n') == {"a"}
-    assert tables('x = read("data/c.csv")\n') == {"c", "c_d"}
-    for everything in ("DATA / name", 'DATA / f"c_{n}.csv"', "d.DATA.joinpath(n)", "f(DATA)"):
-        assert tables(f"x = read({everything})\n") == {"a", "b", "c", "c_d", "e"}
-    assert tables('TABLES = (".csv", ".xlsx")\n') == set()
+    assert results('"""Of read_results("room/a")."""\n') == set()
+    whole = {"results/room/a.csv", "results/room/a.json", "results/room/a_part.csv"}
+    assert results('x = read_results("room/a")\n') == whole
+    assert results('x = read_results("room/a", part)\n') == whole
+    with pytest.raises(BuildError, match=r"read_results\(name\): the build has to see"):
+        results("x = read_results(name)\n")
 
 
 def test_a_chapter_whose_kernel_was_shut_down_has_not_finished(project):

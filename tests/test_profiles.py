@@ -7,7 +7,6 @@ import shutil
 
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.io
 import tifffile
@@ -15,7 +14,8 @@ from test_encoders import SMALL, save, tiny_clip, tiny_dinov2
 
 from bookbuild.__main__ import build
 from bookbuild.chapters import ROOT, BuildError
-from helpers.datasets import DATA, PUBLISHED_TWO_PHASE, load_superalloys
+from helpers.datasets import PUBLISHED_TWO_PHASE, load_superalloys
+from helpers.io.results import read_results
 from helpers.io.superalloy_files import odd_sums
 from helpers.superalloy_scores import outlier_table, score_superalloys
 from helpers.synthetic.micrographs import gamma_prime_micrograph
@@ -158,7 +158,7 @@ def superalloys(shared_data, tmp_path_factory):
 def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(superalloys):
     data = load_superalloys("published")
     table = score_superalloys(data).set_index(KEYS)
-    committed = pd.read_csv(DATA / "results_superalloys.csv").set_index(KEYS)
+    committed = read_results("superalloy_scores").set_index(KEYS)
     assert len(table) == len(committed) == 142
     table = table.loc[committed.index]
     # libsvm stops at a tolerance, and where depends on the last bits of its input.
@@ -166,10 +166,10 @@ def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(s
         np.testing.assert_allclose(table[column], committed[column], atol=2e-3)
     same = table["fold_n_components"] == committed["fold_n_components"]
     assert same.mean() > 0.98
-    outlier = pd.read_csv(DATA / "results_superalloys_outlier.csv")
+    outlier = read_results("superalloy_scores", "outlier")
     again = outlier_table(data.features["sam-h"], data)
     assert again["element"].tolist() == outlier["element"].tolist()
-    sums = pd.read_csv(DATA / "results_superalloys_sums.csv").set_index("Image_Name")["sum"]
+    sums = read_results("superalloy_scores", "sums").set_index("Image_Name")["sum"]
     np.testing.assert_allclose(odd_sums(data.composition)[sums.index], sums, atol=1e-4)
     assert len(odd_sums(data.composition)) == len(sums) == 17
     numbers = ["content", "largest_fitted", "largest_other", "deviations", "mape", "predicted"]

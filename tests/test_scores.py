@@ -13,8 +13,9 @@ from sklearn.model_selection import KFold, LeaveOneGroupOut, LeaveOneOut
 
 from helpers import plots, scores
 from helpers.cross_validation import nested_cv
-from helpers.datasets import DATA, paper_results
+from helpers.datasets import paper_results
 from helpers.io.downloads import ROOT
+from helpers.io.results import read_results
 from helpers.regression import mape
 from helpers.scores import (
     best_descriptors,
@@ -23,9 +24,6 @@ from helpers.scores import (
     score_table,
 )
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT, outlier_table
-
-TABLE = DATA / "results_superalloys.csv"
-OUTLIER = DATA / "results_superalloys_outlier.csv"
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +327,7 @@ def test_guesses_that_look_at_no_image():
 
 
 def test_committed_table_is_whole():
-    table = pd.read_csv(TABLE)
+    table = read_results("superalloy_scores")
     runs = table.groupby(["composition", "seed"]).size()
     assert runs["no", 42] == 32  # with two predictors that know no image
     assert runs["yes", 42] == 30
@@ -339,15 +337,13 @@ def test_committed_table_is_whole():
     best = best_descriptors(table[table["seed"] == 42])
     assert table["mape_mean"].notna().all()
     assert set(repeated["descriptor"]) == {*best, TWO_POINT}
-    for path in (TABLE, OUTLIER):
-        facts = pd.read_csv(path)[["data", "hardware", "versions", "date", "commit", "command"]]
-        assert len(facts.drop_duplicates()) == 1
-        assert facts["command"][0].startswith("python -m helpers.superalloy_scores --write")
 
 
 def test_committed_scores_are_the_papers_where_its_text_states_them():
     table = (
-        pd.read_csv(TABLE).query("seed == 42").set_index(["descriptor", "model", "composition"])
+        read_results("superalloy_scores")
+        .query("seed == 42")
+        .set_index(["descriptor", "model", "composition"])
     )
     paper = paper_results().query("case_study == 2 and quantity == 'cv_mape_mean'")
     assert len(paper) == 3
@@ -358,4 +354,6 @@ def test_committed_scores_are_the_papers_where_its_text_states_them():
     assert (best["mape_mean"], best["mape_std"]) == pytest.approx((13.4, 4.6), abs=0.05)
     sam = table.loc[("sam-h", "svr", "yes")]
     assert (sam["mape_mean"], sam["mape_std"]) == pytest.approx((19.7, 14.2), abs=0.05)
-    assert pd.read_csv(OUTLIER)["sample"].unique().tolist() == ["Paper25-N0"]
+    assert read_results("superalloy_scores", "outlier")["sample"].unique().tolist() == [
+        "Paper25-N0"
+    ]

@@ -22,7 +22,6 @@ from helpers.scores import LIBRARIES, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 
 INPUTS = ("superalloys", "data/superalloys", "data/two_phase.npz", "encoders/microvit")
-RESULT = "audit/studies"
 PARTS = ("optimism", "source_accuracy", "differences", "intervals", "learning_curve")
 MICROVIT = "MicroViT, segmented"
 TWIN = "MicroViT (untrained), segmented"
@@ -99,7 +98,7 @@ def read_audit(study, model):
     """
     parts = []
     for part in (None, *PARTS):
-        table = read_results(RESULT, part)
+        table = read_results("audit/studies", part)
         rows = table[(table["study"] == study) & (table["model"] == model)]
         parts.append(rows.drop(columns=["study", "model"]).reset_index(drop=True))
     return flagged(*parts)

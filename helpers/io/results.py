@@ -73,7 +73,7 @@ def read_results(name, part=None):
     if hashlib.sha256(content).hexdigest() != described["sha256"]:
         raise UserError(f"{path}, {_first_fault(table, described)}. {_remedy(facts)}")
     _check_encoders(table, facts, path)
-    table.attrs = facts
+    table.attrs = {key: value for key, value in facts.items() if key not in ("tables", "encoders")}
     return table
 
 

@@ -98,7 +98,6 @@ def ship(out):
     With a manifest, and the log among the results; ValueError where it has another architecture.
     """
     model, entry = Path(out, "model"), ENCODERS["microvit"]
-    log = pd.read_csv(Path(out, "log.csv")).melt(["step", "minutes", "images"], var_name="curve")
     check_architecture(entry, read_model(model, entry), model)
     folder, files = weights.SHIPPED / entry.shipped, {}
     for name in weights.SHIPPED_FILES:
@@ -107,6 +106,7 @@ def ship(out):
         with atomic_write(folder / name) as file:
             file.write(content)
     weights.write_manifest(folder, source="helpers.microvit.pretraining", files=files)
+    log = pd.read_csv(Path(out, "log.csv")).melt(["step", "minutes", "images"], var_name="curve")
     inputs, options = ("encoders/microvit",), f"--minutes {math.ceil(log['minutes'].max())}"
     with Computation(__file__, inputs, LIBRARIES, options=options, alone=True) as run:
         run.before = 60 * log["minutes"].max()

@@ -17,8 +17,9 @@ from helpers.audit import runs as audit_runs
 from helpers.audit.controls import forest_predictions, grey_level_statistics
 from helpers.audit.source_leak import clustered_interval, lost_gain, source_accuracy
 from helpers.cross_validation import nested_cv
-from helpers.datasets import DATA, load_superalloys
+from helpers.datasets import load_superalloys
 from helpers.intervals import half_width, nested_coverage, paired_interval
+from helpers.io.results import read_results
 from helpers.regression import mape
 from helpers.scores import blind_predictions
 
@@ -540,7 +541,7 @@ def test_scores_are_those_of_the_committed_table(shared_data, monkeypatch):
     )  # fmt: skip
     table = found.table.set_index(["folds", "predictor"]).loc[SHUFFLED]
     names = {"mean of all": "mean", "mean of the source": "mean of the source"}
-    committed = pd.read_csv(DATA / "results_superalloys.csv").query("seed == 42")
+    committed = read_results("superalloy_scores").query("seed == 42")
     committed = committed[committed["composition"] == "no"].replace({"descriptor": names})
     committed = committed.set_index(["descriptor", "model"])[["mape_mean", "mape_std"]]
     for name, model in (("dinov2-l14", "lr"), ("mean", "none"), ("mean of the source", "none")):

@@ -10,19 +10,17 @@ from helpers.audit.audit import audit
 from helpers.audit.findings import ALLOYS, VOLUMES, component_rows, feature_statistics
 from helpers.audit.studies import (
     FEW_SEEDS,
-    RESULTS,
-    TABLES,
+    PARTS,
     audit_superalloys,
     read_audit,
 )
 from helpers.audit.tables import BY_SOURCE, difference, enough, needed_sources
 from helpers.audit.verdicts import BEST, FAILS, HOLDS, OPEN, claim_gaps, verdict_table
-from helpers.datasets import DATA, load_superalloys
+from helpers.datasets import load_superalloys
+from helpers.io.results import Computation, read_results
 from helpers.superalloy_scores import TWO_POINT
 
-PROVENANCE = ["hardware", "processor", "versions", "date", "commit", "command", "microvit"]
 AUDITS = [(ALLOYS, "lr"), (ALLOYS, "svr"), (VOLUMES, "pr")]
-FINDINGS = RESULTS.with_name("results_audit_findings.csv")
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +35,8 @@ def published(shared_data):
 @pytest.fixture(scope="module")
 def evidence():
     audits = {model: read_audit(ALLOYS, model) for model in ("lr", "svr")}
-    scores = pd.read_csv(DATA / "results_superalloys.csv")
-    return {**audits, "findings": pd.read_csv(FINDINGS), "scores": scores}
+    scores = read_results("superalloy_scores")
+    return {**audits, "findings": read_results("audit/studies", "findings"), "scores": scores}
 
 
 @pytest.fixture(scope="module")
@@ -60,24 +58,16 @@ def test_examples_in_docstrings(module):
 # Files
 
 
-def test_what_is_written_is_read_again(small, tmp_path):
-    path = tmp_path / "results.csv"
-    studies.write_audits({("a", "lr"): small, ("b", "lr"): small}, path, {"date": "x"})
-    again = read_audit("b", "lr", path)
-    for name in TABLES:
+def test_what_is_written_is_read_again(small, results_folder):
+    with Computation(studies.__file__, (), ()) as run:
+        run.write(**studies.audit_tables({("a", "lr"): small, ("b", "lr"): small}))
+    again = read_audit("b", "lr")
+    for name in ("table", *PARTS):
         expected = getattr(small, name)
         pd.testing.assert_frame_equal(
             getattr(again, name), expected, check_dtype=False, atol=1e-4, rtol=0
         )
     assert len(again.flags) == len(small.flags) > 0
-
-
-@pytest.mark.parametrize("name", [*TABLES, "findings"])
-def test_committed_files_say_where_they_come_from(name):
-    table = pd.read_csv(studies._path(RESULTS, name))
-    assert table[PROVENANCE].notna().all(axis=None)
-    assert table["command"].str.startswith("python -m helpers.audit.studies --write").all()
-    assert not table.drop(columns=["low", "high", "unit"], errors="ignore").empty
 
 
 def test_committed_audits_hold_what_the_chapter_shows():
@@ -130,7 +120,9 @@ def test_committed_scores_of_svr_are_what_the_code_gives(published):
 
 
 def test_committed_findings_are_what_the_code_gives(published):
-    table = pd.read_csv(FINDINGS).set_index(["finding", "quantity", "of"])["value"]
+    table = read_results("audit/studies", "findings").set_index(["finding", "quantity", "of"])[
+        "value"
+    ]
     rows = findings._odd_rows(published) + findings.parity_rows(published)
     rows += findings._niobium_rows(published.composition)
     share = np.array([image.mean() for image in published.binary_images])
@@ -150,7 +142,9 @@ def test_committed_findings_are_what_the_code_gives(published):
 
 def test_published_resnet_is_among_random_networks_and_the_others_are_not():
     """Facts: 12, 13, 4.7 % zeros, 0.9995; random ones 11 to 12, 11 to 12, 5 to 6 %, 0.999."""
-    table = pd.read_csv(FINDINGS).query("finding == 'untrained' and quantity == 'correlation'")
+    table = read_results("audit/studies", "findings").query(
+        "finding == 'untrained' and quantity == 'correlation'"
+    )
     table = table.set_index("of")["value"]
     random = table[table.index.str.contains("untrained")]
     assert len(random) >= 3

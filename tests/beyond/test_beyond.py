@@ -15,13 +15,11 @@ from helpers.beyond.learners import LEARNERS
 from helpers.beyond.section_count import CUTS, averaged
 from helpers.beyond.studies import FOLDS, STUDY, nested_row
 from helpers.cross_validation import nested_cv, nested_folds
-from helpers.datasets import DATA, load_two_phase
-from helpers.encoders import load_encoder
+from helpers.datasets import load_two_phase
 from helpers.intervals import nested_coverage
-from helpers.regression import holdout_rows, holdout_scores
+from helpers.io.results import read_results
+from helpers.regression import holdout_rows, holdout_scores, mape
 from helpers.synthetic.volumes import sections_of, two_phase_volume
-
-BOARD = DATA / "results_beyond.csv"
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +42,15 @@ def test_rows_that_a_file_holds_are_not_computed_again(problem, tmp_path):
         asked.append(1)
         return X
 
-    compute(Leaderboard(path, "a command"), "s", "d", descriptors, y, ["lr"])
-    board = Leaderboard(path, "another command")
+    compute(Leaderboard(path), "s", "d", descriptors, y, ["lr"])
+    board = Leaderboard(path)
     compute(board, "s", "d", descriptors, y, ["lr", "log lr"], reductions=("PCA", "PLS"))
     compute(board, "s", "d", descriptors, y, ["lr", "log lr"], reductions=("PCA", "PLS"))
     table = pd.read_csv(path)
     assert table[KEYS[2:]].values.tolist() == [
         ["PCA", "lr"], ["PCA", "log lr"], ["PLS", "lr"], ["PLS", "log lr"],
     ]  # fmt: skip
-    assert table["command"].tolist() == ["a command"] + 3 * ["another command"]
+    pd.testing.assert_frame_equal(Leaderboard(path).table, table)
     assert len(asked) == 3
     assert (table["mape"] > 0).all()
 
@@ -94,15 +92,13 @@ def test_sections_of_volumes_are_those_of_the_data():
     np.testing.assert_array_equal(one.reshape(2, 51, 51), study.sections[:2, 1])
 
 
-@pytest.mark.parametrize("name", ["beyond", "sections", "networks"])
-def test_shipped_rows_are_unique_and_of_the_shipped_weights(name):
-    table = pd.read_csv(DATA / f"results_{name}.csv")
-    assert not table.duplicated(KEYS).any()
-    assert set(table["weights"]) == {load_encoder("microvit", device="cpu").fingerprint[:16]}
+@pytest.mark.parametrize("name", ["studies", "section_count", "end_to_end"])
+def test_shipped_rows_are_unique(name):
+    assert not read_results(f"beyond/{name}").duplicated(KEYS).any()
 
 
 def test_the_shipped_board_holds_known_descriptors_and_learners():
-    table = pd.read_csv(BOARD)
+    table = read_results("beyond/studies")
     assert set(table["study"]) <= {STUDY, *FOLDS.values()}
     assert set(table.loc[table["study"] == STUDY, "descriptor"]) <= set(DESCRIPTORS)
     assert set(table["learner"]) <= {*LEARNERS, "svr"}
@@ -114,11 +110,35 @@ def test_a_row_of_the_shipped_board_is_what_the_code_computes(learner):
     describer = Describer(study.sections, holdout_rows(len(study.modulus))[0])
     X = descriptor_matrix(describer, "fractions and bounds")
     found, _ = score_learner(holdout_scores(X, X.shape[1]), study.modulus, learner)
-    row = pd.read_csv(BOARD).set_index(KEYS).loc[STUDY, "fractions and bounds", "PCA", learner]
+    row = (
+        read_results("beyond/studies")
+        .set_index(KEYS)
+        .loc[STUDY, "fractions and bounds", "PCA", learner]
+    )
     for name in ("val_mape", "mape", "r2", "mae", "coverage", "width"):
         assert row[name] == pytest.approx(found[name], rel=2e-3), name
 
 
-def test_the_committed_pair_says_the_command_that_writes_it():
-    (command,) = pd.read_csv(DATA / "results_beyond_test.csv")["command"].unique()
-    assert command.endswith("--pair data/results_beyond_test.csv")
+def test_the_shipped_pair_is_of_the_two_best_rows():
+    pair, y = read_results("beyond/studies", "pair"), load_two_phase("embedded").modulus
+    test = holdout_rows(len(y))[2]
+    assert pair["volume"].tolist() == test.tolist()
+    np.testing.assert_allclose(pair["modulus"], y[test], atol=1e-4)
+    table = read_results("beyond/studies")
+    for role, row in zip(("paper", "best"), studies.paper_and_best(table), strict=True):
+        assert pair[f"{role}_row"].unique().tolist() == [" | ".join(row[KEYS[1:]])]
+        assert mape(pair["modulus"], pair[role]) == pytest.approx(row["mape"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_rows_of_the_shipped_section_counts_are_what_the_code_computes():
+    study = load_two_phase("embedded")
+    n = section_count.N_VOLUMES
+    volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(n)])
+    X = volumes.mean((1, 2, 3))[:, None]
+    table = read_results("beyond/section_count").set_index(KEYS)
+    for learner in ("lr", "log ridge pr"):
+        found, _ = score_learner(holdout_scores(X, 1), study.modulus[:n], learner)
+        row = table.loc[section_count.WHOLE, "volume fraction", "PCA", learner]
+        for name in ("val_mape", "mape", "r2", "coverage", "width"):
+            assert row[name] == pytest.approx(found[name], rel=2e-3), (learner, name)

@@ -1,11 +1,7 @@
 """What a number was computed by."""
 
-import csv
-import importlib.util
-
 import pytest
 
-from helpers.io.downloads import ROOT
 from helpers.io.provenance import code_digest
 
 CODE = '''"""About it."""
@@ -72,20 +68,3 @@ def test_a_key_follows_the_code_of_what_is_imported(digest, tmp_path):
     assert digest("pack4/a.py", code) == key
     digest("pack4/room/deep.py", "def h(x):\n    return x + 1\n")
     assert digest("pack4/a.py", code) != key
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "data").glob("results*.csv")), ids=lambda p: p.stem
-)
-def test_the_recorded_commands_exist(path):
-    """A table that is made again by a command says so; its module may have moved since."""
-    with path.open(newline="", encoding="utf-8") as file:
-        commands = {row["command"] for row in csv.DictReader(file)}
-    assert commands
-    for command in commands:
-        program, *words = command.split()
-        assert program == "python", command
-        if words[0] == "-m":
-            assert importlib.util.find_spec(words[1]) is not None, command
-        else:
-            assert (ROOT / words[0]).is_file(), command

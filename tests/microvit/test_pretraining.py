@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers.datasets import DATA, load_two_phase
+from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
+from helpers.io.results import read_results
 from helpers.microvit import microstructures, pretraining, probes
 from helpers.microvit import trainer as training
 from helpers.microvit.measures import describers
@@ -286,7 +287,7 @@ def test_probes_give_what_the_committed_comparison_of_objectives_says(monkeypatc
     study = load_two_phase("embedded")
     monkeypatch.setattr(probes, "probe_volumes", lambda: (study.sections[:60], study.modulus[:60]))
     again = probes.run_probes(describers({})[TWO_POINT])
-    table = pd.read_csv(DATA / "microvit_objectives.csv").set_index("features")
+    table = read_results("microvit/pretraining_objectives").set_index("features")
     assert list(again) == list(table)[2:]
     shape = ["r2_fraction", "r2_chord_y", "r2_chord_x", "r2_anisotropy"]  # not of the volumes
     found = [again[name] for name in shape]

@@ -4,6 +4,7 @@ import shutil
 import socket
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from test_encoders import change_weights, save, tiny_dinov2
@@ -11,6 +12,7 @@ from test_encoders import change_weights, save, tiny_dinov2
 from bookbuild.chapters import ROOT
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.io.downloads import DownloadError
+from helpers.io.results import read_results
 from helpers.microvit import pretraining
 from helpers.vit import networks, weights
 
@@ -61,25 +63,31 @@ def test_a_shipped_file_that_was_changed_is_named(shipped, name, damage):
         load_encoder("microvit")
 
 
-def test_a_new_model_takes_the_place_of_the_shipped_one(shipped, tmp_path):
+def test_a_new_model_takes_the_place_of_the_shipped_one(shipped, tmp_path, results_folder):
     old = load_encoder("microvit").fingerprint
     new = networks.random_model(ENCODERS["microvit"].config, seed=1)
-    new.half().save_pretrained(tmp_path / "trained")
-    pretraining.main(["--ship", str(tmp_path / "trained")])
+    new.half().save_pretrained(tmp_path / "model")
+    log = pd.DataFrame({"step": [0, 50], "minutes": [0.0, 1.5], "images": [0, 99]})
+    log.assign(r2_x=[0.1, None], loss=[None, 3.0]).to_csv(tmp_path / "log.csv", index=False)
+    pretraining.main(["--ship", str(tmp_path)])
     encoder = load_encoder("microvit")
     assert old != encoder.fingerprint == networks.fingerprint_of(new)
+    log = read_results("microvit/pretraining")
+    assert log["curve"].tolist() == ["r2_x", "loss"]
+    assert log.attrs["seconds"] == pytest.approx(90, abs=5)
+    assert log.attrs["command"] == "python -m helpers.microvit.pretraining --minutes 2"
 
 
 def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
     with pytest.raises(ValueError, match="is no MicroViT: hidden_size is 32, expected 192"):
-        pretraining.ship(save(tiny_dinov2(), tmp_path / "tiny"))
+        pretraining.ship(save(tiny_dinov2(), tmp_path / "tiny" / "model").parent)
     changes = {
         "missing": lambda state: state.pop("layernorm.weight"),
         "unexpected": lambda state: state.update(head=torch.ones(3)),
     }
     for kind, change in changes.items():
-        folder = shutil.copytree(shipped, tmp_path / kind)
-        change_weights(folder, change)
+        folder = tmp_path / kind
+        change_weights(shutil.copytree(shipped, folder / "model"), change)
         with pytest.raises(ValueError, match=f"1 {kind} weights"):
             pretraining.ship(folder)
     assert load_encoder("microvit").title == "MicroViT"

@@ -1,0 +1,282 @@
+"""The tables of data/results: what made them, what is read of them, and what is refused."""
+
+import ast
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bookbuild.chapters import chapters_in_toc
+from helpers.audit.studies import PARTS
+from helpers.encoders import ENCODERS
+from helpers.io import results
+from helpers.io.downloads import REGISTRY, ROOT, registry
+from helpers.io.results import (
+    RESULTS,
+    Computation,
+    changes_since,
+    input_hash,
+    provenance,
+    read_results,
+    result_names,
+)
+
+SCRIPT = ROOT / "helpers" / "segmentation.py"  # any that is there
+TABLE = pd.DataFrame(
+    {"encoder": ["clip-b16", "microvit"], "mape": [12.3456789, 0.01234567], "note": ["NA", None]}
+)
+COLUMNS = ("file", "what", "command", "needs", "minutes", "chapter")
+
+
+def write(table=TABLE, **parts):
+    with Computation(SCRIPT, ("data/two_phase.npz",), ("numpy",)) as run:
+        run.write(table, **parts)
+
+
+# What a script writes is read again
+
+
+def test_a_table_is_read_as_it_was_written(results_folder):
+    write(part=TABLE.assign(mape=1.0))
+    table = read_results("segmentation")
+    assert table["mape"].tolist() == [12.3457, 0.01235]
+    assert table["note"].tolist()[0] == "NA"
+    assert pd.isna(table["note"][1])
+    assert read_results("segmentation", "part")["mape"].tolist() == [1.0, 1.0]
+    assert result_names() == ["segmentation"]
+    facts = table.attrs
+    assert facts["command"] == "python -m helpers.segmentation"
+    assert set(facts) >= {"commit", "date", "seconds", "hardware", "versions", "inputs", "code"}
+    assert facts["versions"] == {"numpy": np.__version__}
+    assert changes_since("segmentation") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("encoder,mape", "encoder,error", "line 1: the column 'mape' is missing"),
+        ("clip-b16", "clip-b61", "line 2: encoder is 'clip-b61', expected one of clip-b16, mic"),
+        ("0.01235", "twelve", "line 3: mape is 'twelve', expected a number"),
+        ("12.3457", "13.3457", "2 rows: not the 2 rows that were computed"),
+        ("microvit,0.01235,\n", "", "1 rows: not the 2 rows"),
+    ],
+)
+def test_a_table_that_was_changed_is_told(results_folder, old, new, message):
+    write()
+    path = results_folder / "segmentation.csv"
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=message) as error:
+        read_results("segmentation")
+    assert str(path) in str(error.value)
+    assert "compute it: python -m helpers.segmentation" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda known: known.pop("encoders/clip-b16"), "which in the registry is not there"),
+        (lambda known: known["encoders/clip-b16"].update(n_features=9), "gives 9 features"),
+    ],
+)
+def test_rows_of_an_encoder_that_the_registry_does_not_know_so_are_told(
+    results_folder, tmp_path, monkeypatch, change, message
+):
+    write(TABLE.replace("clip-b16", "CLIP B16 (paper)"))
+    known = registry()
+    change(known)
+    (tmp_path / "registry.json").write_text(json.dumps(known))
+    monkeypatch.setenv(REGISTRY, str(tmp_path / "registry.json"))
+    with pytest.raises(ValueError, match=message) as error:
+        read_results("segmentation")
+    assert "segmentation.csv, line 2: 'CLIP B16 (paper)' was computed" in str(error.value)
+
+
+def test_what_is_not_there_is_told(results_folder):
+    write()
+    with pytest.raises(ValueError, match=r"no result 'x' in .* there are segmentation"):
+        read_results("x")
+    with pytest.raises(ValueError, match=r"no table .*segmentation_x\.csv"):
+        read_results("segmentation", "x")
+    (results_folder / "segmentation.csv").unlink()
+    with pytest.raises(ValueError, match=r"no table .*segmentation\.csv"):
+        read_results("segmentation")
+    (results_folder / "segmentation.json").write_text("{")
+    with pytest.raises(ValueError, match=r"segmentation\.json cannot be read"):
+        read_results("segmentation")
+
+
+# Interruptions and changes
+
+
+def test_unfinished_work_is_there_again_unless_its_code_changed(results_folder, monkeypatch):
+    def run(stop):
+        with Computation(SCRIPT, (), ("numpy",)) as computation:
+            kept = computation.folder / "kept"
+            before, seconds = kept.exists(), computation.seconds
+            kept.touch()
+            computation.before += 5
+            if stop:
+                raise KeyboardInterrupt
+        return before, seconds, computation.folder.exists()
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run(stop=True)
+    before, seconds, left = run(stop=False)
+    assert (before, left) == (True, False)
+    assert seconds >= 10
+    with pytest.raises(KeyboardInterrupt):
+        run(stop=True)
+    monkeypatch.setattr(results, "code_digest", lambda *_: "other")
+    assert run(stop=False)[0] is False
+
+
+def test_results_whose_code_or_data_changed_are_named_and_computed(
+    results_folder, monkeypatch, capfd
+):
+    write()
+    path = results_folder / "segmentation.json"
+    facts = json.loads(path.read_text())
+    capfd.readouterr()
+    assert results.main(["--check"]) == 0
+    assert capfd.readouterr().out == ""
+    assert results.main([]) == 0
+    assert capfd.readouterr().out == "segmentation: nothing has changed\n"
+    facts["code"], facts["inputs"] = "old", {"data/two_phase.npz": "old"}
+    facts["command"] = "python -c print('computing')"
+    path.write_text(json.dumps(facts))
+    assert results.main(["--check"]) == 0
+    told = capfd.readouterr().out
+    assert "computed before its code, data/two_phase.npz changed" in told
+    assert "again: python -c print('computing')" in told
+    assert results.main([]) == 0
+    assert capfd.readouterr().out.endswith("computing\n")
+    path.write_text(json.dumps({**facts, "alone": True}))
+    assert results.main([]) == 0
+    assert "left as it is" in capfd.readouterr().out
+    assert results.main(["segmentation"]) == 0
+    assert capfd.readouterr().out.endswith("computing\n")
+    path.write_text(json.dumps({**facts, "command": "python -c raise(SystemExit(3))"}))
+    assert results.main([]) == 1
+    assert "Not computed, for the reasons above: segmentation" in capfd.readouterr().err
+    with pytest.raises(SystemExit):
+        results.main(["nothing"])
+    assert "there are segmentation" in capfd.readouterr().err
+
+
+def test_an_input_is_known_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    for path, text in {
+        "data/a.csv": "1",
+        "data/set/b.csv": "2",
+        "data/set/README.md": "3",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    hashes = [input_hash(name) for name in ("data/a.csv", "data/set")]
+    (tmp_path / "data/set/README.md").write_text("4")
+    assert [input_hash(name) for name in ("data/a.csv", "data/set")] == hashes
+    (tmp_path / "data/set/b.csv").write_text("5")
+    assert input_hash("data/set") != hashes[1]
+    assert input_hash("superalloys").startswith("sha256:")
+
+
+# The folder that ships
+
+
+@pytest.mark.parametrize("name", result_names())
+def test_shipped_results_are_whole(name):
+    """Of the data and weights that ship, by a command that is there."""
+    facts = provenance(name)
+    folder, _, stem = name.rpartition("/")
+    script = ROOT / facts["script"]
+    assert script.is_file()
+    assert stem == script.stem or stem.startswith(f"{script.stem}_")
+    assert script.relative_to(ROOT).parent.as_posix().removeprefix("helpers").strip("/") == folder
+    for file in facts["tables"]:
+        part = file.removesuffix(".csv").removeprefix(stem).removeprefix("_")
+        assert len(read_results(name, part or None)) == facts["tables"][file]["rows"]
+    inputs = [change for change in changes_since(name) if change != "its code"]
+    assert not inputs, f"computed before {inputs} changed; again: {facts['command']}"
+    assert re.fullmatch(r"[0-9a-f]{7,}", facts["commit"]), "compute it from committed code"
+    if facts["command"]:
+        module = facts["command"].split()[2].replace(".", "/")
+        assert f"{module}.py" == facts["script"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", facts["date"])
+        assert facts["hardware"]
+        assert facts["versions"]
+
+
+def test_the_folder_holds_nothing_else():
+    files = {p.relative_to(RESULTS).as_posix() for p in RESULTS.rglob("*") if p.is_file()}
+    for name in result_names():
+        folder = name.rpartition("/")[0]
+        files -= {
+            f"{name}.json",
+            *(f"{folder}/{t}".strip("/") for t in provenance(name)["tables"]),
+        }
+    assert files == {"README.md"}
+
+
+def readme():
+    """The rows of the table of data/results/README.md, by the file that each is about."""
+    rows = {}
+    for line in (RESULTS / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| ["):
+            row = dict(zip(COLUMNS, line.strip("| ").split(" | "), strict=True))
+            row["file"] = re.fullmatch(r"\[(.+)\]\(\1\)", row["file"]).group(1)
+            rows[row["file"]] = row
+    return rows
+
+
+def test_the_readme_lists_every_table_with_its_command_and_minutes():
+    listed = {}
+    for name in result_names():
+        facts, folder = provenance(name), name.rpartition("/")[0]
+        listed |= {f"{folder}/{file}".strip("/"): (name, facts) for file in facts["tables"]}
+    rows = readme()
+    assert set(rows) == set(listed), "data/results/README.md has a row for each table"
+    for file, (name, facts) in listed.items():
+        row = rows[file]
+        expected = (
+            f"`make results NAME={name}`"
+            if facts["command"]
+            else f"code of commit {facts['commit']}"
+        )
+        assert row["command"] == expected, file
+        seconds = facts["seconds"]
+        minutes = str(max(1, round(seconds / 60))) if seconds else "not measured"
+        assert row["minutes"] == minutes, f"{file} took {seconds} s"
+        published = any(not i.startswith(("data/", "encoders/")) for i in facts["inputs"])
+        assert ("published" in row["needs"]) == published, file
+
+
+def test_the_readme_says_which_chapters_show_a_table():
+    shown = {}
+    for source in chapters_in_toc(ROOT):
+        for name, part in tables_read(source):
+            shown.setdefault(f"{name}_{part}.csv" if part else f"{name}.csv", {})[
+                source.stem[:2]
+            ] = 1
+    for part in ("", *(f"_{part}" for part in PARTS)):
+        shown[f"audit/studies{part}.csv"] = {"70": True}  # by read_audit
+    rows = {file: row["chapter"] for file, row in readme().items()}
+    assert rows == {file: ", ".join(chapters) for file, chapters in shown.items()}
+
+
+def tables_read(source):
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "read_results":
+            values = [argument.value for argument in node.args]
+            yield (*values, None)[:2]
+
+
+def test_lengths_of_features_in_the_shipped_rates_are_those_of_the_registry():
+    table = read_results("benchmarks/bench_features").drop_duplicates("encoder")
+    assert set(table["encoder"]) == set(ENCODERS)
+    for row in table.itertuples():
+        assert row.n_features == ENCODERS[row.encoder].n_features
