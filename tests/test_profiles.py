@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import scipy.io
 import tifffile
-from test_encoders import SMALL, save, tiny_clip, tiny_dinov2
+from small_networks import SMALL, save, tiny_clip, tiny_dinov2
 
 from bookbuild.__main__ import build
 from bookbuild.chapters import ROOT, BuildError
