@@ -171,24 +171,28 @@ def _results_in(tree: ast.Module) -> set[str]:
 def affected(root: Path, file: Path) -> tuple[list[str], list[str]]:
     """Give the names of the chapters, and the paths of the tests, that a file concerns.
 
-    Imports are followed as far as they go; what a test runs as a command of its own, or reads
-    from ``data/``, is not seen.
+    Imports are followed as far as they go, those of a test with those of every ``conftest.py``
+    that it takes fixtures from; what a test runs as a command of its own, or reads from
+    ``data/``, is not seen.
     """
     places = (place.resolve() for place in (file, root / file))
     path = next((p for p in places if p.is_file() and p.is_relative_to(root)), None)
     if path is None:
         raise BuildError(f"There is no file {file} in {root}.")
-    of_every_chapter, of_every_test = root / "pyproject.toml", root / "tests" / "conftest.py"
-    packages = ("helpers", "bookbuild", "benchmarks", "tests")
+    of_every_chapter = root / "pyproject.toml"
     sources, tests = chapters_in_toc(root), sorted((root / "tests").rglob("test_*.py"))
     return (
         [s.stem for s in sources if path in (of_every_chapter, *inputs(root, s))],
-        [
-            test.relative_to(root).as_posix()
-            for test in tests
-            if path in (of_every_test, test, *imported(root, test, packages))
-        ],
+        [t.relative_to(root).as_posix() for t in tests if path in _files_of_test(root, t)],
     )
+
+
+def _files_of_test(root: Path, test: Path) -> set[Path]:
+    """Give a test, the ``conftest.py`` of its folder and of those above, and what they import."""
+    folders = [f for f in test.parents if f.is_relative_to(root / "tests")]
+    files = [test, *(f / "conftest.py" for f in folders if (f / "conftest.py").is_file())]
+    packages = ("helpers", "bookbuild", "benchmarks", "tests")
+    return {*files, *(path for file in files for path in imported(root, file, packages))}
 
 
 def weights_here() -> list[str]:

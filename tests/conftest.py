@@ -1,4 +1,4 @@
-"""What all tests share: threads, processes, the published data, optional packages."""
+"""What all tests share: threads, processes, data, a cache, a browser, optional packages."""
 
 import errno
 import os
@@ -8,13 +8,13 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import secrets
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from helpers.io import results
 from helpers.io.optional import NotInstalled, optional
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +31,9 @@ TOGETHER = {
     "tests/microvit/test_pretraining.py::test_a_quarter_turn": "learner",
     "tests/microvit/test_pretraining.py::test_statistics": "learner",
 }
+# Options of Chromium: it asks for nothing by itself.
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"]
+QUIET += ["--disable-background-networking", "--disable-sync"]
 WANTING = []  # tests
 WATCHDOG = pytest.StashKey[subprocess.Popen]()
 
@@ -114,8 +117,8 @@ def seed():
 @pytest.fixture
 def results_folder(tmp_path, monkeypatch) -> Path:
     """Give an empty folder in the place of data/results."""
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(results, "PARTIAL", tmp_path / "partial")
+    monkeypatch.setattr("helpers.io.results.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("helpers.io.results.PARTIAL", tmp_path / "partial")
     return tmp_path / "results"
 
 
@@ -127,3 +130,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the published data: no folder {folder}; set MICROPROP_DATA")
     return folder
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """Keep what a test computes apart from what others have computed, in `tmp_path`."""
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start Chromium, the one that MICROPROP_CHROMIUM names or the first on the path."""
+    from playwright import sync_api as playwright
+
+    path = os.environ.get("MICROPROP_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.fail("No Chromium: install it, or set MICROPROP_CHROMIUM to its path.")
+    with playwright.sync_playwright() as tools:
+        chromium = tools.chromium.launch(executable_path=path, args=QUIET)
+        yield chromium
+        chromium.close()

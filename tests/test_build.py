@@ -21,6 +21,7 @@ from bookbuild import site
 from bookbuild.chapters import (
     ROOT,
     BuildError,
+    affected,
     chapter_key,
     inputs,
     notebook_of,
@@ -285,6 +286,21 @@ def test_affected_names_chapters_and_tests(project, capsys):
     ]
     assert build.main(["--root", str(project), "--affected", "helpers/gone.py"]) == 1
     assert "There is no file helpers/gone.py" in capsys.readouterr().err
+
+
+def test_a_test_is_affected_by_the_fixtures_that_it_can_take(project):
+    write(project / "helpers/fixed.py", "VALUE = 2\n")
+    write(project / "tests/conftest.py", "import os\n")
+    write(project / "tests/room/conftest.py", "def f():\n    from helpers import fixed\n")
+    for test in ("test_a", "room/test_b", "room/deeper/test_c", "other/test_d"):
+        write(project / f"tests/{test}.py", "import numpy\n")
+
+    def tests(file):
+        return {Path(test).stem for test in affected(project, Path(file))[1]}
+
+    assert tests("helpers/fixed.py") == tests("tests/room/conftest.py") == {"test_b", "test_c"}
+    assert tests("tests/conftest.py") == {"test_a", "test_b", "test_c", "test_d"}
+    assert tests("helpers/unused.py") == set()
 
 
 def test_a_chapter_depends_on_the_results_that_it_reads(tmp_path):

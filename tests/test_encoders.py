@@ -9,7 +9,17 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from small_networks import (
+    SMALL,
+    change_weights,
+    realistic,
+    save,
+    tiny_clip,
+    tiny_dinov2,
+    tiny_sam,
+    torchvision_state,
+)
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -44,45 +54,6 @@ LENGTHS = {
     "imagenet-micronet-resnet50": 2048,
     "microvit": 192,
 }
-SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-
-
-def realistic(kind, config):
-    """The same network each time, its weights spread so that activations are not tiny."""
-    torch.manual_seed(0)
-    model = kind(config)
-    for parameter in model.parameters():
-        parameter.data += 0.05 * torch.randn(parameter.shape)
-    return model.eval()
-
-
-def save(model, folder):
-    with networks.quiet_transformers():
-        model.save_pretrained(folder)
-    return folder
-
-
-def tiny_clip(**changes):
-    vision = {**SMALL, "intermediate_size": 64, "image_size": 64, "patch_size": 16, **changes}
-    text = {**SMALL, "intermediate_size": 64, "vocab_size": 99, "bos_token_id": 1}
-    return realistic(CLIPModel, CLIPConfig(vision_config=vision, text_config=text))
-
-
-def tiny_dinov2(**changes):
-    return realistic(Dinov2Model, Dinov2Config(**SMALL, image_size=70, patch_size=14, **changes))
-
-
-def tiny_sam():
-    vision = {
-        **SMALL,
-        "mlp_dim": 64,
-        "image_size": 64,
-        "patch_size": 16,
-        "output_channels": 8,
-        "global_attn_indexes": [1],
-        "window_size": 2,
-    }
-    return realistic(SamModel, SamConfig(vision_config=vision))
 
 
 @pytest.fixture
@@ -292,13 +263,6 @@ def test_bfloat16_on_a_processor_attends_by_products(dtype, kind):
 # What must not be loaded
 
 
-def change_weights(folder, change):
-    path = folder / "model.safetensors"
-    state = load_file(path)
-    change(state)
-    save_file(state, path, metadata={"format": "pt"})
-
-
 def test_missing_weights_are_refused(dinov2_folder):
     change_weights(dinov2_folder, lambda s: s.pop("encoder.layer.0.mlp.fc1.weight"))
     with pytest.raises(ValueError, match=r"1 missing weights .encoder.layer.0.mlp.fc1.weight"):
@@ -452,44 +416,6 @@ def test_pixel_statistics_come_from_the_folder(dinov2_folder):
 
 
 # MicroNet: torchvision's names
-
-
-def torchvision_state(seed=0):
-    """A ResNet-50 state with torchvision's key names, from the published architecture."""
-    generator = torch.Generator().manual_seed(seed)
-    state = {}
-
-    def conv(name, n_out, n_in, kernel):
-        scale = (2 / (n_out * kernel**2)) ** 0.5
-        state[name + ".weight"] = scale * torch.randn(
-            n_out, n_in, kernel, kernel, generator=generator
-        )
-
-    def norm(name, n):
-        state[name + ".weight"] = 1 + 0.1 * torch.randn(n, generator=generator)
-        state[name + ".bias"] = 0.1 * torch.randn(n, generator=generator)
-        state[name + ".running_mean"] = 0.1 * torch.randn(n, generator=generator)
-        state[name + ".running_var"] = 1 + 0.1 * torch.rand(n, generator=generator)
-        state[name + ".num_batches_tracked"] = torch.tensor(7)
-
-    conv("conv1", 64, 3, 7)
-    norm("bn1", 64)
-    n_in = 64
-    for stage, (depth, width) in enumerate(zip((3, 4, 6, 3), (64, 128, 256, 512), strict=True), 1):
-        for layer in range(depth):
-            head = f"layer{stage}.{layer}"
-            for k, (a, b, size) in enumerate(
-                [(width, n_in, 1), (width, width, 3), (4 * width, width, 1)], 1
-            ):
-                conv(f"{head}.conv{k}", a, b, size)
-                norm(f"{head}.bn{k}", a)
-            if layer == 0:
-                conv(f"{head}.downsample.0", 4 * width, n_in, 1)
-                norm(f"{head}.downsample.1", 4 * width)
-            n_in = 4 * width
-    state["fc.weight"] = torch.randn(54, 2048, generator=generator)
-    state["fc.bias"] = torch.zeros(54)
-    return state
 
 
 def resnet50(state, x):

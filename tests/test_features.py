@@ -29,17 +29,14 @@ from helpers.images.read import ImageError
 from helpers.preprocessing import preprocess_micrograph, preprocess_section
 from helpers.vit import forward, store
 
-
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Small networks of three families, each saved in a folder."""
     # Here, since the processes that are killed below do without transformers.
-    from test_encoders import save, tiny_clip, tiny_dinov2, tiny_sam
+    from small_networks import save, tiny_clip, tiny_dinov2, tiny_sam
 
     root = tmp_path_factory.mktemp("models")
     return {

@@ -1,4 +1,4 @@
-"""The order of the rooms of helpers, which `make check` holds, and what breaks it."""
+"""The order of the rooms of helpers, which `make check` holds, and that of the tests."""
 
 import ast
 import re
@@ -89,3 +89,38 @@ def test_what_breaks_the_order_is_named(house, module, line, named):
     status, words = checked(house)
     assert status == 1, words
     assert re.search(named, words), words
+
+
+# The tests
+
+
+def imports_of_tests(folder):
+    """Where a module below a folder imports one of tests: file, line and what it imports."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [getattr(node, "module", None), *(alias.name for alias in node.names)]
+                parts = ".".join(filter(None, modules)).split(".")
+                for name in (part for part in parts if part.startswith("test_")):
+                    yield f"{path.relative_to(folder.parent).as_posix()}:{node.lineno}: {name}"
+
+
+def test_no_test_imports_another():
+    """What several need is a fixture of a conftest.py, or stands in a module without tests."""
+    assert list(imports_of_tests(ROOT / "tests")) == []
+
+
+def test_tests_that_are_imported_are_named(tmp_path):
+    lines = [
+        "import os, test_a",
+        "from test_b import x",
+        "from . import test_c",
+        "import own.test_d",
+    ]
+    lines += ["def f():", "    from tests.test_e import x", "from helpers.testing import y"]
+    (tmp_path / "tests" / "own").mkdir(parents=True)
+    (tmp_path / "tests" / "own" / "test_f.py").write_text("\n".join(lines), "utf-8")
+    assert list(imports_of_tests(tmp_path / "tests")) == [
+        f"tests/own/test_f.py:{line}: test_{name}"
+        for line, name in [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (6, "e")]
+    ]

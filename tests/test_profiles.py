@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 import tifffile
-from test_encoders import SMALL, save, tiny_clip, tiny_dinov2
+from small_networks import SMALL, save, tiny_clip, tiny_dinov2
 
 from bookbuild.__main__ import build
 from bookbuild.chapters import ROOT, BuildError

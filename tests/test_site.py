@@ -8,12 +8,12 @@ MICROPROP_SITE names another folder to look at, MICROPROP_CHROMIUM another brows
 import functools
 import http.server
 import os
-import shutil
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from browsing import Watched
 
 from bookbuild.chapters import ROOT, toc_entries
 
@@ -23,8 +23,6 @@ SITE = Path(os.environ.get("MICROPROP_SITE", ROOT / "_build" / "html"))
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 PHONE = 390  # pixels
 PAGES = [f"{entry}.html" for entry in toc_entries(ROOT)] + ["search.html", "genindex.html"]
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"]
-QUIET += ["--disable-background-networking", "--disable-sync"]
 
 
 class SilentHandler(http.server.SimpleHTTPRequestHandler):
@@ -47,63 +45,6 @@ def address(request):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Start Chromium, the one that MICROPROP_CHROMIUM names or the first on the path."""
-    from playwright import sync_api as playwright
-
-    path = os.environ.get("MICROPROP_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.fail("No Chromium: install it, or set MICROPROP_CHROMIUM to its path.")
-    with playwright.sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=path, args=QUIET)
-        yield chromium
-        chromium.close()
-
-
-class Watched:
-    """A browser page that notes what goes wrong and lets no request leave the site."""
-
-    def __init__(self, browser, address: str):
-        self.address, self.troubles = address, []
-        self.page = browser.new_page(viewport={"width": 1280, "height": 900})
-        self.page.route("**/*", self._only_inside)
-        self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.troubles.append(f"script error: {error}"))
-        self.page.on("requestfailed", lambda r: self.troubles.append(f"request failed: {r.url}"))
-        self.page.on("response", self._response)
-
-    def _only_inside(self, route):
-        url = urlsplit(route.request.url)
-        inside = route.request.url.startswith(self.address) or url.scheme in ("data", "blob")
-        if not inside:
-            self.troubles.append(f"request that leaves the site: {route.request.url}")
-        route.continue_() if inside else route.abort()
-
-    def _console(self, message):
-        if message.type == "error":
-            self.troubles.append(f"console error: {message.text}")
-
-    def _response(self, response):
-        if response.status >= 400:
-            self.troubles.append(f"status {response.status}: {response.url}")
-
-    def open(self, path: str):
-        """Open a page and wait until formulas are set and nothing is loading."""
-        self.page.goto(self.address + path, wait_until="load")
-        if self.page.locator(".math").count():
-            self._wait_for_mathjax()
-        self.page.wait_for_load_state("networkidle")
-
-    def _wait_for_mathjax(self):
-        for _ in range(100):
-            if self.page.evaluate("() => Boolean(window.MathJax?.startup?.promise)"):
-                self.page.evaluate("() => MathJax.startup.promise.then(() => true)")
-                return
-            self.page.wait_for_timeout(100)
-        self.troubles.append("MathJax has not started after 10 s")
 
 
 @pytest.fixture

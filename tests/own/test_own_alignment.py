@@ -14,7 +14,6 @@ from helpers.extract.feature_tables import (
     FeatureTable,
     check_comparable,
     extract_table,
-    write_feature_table,
 )
 from helpers.extract.ray_extract import _parts
 from helpers.images.pixel_size import PreparedImage, pixel_size_um
@@ -25,29 +24,14 @@ from helpers.own.models import fit_property, join
 from helpers.own.properties import PropertyTable, read_properties
 from helpers.own.study import _extract_alike, fit_models, predict_table
 
-FACTS = dict.fromkeys(MUST_AGREE) | {"encoder": "microvit", "skipped": {}}
 
-
-def features(path, n=30, order=None, images=1):
-    """A feature table whose first feature is the number of the sample."""
-    numbers = np.repeat(np.arange(n) if order is None else order, images)
-    names = [f"s{i:02}" for i in numbers]
-    files = [f"{name}-{k}.png" for k, name in enumerate(names)]
-    table = pd.DataFrame({"image": files, "sample": names, "height": 4, "width": 4})
-    table = table.assign(pixel_size_um=np.nan, scale=1.0, digest="0")
-    rng = np.random.default_rng(0)
-    values = np.column_stack([numbers, 0.01 * rng.normal(size=(len(numbers), 3))])
-    write_feature_table(path, FeatureTable(table, values.astype(np.float32), FACTS))
-    return path
-
-
-def test_rows_of_a_table_go_by_name_and_not_by_place(tmp_path):
+def test_rows_of_a_table_go_by_name_and_not_by_place(tmp_path, save_features):
     order = np.random.default_rng(1).permutation(30)
     lines = [f"s{i:02},{100 + i},heat {i // 5},{i}" for i in order]
     table = tmp_path / "t.csv"
     table.write_text("\n".join(["sample,hardness,heat,Al (wt.%)", *lines]))
     fit_models(
-        features(tmp_path / "f.parquet"), table, tmp_path / "m", group_column="heat",
+        save_features(tmp_path / "f.parquet"), table, tmp_path / "m", group_column="heat",
         properties=["hardness"], progress=False,
     )  # fmt: skip
     model = load_model(tmp_path / "m").properties["hardness"]
@@ -60,7 +44,7 @@ def test_rows_of_a_table_go_by_name_and_not_by_place(tmp_path):
     np.testing.assert_allclose(found["predicted"], found["measured"], rtol=0.02)
     known = read_properties(table, ["hardness"])
     assert known.composition.loc[[f"s{i:02}" for i in order], "Al"].tolist() == list(order)
-    other = features(tmp_path / "o.parquet", order=order[::-1])
+    other = save_features(tmp_path / "o.parquet", order=order[::-1])
     predict_table(tmp_path / "m", other, tmp_path / "p.csv")
     told = pd.read_csv(tmp_path / "p.csv")
     np.testing.assert_allclose(
@@ -106,20 +90,20 @@ def test_intervals_come_from_samples_that_were_not_fitted():
     assert found.half_width > 1.5 * np.quantile(inside, 0.9)
 
 
-def test_models_of_several_images_want_as_many(tmp_path):
+def test_models_of_several_images_want_as_many(tmp_path, save_features):
     lines = [f"s{i:02},{100 + i}" for i in range(30)]
     (tmp_path / "t.csv").write_text("\n".join(["sample,hardness", *lines]))
-    two = features(tmp_path / "two.parquet", images=2)
+    two = save_features(tmp_path / "two.parquet", images=2)
     fit_models(two, tmp_path / "t.csv", tmp_path / "m", aggregate="concat", progress=False)
-    three = features(tmp_path / "three.parquet", images=3)
+    three = save_features(tmp_path / "three.parquet", images=3)
     with pytest.raises(ValueError, match="samples have 3 images each, those of the model 2"):
         predict_table(tmp_path / "m", three, tmp_path / "p.csv")
 
 
 @pytest.mark.parametrize("name", [*MUST_AGREE, "encoder"])
-def test_what_must_agree_is_compared(name):
+def test_what_must_agree_is_compared(name, facts):
     with pytest.raises(ValueError, match=f"do not go together.*{name} "):
-        check_comparable(FACTS, FACTS | {name: "another"}, "two tables")
+        check_comparable(facts, facts | {name: "another"}, "two tables")
 
 
 def test_the_lower_edge_is_cut(tmp_path):
@@ -162,14 +146,14 @@ def test_other_weights_than_those_of_the_model_are_refused(tmp_path):
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path, facts):
     rng = np.random.default_rng(0)
     X, names = rng.normal(size=(30, 4)), [f"s{i}" for i in range(30)]
     known = PropertyTable(pd.DataFrame({"y": 100 + X[:, 0]}, names), None, None, None)
     table = pd.DataFrame({"sample": names})
-    samples, X, _ = join(FeatureTable(table, X, FACTS), known)
+    samples, X, _ = join(FeatureTable(table, X, facts), known)
     fitted = {"y": fit_property("y", samples, X, known, seeds=[0], progress=False)}
-    model = OwnModel(fitted, FACTS, "mean", 1, model_files.versions(("scikit-learn",)))
+    model = OwnModel(fitted, facts, "mean", 1, model_files.versions(("scikit-learn",)))
     save_model(tmp_path / "m", model)
     return tmp_path / "m", model
 

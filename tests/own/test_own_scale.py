@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
-from test_own_study import run
 
 from helpers import UserError
 from helpers.extract.feature_tables import (
@@ -39,10 +38,7 @@ from helpers.own.model_files import load_model
 from helpers.own.report import left_out_in_words, write_report
 from helpers.own.study import SampleWarning, predict_table
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def field(n, px, length, rng):
@@ -89,7 +85,7 @@ def bias(study, out):
 # The scale at the network
 
 
-def test_one_pixel_size_gives_right_predictions(study, tmp_path, capsys):
+def test_one_pixel_size_gives_right_predictions(study, tmp_path, capsys, run):
     features, model, out = tmp_path / "f.parquet", tmp_path / "m", tmp_path / "p.csv"
     assert run("extract", study / "train", "--out", features, "--pixel-size-um", 0.1) == 0
     said = capsys.readouterr().err
@@ -115,7 +111,7 @@ def test_one_pixel_size_gives_right_predictions(study, tmp_path, capsys):
     assert told in capsys.readouterr().err
 
 
-def test_another_scale_at_the_network_is_told(study, tmp_path, capsys):
+def test_another_scale_at_the_network_is_told(study, tmp_path, capsys, run):
     features, model, out = tmp_path / "f.parquet", tmp_path / "m", tmp_path / "p.csv"
     assert run("extract", study / "train", "--out", features) == 0
     assert "pixel size" not in capsys.readouterr().err
@@ -225,7 +221,7 @@ def test_units_of_ome(tmp_path, unit, size):
 
 
 @pytest.mark.parametrize("options", [(), ("--pixel-size-um", 0.05), ("--crop-bottom", 8)])
-def test_damaged_tiffs_are_bad_images_like_others(study, tmp_path, capfd, options):
+def test_damaged_tiffs_are_bad_images_like_others(study, tmp_path, capfd, options, run):
     folder, out = tmp_path / "scans", tmp_path / "f.parquet"
     shutil.copytree(study / "hi", folder)
     whole = (folder / "N08.tif").read_bytes()
@@ -255,7 +251,7 @@ def test_tags_that_cannot_be_read_are_told_where_they_are_needed(study, tmp_path
 
 
 @pytest.fixture(scope="module")
-def fitted(study, tmp_path_factory):
+def fitted(study, tmp_path_factory, run):
     """A small study of two images a sample, extracted by relative paths."""
     folder, rng = tmp_path_factory.mktemp("fitted"), np.random.default_rng(2)
     (folder / "scans").mkdir()

@@ -60,10 +60,7 @@ MODULES = [
     models, study, pixel_size, properties, report,
 ]  # fmt: skip
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
@@ -533,11 +530,7 @@ def test_a_model_whose_removal_was_killed_can_be_written_again(saved, tmp_path, 
 # The command line
 
 
-def run(*arguments):
-    return cli.main([str(a) for a in arguments])
-
-
-def test_from_a_folder_and_a_table_to_predictions(scans, tmp_path, capsys):
+def test_from_a_folder_and_a_table_to_predictions(scans, tmp_path, capsys, run):
     features, model, out = tmp_path / "f.parquet", tmp_path / "m", tmp_path / "p.csv"
     assert run("extract", scans, "--out", features) == 0
     assert "images: 30" in capsys.readouterr().out
@@ -586,7 +579,7 @@ def twelve_bits(scans, folder, size=None):
     return folder
 
 
-def test_the_range_of_twelve_bits_is_asked_for_and_kept(scans, tmp_path, capsys):
+def test_the_range_of_twelve_bits_is_asked_for_and_kept(scans, tmp_path, capsys, run):
     tiffs, plain = twelve_bits(scans, tmp_path / "t"), tmp_path / "p.parquet"
     cut = ("--crop-bottom", "6", "--dtype", "float32")
     assert run("extract", scans, "--out", plain, *cut) == 0
@@ -607,7 +600,7 @@ def test_the_range_of_twelve_bits_is_asked_for_and_kept(scans, tmp_path, capsys)
     np.testing.assert_allclose(*tables, rtol=1e-5)
 
 
-def test_another_magnification_than_that_of_the_model_is_told(scans, tmp_path, capsys):
+def test_another_magnification_than_that_of_the_model_is_told(scans, tmp_path, capsys, run):
     near, far = (twelve_bits(scans, tmp_path / f"t{size}", size) for size in (0.5, 0.2))
     features, model, out = tmp_path / "f.parquet", tmp_path / "m", tmp_path / "p.csv"
     assert run("extract", near, "--out", features, "--value-range", 0, 4080) == 0
@@ -620,7 +613,7 @@ def test_another_magnification_than_that_of_the_model_is_told(scans, tmp_path, c
     assert told in capsys.readouterr().err
 
 
-def test_a_model_of_bfloat16_predicts_in_bfloat16(scans, tmp_path, capsys):
+def test_a_model_of_bfloat16_predicts_in_bfloat16(scans, tmp_path, capsys, run):
     half, full, model = tmp_path / "half.parquet", tmp_path / "full.parquet", tmp_path / "m"
     assert run("extract", scans, "--out", half, "--dtype", "bfloat16") == 0
     assert run("extract", scans, "--out", full) == 0
@@ -653,7 +646,7 @@ def test_a_model_of_bfloat16_predicts_in_bfloat16(scans, tmp_path, capsys):
     ],
 )
 def test_mistakes_are_told_without_a_traceback(
-    arguments, code, said, capsys, monkeypatch, tmp_path
+    arguments, code, said, capsys, monkeypatch, tmp_path, run
 ):
     monkeypatch.chdir(tmp_path)
     assert run(*arguments) == code
@@ -663,7 +656,7 @@ def test_mistakes_are_told_without_a_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_arguments_in_messages_are_told_as_options(tmp_path, capsys):
+def test_arguments_in_messages_are_told_as_options(tmp_path, capsys, run):
     table = tmp_path / "t.csv"
     table.write_text("sample,h,Al\na,1,5\n")
     options = ("--out", tmp_path / "m", "--composition-unit", "%")
@@ -698,7 +691,7 @@ def test_the_table_of_options_holds_options():
     assert set(cli.OPTIONS.values()) <= {o for c in commands for p in c.params for o in p.opts}
 
 
-def test_errors_that_a_user_can_mend_are_told(monkeypatch, capsys):
+def test_errors_that_a_user_can_mend_are_told(monkeypatch, capsys, run):
     def fail():
         raise UserError("mend this")
 
@@ -707,7 +700,7 @@ def test_errors_that_a_user_can_mend_are_told(monkeypatch, capsys):
     assert capsys.readouterr().err == "Error: mend this\n"
 
 
-def test_slips_of_the_code_keep_their_traceback(monkeypatch, scans, tmp_path):
+def test_slips_of_the_code_keep_their_traceback(monkeypatch, scans, tmp_path, run):
     def slip(*_, **__):
         return int("x")
 
@@ -716,7 +709,7 @@ def test_slips_of_the_code_keep_their_traceback(monkeypatch, scans, tmp_path):
         run("extract", scans, "--out", tmp_path / "f.parquet")
 
 
-def test_an_interrupt_is_told(monkeypatch, scans, tmp_path, capsys):
+def test_an_interrupt_is_told(monkeypatch, scans, tmp_path, capsys, run):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
@@ -725,7 +718,7 @@ def test_an_interrupt_is_told(monkeypatch, scans, tmp_path, capsys):
     assert "goes on from here" in capsys.readouterr().err
 
 
-def test_doctor_knows_what_is_here(capsys):
+def test_doctor_knows_what_is_here(capsys, run):
     assert run("doctor", "--json") == 0
     rows = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["MicroViT (microvit)"]["state"].startswith("here")

@@ -10,7 +10,6 @@ import openpyxl
 import pandas as pd
 import pytest
 from PIL import Image
-from test_own_alignment import FACTS, features
 
 from helpers import UserError
 from helpers.extract.feature_tables import FeatureTable
@@ -176,19 +175,21 @@ def known_as(names):
     return PropertyTable(pd.DataFrame({"h": 100.0 + np.arange(len(names))}, names), *[None] * 3)
 
 
-def test_names_that_may_mean_the_same_are_told():
+def test_names_that_may_mean_the_same_are_told(facts):
     table = pd.DataFrame({"sample": ["004", "b", NFC]})
-    found = FeatureTable(table, np.zeros((3, 2), np.float32), FACTS)
+    found = FeatureTable(table, np.zeros((3, 2), np.float32), facts)
     with pytest.raises(ValueError, match=r"no sample of the images") as error:
         join(found, known_as(["4", "B.tif", "Gluhprobe", "x"]))
     assert "'004' and '4', 'b' and 'B.tif'" in str(error.value)
     assert "may mean the same, and are not written alike" in str(error.value)
 
 
-def test_fit_tells_what_is_left_out_and_that_there_is_no_composition(tmp_path, capsys):
+def test_fit_tells_what_is_left_out_and_that_there_is_no_composition(
+    tmp_path, capsys, save_features
+):
     lines = [f"{name},{100 + i}" for i, name in enumerate([f"s{i:02}" for i in range(28)])]
     table = written(tmp_path / "t.csv", "\n".join(["sample,h", *lines, "S28,9", "other,7"]))
-    found = features(tmp_path / "f.parquet")
+    found = save_features(tmp_path / "f.parquet")
     with pytest.warns(UserWarning, match="2 samples of the images have no row") as told:
         result = fit_models(found, table, tmp_path / "m", progress=False)
     message = next(str(w.message) for w in told if "left out" in str(w.message))

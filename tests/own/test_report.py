@@ -11,8 +11,8 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from browsing import Watched
 from PIL import Image
-from test_site import Watched, browser  # noqa: F401 (a fixture)
 
 from helpers import UserError
 from helpers.extract.feature_tables import FeatureTable, read_feature_table, write_feature_table
@@ -146,7 +146,7 @@ def test_thumbnails_are_small_and_few():
 
 
 @pytest.mark.browser
-def test_the_report_in_a_browser(walked, browser):  # noqa: F811
+def test_the_report_in_a_browser(walked, browser):
     watched = Watched(browser, walked.as_uri() + "/")
     watched.open("report.html")
     assert watched.troubles == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from test_encoders import change_weights, save, tiny_dinov2
+from small_networks import change_weights, save, tiny_dinov2
 
 from bookbuild.chapters import ROOT
 from helpers.encoders import ENCODERS, load_encoder

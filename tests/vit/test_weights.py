@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 import torch
-from test_encoders import SMALL, save, tiny_dinov2, torchvision_state
+from small_networks import SMALL, save, tiny_dinov2, torchvision_state
 
 from helpers import encoders
 from helpers.encoders import ENCODERS, load_encoder
