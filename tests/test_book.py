@@ -36,6 +36,14 @@ def refuse(wrong, where, what, remedy):
         pytest.fail(f"{where}: {what}:{listed}\n{remedy}", pytrace=False)
 
 
+def committed(source):
+    """The text of the notebook beside a chapter."""
+    path = source.with_suffix(".ipynb")
+    if not path.is_file():
+        pytest.fail(f"{path.name} is missing; run `make sync`", pytrace=False)
+    return path.read_text(encoding="utf-8")
+
+
 def first_line(cell):
     return next((line for line in cell.source.splitlines() if line.strip()), "")
 
@@ -62,15 +70,14 @@ def test_book_holds_chapters_only():
 
 @each_source
 def test_notebook_is_what_its_source_generates(source):
-    committed = source.with_suffix(".ipynb").read_text(encoding="utf-8")
-    same = committed == notebook_text(source)  # the two texts themselves are no message
-    assert same, f"{source.stem}.ipynb is not what {source.name} generates; run `make sync`"
+    if committed(source) != notebook_text(source):
+        name = source.with_suffix(".ipynb").name
+        pytest.fail(f"{name} is not what {source.name} generates; run `make sync`", pytrace=False)
 
 
 @each_source
 def test_notebook_holds_no_outputs(source):
-    text = source.with_suffix(".ipynb").read_text(encoding="utf-8")
-    outputs = sorted(set(re.findall(r'"(?:output_type|image/png)"', text)))
+    outputs = sorted(set(re.findall(r'"(?:output_type|image/png)"', committed(source))))
     refuse(outputs, source.stem + ".ipynb", "it holds outputs", "Run `make sync`: it drops them.")
 
 
@@ -117,18 +124,20 @@ def test_cells_are_short(source):
     refuse(long, source.name, what, "Split them by `# %%`, or move code to helpers/.")
 
 
+def imports(nodes):
+    return [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 @each_source
 def test_imports_come_first(source):
     first, *others = code_cells(notebook_of(source))
     remedy = "Put all imports into the first code cell."
-    kinds = {type(node) for node in ast.parse(first.source).body}
-    without = [] if kinds & {ast.Import, ast.ImportFrom} else [repr(first_line(first))]
+    without = [] if imports(ast.parse(first.source).body) else [repr(first_line(first))]
     refuse(without, source.name, "the first code cell imports nothing", remedy)
     late = [
-        f"{ast.unparse(node)!r}, in the cell that begins with {first_line(cell)!r}"
+        f"in the cell that begins with {first_line(cell)!r}: {'; '.join(lines)}"
         for cell in others
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.Import | ast.ImportFrom)
+        if (lines := imports(ast.walk(ast.parse(cell.source))))
     ]
     refuse(late, source.name, "imports after the first code cell", remedy)
 
@@ -143,7 +152,7 @@ def test_a_cell_that_plots_has_caption_and_alt_text(source):
         if _shows_a_plot(cell.source) and not complete and "remove-output" not in tags(cell):
             bare.append(first_line(cell))
     remedy = f"Begin each cell with such a line:\n# %% {FIGURE}"
-    refuse(bare, source.name, "cells that plot without caption or text in its place", remedy)
+    refuse(bare, source.name, "cells that plot without a caption or an alt text", remedy)
 
 
 def _shows_a_plot(code: str) -> bool:
