@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from helpers import UserError, check_choice
-from helpers.io.downloads import registry
+from helpers.io.downloads import registry, registry_path
 from helpers.vit import networks
 from helpers.vit.weights import fetch_weights, read_manifest
 
@@ -99,8 +99,17 @@ class EncoderEntry:
 
 
 def _read_table():
-    rows = {key.split("/", 1)[1]: row for key, row in registry().items() if "encoders/" in key}
-    return {name: EncoderEntry(name=name, **row) for name, row in rows.items()}
+    table = {}
+    for key, row in registry().items():
+        if "encoders/" in key:
+            name = key.split("/", 1)[1]
+            try:
+                table[name] = EncoderEntry(name=name, **row)
+            except TypeError as error:  # names the field
+                raise UserError(
+                    f"{registry_path()}, {key}: {error}. Give it the fields of the other encoders"
+                ) from error
+    return table
 
 
 ENCODERS = types.MappingProxyType(_read_table())

@@ -18,42 +18,84 @@ from bookbuild.chapters import (
 )
 
 SOURCES = sorted((ROOT / "book").glob("*.py"))
-LONGEST_CELL = 25
+LONGEST_CELL = 25  # lines
+FIGURE = (
+    'mystnb={"figure": {"caption": "What it shows.", "name": "fig-name"}, '
+    '"image": {"alt": "What one sees."}}'
+)
 
 
 def each_source(function):
     return pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)(function)
 
 
+def refuse(wrong, where, what, remedy):
+    """Fail with what is `wrong`, a line each, where it is, and what to do."""
+    if wrong:
+        listed = "".join(f"\n  {line}" for line in wrong)
+        pytest.fail(f"{where}: {what}:{listed}\n{remedy}", pytrace=False)
+
+
+def committed(source):
+    """The text of the notebook beside a chapter."""
+    path = source.with_suffix(".ipynb")
+    if not path.is_file():
+        pytest.fail(f"{path.name} is missing; run `make sync`", pytrace=False)
+    return path.read_text(encoding="utf-8")
+
+
+def first_line(cell):
+    return next((line for line in cell.source.splitlines() if line.strip()), "")
+
+
 def test_chapters_and_notebooks_are_paired_by_stem():
+    sources = {path.stem for path in SOURCES}
     notebooks = {path.stem for path in (ROOT / "book").glob("*.ipynb")}
-    assert {path.stem for path in SOURCES} == notebooks, "run `make sync`"
+    lacking = [f"{name}.ipynb" for name in sorted(sources - notebooks)]
+    refuse(lacking, "book", "chapters without their notebook", "Run `make sync`.")
+    left = [f"{name}.ipynb" for name in sorted(notebooks - sources)]
+    remedy = "The .py beside a notebook is what one edits. Remove these, or bring back their .py."
+    refuse(left, "book", "notebooks without a chapter", remedy)
 
 
 def test_book_holds_chapters_only():
     names = {p.name for p in (ROOT / "book").iterdir() if not p.name.startswith((".", "__"))}
-    assert [n for n in names if not re.fullmatch(r"\d\d_[a-z0-9_]+\.(py|ipynb)", n)] == []
+    wrong = sorted(n for n in names if not re.fullmatch(r"\d\d_[a-z0-9_]+\.(py|ipynb)", n))
+    remedy = (
+        "Name a chapter NN_name.py: two digits, then lower case, digits and _. Move helpers to "
+        "helpers/, pages to pages/, data to data/."
+    )
+    refuse(wrong, "book", "files that are no chapters", remedy)
 
 
 @each_source
 def test_notebook_is_what_its_source_generates(source):
-    committed = source.with_suffix(".ipynb").read_text(encoding="utf-8")
-    assert committed == notebook_text(source), f"{source.stem}.ipynb is stale; run `make sync`"
+    if committed(source) != notebook_text(source):
+        name = source.with_suffix(".ipynb").name
+        pytest.fail(f"{name} is not what {source.name} generates; run `make sync`", pytrace=False)
 
 
 @each_source
 def test_notebook_holds_no_outputs(source):
-    text = source.with_suffix(".ipynb").read_text(encoding="utf-8")
-    assert re.findall(r'"(?:output_type|image/png)"', text) == []
+    outputs = sorted(set(re.findall(r'"(?:output_type|image/png)"', committed(source))))
+    refuse(outputs, source.stem + ".ipynb", "it holds outputs", "Run `make sync`: it drops them.")
 
 
 def test_toc_and_folder_name_the_same_chapters():
-    assert sorted(chapters_in_toc(ROOT)) == SOURCES
+    entries = chapters_in_toc(ROOT)  # tells an entry without a file, and one that is twice there
+    lacking = [f"- file: book/{path.stem}" for path in SOURCES if path not in entries]
+    remedy = "Put these lines there, at the place that the chapters have in the book."
+    refuse(lacking, "_toc.yml", "chapters of book/ without an entry", remedy)
+    assert sorted(entries) == SOURCES
 
 
 def test_toc_names_existing_pages():
     pages = [entry for entry in toc_entries(ROOT) if not entry.startswith("book/")]
-    assert [page for page in pages if not (ROOT / "pages" / f"{page}.md").is_file()] == []
+    dead = [page for page in pages if not (ROOT / "pages" / f"{page}.md").is_file()]
+    remedy = (
+        "Mend the name, or write pages/<name>.md; chapters are written book/NN_name, without .py."
+    )
+    refuse(dead, "_toc.yml", "entries without a file in pages/", remedy)
 
 
 @each_source
@@ -65,31 +107,39 @@ def test_parameters_are_literals_of_one_cell(source):
 @each_source
 def test_chapter_begins_with_its_title(source):
     first = notebook_of(source).cells[0]
-    assert first.cell_type == "markdown"
-    assert re.match(r"# \S", first.source)
+    titled = first.cell_type == "markdown" and re.match(r"# \S", first.source)
+    wrong = [] if titled else [f"{first_line(first)!r}, in a {first.cell_type} cell"]
+    remedy = "Begin with a cell `# %% [markdown]` whose first line is the title, `# # Title`."
+    refuse(wrong, source.name, "it begins without a title", remedy)
 
 
 @each_source
 def test_cells_are_short(source):
-    long = {
-        cell.source.splitlines()[0]: len(cell.source.splitlines())
+    long = [
+        f"{len(cell.source.splitlines())} lines in the cell that begins with {first_line(cell)!r}"
         for cell in code_cells(notebook_of(source))
         if len(cell.source.splitlines()) > LONGEST_CELL
-    }
-    assert long == {}
+    ]
+    what = f"code cells of more than {LONGEST_CELL} lines"
+    refuse(long, source.name, what, "Split them by `# %%`, or move code to helpers/.")
+
+
+def imports(nodes):
+    return [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 @each_source
 def test_imports_come_first(source):
-    first, *others = [ast.parse(cell.source) for cell in code_cells(notebook_of(source))]
-    assert any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in first.body)
+    first, *others = code_cells(notebook_of(source))
+    remedy = "Put all imports into the first code cell."
+    without = [] if imports(ast.parse(first.source).body) else [repr(first_line(first))]
+    refuse(without, source.name, "the first code cell imports nothing", remedy)
     late = [
-        ast.unparse(node)
-        for tree in others
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
+        f"in the cell that begins with {first_line(cell)!r}: {'; '.join(lines)}"
+        for cell in others
+        if (lines := imports(ast.walk(ast.parse(cell.source))))
     ]
-    assert late == []
+    refuse(late, source.name, "imports after the first code cell", remedy)
 
 
 @each_source
@@ -100,8 +150,9 @@ def test_a_cell_that_plots_has_caption_and_alt_text(source):
         options = cell.metadata.get("mystnb", {})
         complete = options.get("figure", {}).get("caption") and options.get("image", {}).get("alt")
         if _shows_a_plot(cell.source) and not complete and "remove-output" not in tags(cell):
-            bare.append(cell.source.splitlines()[0])
-    assert bare == []
+            bare.append(first_line(cell))
+    remedy = f"Begin each cell with such a line:\n# %% {FIGURE}"
+    refuse(bare, source.name, "cells that plot without a caption or an alt text", remedy)
 
 
 def _shows_a_plot(code: str) -> bool:
@@ -114,13 +165,25 @@ def test_reference_names_every_public_helper():
     modules = {".".join(path.parts) for path in paths if not path.name.startswith("_")}
     modules |= {f"helpers.{path.parent.name}" for path in (ROOT / "helpers").glob("*/__init__.py")}
     text = (ROOT / "pages" / "reference.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"automodule:: (helpers\.[\w.]+)", text)) == modules
+    listed = set(re.findall(r"automodule:: (helpers\.[\w.]+)", text))
+    lacking = [f".. automodule:: {name}" for name in sorted(modules - listed)]
+    remedy = (
+        "Put each there under its room: a heading `### name`, and the line with `   :members:` "
+        "under it between ```{eval-rst} and ```, as those beside it."
+    )
+    refuse(lacking, "pages/reference.md", "modules that it does not name", remedy)
+    dead = [f".. automodule:: {name}" for name in sorted(listed - modules)]
+    refuse(dead, "pages/reference.md", "modules that are not there", "Mend or remove these lines.")
 
 
 def test_every_citation_has_an_entry():
     entries = set(re.findall(r"@\w+\{(\w+),", (ROOT / "pages/references.bib").read_text("utf-8")))
-    texts = [
-        path.read_text(encoding="utf-8") for path in [*SOURCES, *(ROOT / "pages").glob("*.md")]
+    unknown = [
+        f"{key.strip()}, cited by {path.relative_to(ROOT)}"
+        for path in [*SOURCES, *(ROOT / "pages").glob("*.md")]
+        for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", path.read_text(encoding="utf-8"))
+        for key in keys.split(",")
+        if key.strip() not in entries
     ]
-    cited = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", "\n".join(texts))
-    assert {key.strip() for keys in cited for key in keys.split(",")} - entries == set()
+    remedy = "Add the entry, @article{key, ...}, or mend the key."
+    refuse(unknown, "pages/references.bib", "citations without an entry", remedy)

@@ -226,13 +226,16 @@ def test_hashes_are_those_of_git_and_sha256(tmp_path):
 def test_shipped_registry_names_hash_licence_and_citation(monkeypatch):
     monkeypatch.delenv("MICROPROP_REGISTRY", raising=False)
     for name, entry in registry().items():
-        assert {"url", "hash", "size", "licence", "citation"} <= set(entry)
+        lacking = {"url", "hash", "size", "licence", "citation"} - set(entry)
+        assert not lacking, f"data/registry.json, {name}: add {sorted(lacking)}, or null"
         # The hash of weights is taken from the hub, or recorded at the first download.
         form = r"sha256:[0-9a-f]{64}|git-blob:[0-9a-f]{40}"
-        assert re.fullmatch(form, entry["hash"] or "") or name.startswith("encoders/")
+        assert re.fullmatch(form, entry["hash"] or "") or name.startswith("encoders/"), name
         # What ships is not downloaded, and its manifest holds its hashes.
-        assert entry.get("shipped") or entry["url"].startswith("https://")
-        assert "fixture" not in entry
+        assert entry.get("shipped") or str(entry["url"]).startswith("https://"), (
+            f"data/registry.json, {name}: `url` is {entry['url']}; expected https://..."
+        )
+        assert "fixture" not in entry, name
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "flipped", "other keys"])

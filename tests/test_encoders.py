@@ -4,7 +4,9 @@ import dataclasses
 import doctest
 import json
 import pickle
+import re
 import shutil
+import textwrap
 
 import numpy as np
 import pytest
@@ -36,11 +38,13 @@ from transformers import (
 )
 
 from bookbuild.chapters import ROOT
-from helpers import encoders
+from helpers import UserError, encoders
 from helpers.encoders import ENCODERS, EncoderEntry, find_entry, load_encoder
 from helpers.vit import networks
 from helpers.vit.weights import read_manifest
 
+# Known answers for the encoders of the paper, and the two that the book adds. Others need no line
+# here: their entries are held against the network that they describe.
 LENGTHS = {
     "clip-b16": 768,
     "clip-b32": 768,
@@ -54,6 +58,7 @@ LENGTHS = {
     "imagenet-micronet-resnet50": 2048,
     "microvit": 192,
 }
+NOT_IN_PAPER = {"imagenet-micronet-resnet50", "microvit"}
 
 
 @pytest.fixture
@@ -74,37 +79,151 @@ def test_examples_in_docstrings(module):
 
 
 def test_table_is_figure_1_of_the_paper_and_what_ships():
-    assert {name: entry.n_features for name, entry in ENCODERS.items()} == LENGTHS
-    assert all(entry.licence for entry in ENCODERS.values())
-    bibliography = (ROOT / "pages" / "references.bib").read_text(encoding="utf-8")
-    assert all(f"{{{entry.citation}," in bibliography for entry in ENCODERS.values())
+    lengths = {name: e.n_features for name, e in ENCODERS.items() if name in LENGTHS}
+    assert lengths == LENGTHS
+    in_paper = {name for name, entry in ENCODERS.items() if entry.in_paper}
+    assert in_paper == LENGTHS.keys() - NOT_IN_PAPER, (
+        "data/registry.json: `in_paper` is true for the nine encoders whose features the paper "
+        "evaluates, and for no other; leave it out of a new entry"
+    )
     with pytest.raises(TypeError):
         ENCODERS["new"] = None
 
 
+def test_an_entry_with_other_fields_is_named(tmp_path, monkeypatch):
+    entries = json.loads((ROOT / "data" / "registry.json").read_text(encoding="utf-8"))
+    monkeypatch.setenv("MICROPROP_REGISTRY", str(tmp_path / "registry.json"))
+    whole = entries["encoders/dinov2-s14"]
+    without = {name: value for name, value in whole.items() if name != "crop"}
+    for field, row in {"pach": {**whole, "pach": 14}, "crop": without}.items():
+        (tmp_path / "registry.json").write_text(json.dumps({"encoders/mine": row}))
+        with pytest.raises(UserError, match=rf"registry\.json, encoders/mine: .*'{field}'"):
+            encoders._read_table()
+
+
+def each_entry(function):
+    return pytest.mark.parametrize("entry", ENCODERS.values(), ids=list(ENCODERS))(function)
+
+
+def refuse(entry, wrong):
+    """Fail with what is `wrong` in the registry's entry, a line each."""
+    if wrong:
+        listed = "".join(f"\n  {line}" for line in wrong)
+        pytest.fail(f"data/registry.json, encoders/{entry.name}:{listed}", pytrace=False)
+
+
+def network_of(entry):
+    """The network that an entry's `config` describes, without memory for its weights."""
+    try:
+        with torch.device("meta"):
+            return networks.random_model(entry.config, seed=0).eval()
+    except (ValueError, KeyError, TypeError) as error:
+        reason = textwrap.shorten(str(error), 150)
+    refuse(entry, [f"`config` is no architecture in the words of transformers: {reason}"])
+
+
+def features_of(entry, model):
+    """Shape of the features of one image of the size that the entry says."""
+    # Two sides, where any multiple will do: a network for squares of one size refuses them.
+    sides = (entry.input_size,) * 2 if entry.input_size else (3 * entry.crop, 5 * entry.crop)
+    n_patches = (sides[0] // entry.patch) * (sides[1] // entry.patch) if entry.patch else None
+    output = model(pixel_values=torch.zeros(1, 3, *sides, device="meta"))
+    return tuple(encoders._pool(output, entry.pooling, n_patches).shape)
+
+
+@each_entry
+def test_an_entry_describes_its_network(entry):
+    """The network of its `config` takes the input that it states, and gives the features."""
+    wrong, model = [], network_of(entry)
+    patch = getattr(model.config, "patch_size", None)
+    if entry.patch != patch:
+        wrong.append(f"`patch` is {entry.patch}; by its `config` it is {patch}")
+    crop = 14 if entry.family == "sam" else entry.patch or 1  # of SAM: as in the paper
+    if entry.crop != crop:
+        why = "14 for SAM, as in the paper; else the patch, or 1 for networks without patches"
+        wrong.append(f"`crop` is {entry.crop}; expected {crop} ({why})")
+    if entry.pooling not in encoders.POOLINGS:
+        refuse(entry, [f"`pooling` is {entry.pooling!r}; expected one of {encoders.POOLINGS}"])
+    try:
+        _, n_features = features_of(entry, model)
+        if entry.n_features != n_features:
+            wrong.append(f"`n_features` is {entry.n_features}; its network gives {n_features}")
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        wrong.append(
+            f"its network gives no features with `input_size` {entry.input_size}, `crop` "
+            f"{entry.crop}, `patch` {entry.patch} and `pooling` {entry.pooling!r}: {error}"
+        )
+    refuse(entry, wrong)
+
+
+@each_entry
+def test_an_entry_says_what_people_need(entry):
+    """Title, licence, source, revision, pixels: what tables, citations and downloads use."""
+    wrong = []
+    if [other.title for other in ENCODERS.values()].count(entry.title) > 1:
+        wrong.append(f"`title` {entry.title!r} is another encoder's as well: tables need one each")
+    if not entry.licence or entry.licence == "unknown":
+        wrong.append("`licence` is missing: say that of the weights, as their page does")
+    bibliography = (ROOT / "pages" / "references.bib").read_text(encoding="utf-8")
+    if not entry.citation or f"{{{entry.citation}," not in bibliography:
+        wrong.append(
+            f"`citation` is {entry.citation!r}, no key of pages/references.bib: add the paper of "
+            "the weights there, or mend the key"
+        )
+    if entry.hub_id and entry.url != f"https://huggingface.co/{entry.hub_id}":
+        wrong.append(f"`url` is {entry.url}; expected https://huggingface.co/{entry.hub_id}")
+    if not (entry.url or entry.shipped):
+        wrong.append("`url` is missing: say where the weights are published")
+    if entry.revision is not None and not re.fullmatch("[0-9a-f]{40}", entry.revision):
+        wrong.append(
+            f"`revision` is {entry.revision!r}; expected the commit, 40 hex digits, or null: "
+            "then the first download records it"
+        )
+    stated = (entry.mean, entry.std) != (None, None)
+    if stated and not (len(entry.mean or ()) == len(entry.std or ()) == 3 and min(entry.std) > 0):
+        told = f"`mean` is {entry.mean}, `std` {entry.std}"
+        wrong.append(
+            f"{told}; expected three numbers each, those of `std` positive, or null twice"
+        )
+    refuse(entry, wrong)
+
+
 def test_no_revision_was_invented():
-    assert {entry.revision for entry in ENCODERS.values()} == {None}
+    assert {ENCODERS[name].revision for name in LENGTHS} == {None}  # none could be looked up
 
 
-def test_sizes_of_downloads_follow_from_the_architectures():
+@each_entry
+def test_the_size_of_a_download_follows_from_the_architecture(entry):
+    n_weights = sum(p.numel() for p in network_of(entry).parameters())
+    low, high = 2 * n_weights, 5 * 4 * n_weights
+    if entry.name in LENGTHS:
+        low, high = 0.995 * published_bytes(entry), 1.005 * published_bytes(entry)
+    if not low <= (entry.size or 0) <= high:
+        told = (
+            f"`size` is {entry.size} bytes; expected {low:,.0f} to {high:,.0f}: the network of "
+            f"its `config` has {n_weights:,} weights of 2 or 4 bytes, and a part for texts or "
+            "masks may come with it. State the bytes of the file, or mend `config`"
+        )
+        refuse(entry, [told])
+
+
+def published_bytes(entry):
     """Four bytes a parameter, two of those that ship; CLIP and SAM: with the rest of the model."""
     from transformers import AutoConfig, AutoModel
 
     text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
-    for entry in ENCODERS.values():
-        config = AutoConfig.for_model(**entry.config)
-        with torch.device("meta"), networks.quiet_transformers():
-            if entry.family == "clip":
-                wide = entry.config["hidden_size"] > 768
-                options = {"text_config": text, "projection_dim": 768} if wide else {}
-                model = CLIPModel(CLIPConfig(vision_config=config.to_dict(), **options))
-            elif entry.family == "sam":
-                model = SamModel(SamConfig(vision_config=config.to_dict()))
-            else:
-                model = AutoModel.from_config(config)
-        n_bytes = (2 if entry.shipped else 4) * sum(p.numel() for p in model.parameters())
-        n_bytes += 4 * (2048 * 1000 + 1000) * (entry.family == "resnet")  # its last layer
-        assert entry.size == pytest.approx(n_bytes, rel=0.005)
+    config = AutoConfig.for_model(**entry.config)
+    with torch.device("meta"), networks.quiet_transformers():
+        if entry.family == "clip":
+            wide = entry.config["hidden_size"] > 768
+            options = {"text_config": text, "projection_dim": 768} if wide else {}
+            model = CLIPModel(CLIPConfig(vision_config=config.to_dict(), **options))
+        elif entry.family == "sam":
+            model = SamModel(SamConfig(vision_config=config.to_dict()))
+        else:
+            model = AutoModel.from_config(config)
+    n_bytes = (2 if entry.shipped else 4) * sum(p.numel() for p in model.parameters())
+    return n_bytes + 4 * (2048 * 1000 + 1000) * (entry.family == "resnet")  # its last layer
 
 
 def test_clip_gives_the_pooled_output_of_its_image_part(clip_folder):
