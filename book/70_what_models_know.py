@@ -24,20 +24,11 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.audit import plots
+from helpers.audit import plots, tables
 from helpers.audit.audit import FOREST, GREY, LINEAR, audit
 from helpers.audit.findings import ALLOYS, BEST, FRACTIONS, ORDERS, PARITY, VOLUMES, alloy_findings
 from helpers.audit.studies import MAIN, MICROVIT, N_VOLUMES, TWIN, audit_superalloys, read_audit
-from helpers.audit.tables import (
-    BY_SOURCE,
-    ONE_OUT,
-    SHUFFLED,
-    difference,
-    enough,
-    needed_sources,
-    points,
-    sure,
-)
+from helpers.audit.tables import BY_SOURCE, ONE_OUT, SHUFFLED, difference, points
 from helpers.audit.verdicts import TRANSFORMERS, claim_gaps, finding, verdict_table
 from helpers.datasets import load_superalloys, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
@@ -137,7 +128,10 @@ def count(other, folds, found=lr):
     """How many descriptors err less than another predictor, and how many more, by their intervals."""
     gaps = [difference(found, name, other, folds) for name in names if name != other]
     shuffles = int(found.table.query("folds == @folds")["shuffles"].iloc[0])
-    (less, more), (all_less, all_more) = sure(gaps), sure(gaps, N_FOLDS * shuffles - 1)
+    (less, more), (all_less, all_more) = (
+        tables.sure(gaps),
+        tables.sure(gaps, N_FOLDS * shuffles - 1),
+    )
     return f"{less} ({all_less}) of {len(gaps)} err less, {more} ({all_more}) more"
 
 
@@ -617,7 +611,7 @@ check(
         "1.1": of_modulus[["MicroViT, concat, pr", f"{TWO_POINT}, concat, pr"]].tolist(),
         "2.2": round(shift["two_point_error"].mean()),
         "2.3a": round(scores[BEST, "svr"], 1),
-        "4.c": [enough(lr, BEST, folds) for folds in (SHUFFLED, BY_SOURCE)],
+        "4.c": [tables.enough(lr, BEST, folds) for folds in (SHUFFLED, BY_SOURCE)],
         "4.d": [float(f"{h:.3g}") for h in hours.iloc[[0, -2, -1]]],
         "errors that the paper states": [len(far), round(far.max(), 1)],
     },
@@ -638,11 +632,11 @@ rows = []
 for name in names:
     row = {"descriptor": titles.get(name, name)}
     for folds in (SHUFFLED, BY_SOURCE):
-        from_ = enough(lr, name, folds)
+        from_ = tables.enough(lr, name, folds)
         mark = "≤ " if from_ is not None and from_ < smallest[folds] + 1 else ""
         row[f"samples, {folds}"] = f"{mark}{from_:.0f}" if from_ else "more than here"
     row["minus the mean, one source left out"] = points(*difference(lr, name, "mean", ONE_OUT))
-    row["sources for 2 points, about"] = f"{needed_sources(lr, name, 2):.0f}"
+    row["sources for 2 points, about"] = f"{tables.needed_sources(lr, name, 2):.0f}"
     rows.append(row)
 display(
     Markdown(f"**To be told from the mean, linear regression, published superalloys: {made}**")
