@@ -319,7 +319,7 @@ def main(arguments=None):
     parser.add_argument("names", nargs="*", metavar="NAME", help="of these results alone")
     parser.add_argument("--check", action="store_true", help="only name those that changed")
     options = parser.parse_args(arguments)
-    failed, environment = [], {"OMP_NUM_THREADS": "1", **os.environ}  # sums in the same order
+    failed = []
     try:
         for name in options.names or result_names():
             facts, changed = provenance(name), changes_since(name)
@@ -331,8 +331,12 @@ def main(arguments=None):
             elif changed:
                 print(f"{name}: {facts['command']}", flush=True)
                 command = [sys.executable, *facts["command"].split()[1:]]
-                if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
-                    failed.append(name)
+                threads = (
+                    {} if facts["threads"] == "all" else {"OMP_NUM_THREADS": facts["threads"]}
+                )
+                environment = {**threads, **os.environ}  # as many as before, unless told
+                done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+                failed += [name] if done.returncode else []
             elif not options.check:
                 print(f"{name}: nothing has changed")
     except UserError as error:
