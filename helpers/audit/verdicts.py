@@ -29,7 +29,7 @@ def finding(findings, name, quantity, of):
     Parameters
     ----------
     findings : pandas.DataFrame
-        ``data/results_audit_findings.csv``.
+        ``data/results/audit/studies_findings.csv``.
     name, quantity, of : str
         Its columns ``finding``, ``quantity`` and ``of``.
 
@@ -77,7 +77,7 @@ def claim_gaps(lr, svr, findings, scores):
     lr, svr : helpers.audit.audit.Audit
         Audits of the superalloys.
     findings, scores : pandas.DataFrame
-        ``data/results_audit_findings.csv`` and ``data/results_superalloys.csv``.
+        ``data/results/audit/studies_findings.csv`` and ``data/results/superalloy_scores.csv``.
 
     Returns
     -------

@@ -13,7 +13,7 @@ def plot_scaling(table, most=64):
     Parameters
     ----------
     table : pandas.DataFrame
-        ``data/results_scaling.csv``: ``what``, ``workers``, ``images_per_s``.
+        ``data/results/benchmarks/bench_extract.csv``: ``what``, ``workers``, ``images_per_s``.
     most : int
         Workers up to which to project.
 

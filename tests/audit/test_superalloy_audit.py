@@ -95,15 +95,26 @@ def test_committed_audits_hold_what_the_chapter_shows():
 @pytest.mark.slow
 def test_committed_scores_are_what_the_code_gives(published):
     # The smallest descriptor: test_profiles computes the errors of all of them again.
-    again = audit_superalloys(published, "lr", ["sam-h"], shares=[], store=False, progress=False)
-    keys = ["folds", "predictor"]
+    again = audit_superalloys(
+        published, "lr", ["sam-h"], shares=[0.4], store=False, progress=False
+    )
     theirs = read_audit(ALLOYS, "lr")
-    numbers = {"table": ["mape_pooled", "mape_mean", "mae", "r2"], "intervals": ["coverage"]}
-    for name, columns in numbers.items():
-        both = getattr(again, name).merge(getattr(theirs, name), on=keys, suffixes=("", " file"))
-        assert len(both) == len(getattr(again, name))
+    numbers = {
+        "table": (["folds"], ["mape_pooled", "mape_mean", "mae", "r2"]),
+        "intervals": (["folds", "level"], ["coverage", "width"]),
+        "optimism": (["unseen_folds"], ["mape_seen", "mape_unseen", "optimism", "gain"]),
+        "source_accuracy": ([], ["balanced_accuracy", "chance"]),
+        "differences": (["folds", "other"], ["difference", "low", "high"]),
+        "learning_curve": (["folds", "share"], ["n_train", "mape_pooled"]),
+    }
+    for name, (keys, columns) in numbers.items():
+        ours, file = getattr(again, name), getattr(theirs, name)
+        both = ours.merge(file, on=[*keys, "predictor"], suffixes=("", " file"))
+        assert len(both) == len(ours) > 0, name
         for column in columns:
-            np.testing.assert_allclose(both[column], both[f"{column} file"], atol=0.02)
+            np.testing.assert_allclose(
+                both[column], both[f"{column} file"], atol=0.02, err_msg=column
+            )
     got, said = (difference(found, "sam-h", "mean", BY_SOURCE) for found in (again, theirs))
     np.testing.assert_allclose(got, said, atol=0.02)
 

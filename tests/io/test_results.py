@@ -10,7 +10,6 @@ import pytest
 
 from bookbuild.chapters import chapters_in_toc
 from helpers.audit.studies import PARTS
-from helpers.encoders import ENCODERS
 from helpers.io import results
 from helpers.io.downloads import REGISTRY, ROOT, registry
 from helpers.io.results import (
@@ -273,10 +272,3 @@ def tables_read(source):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "read_results":
             values = [argument.value for argument in node.args]
             yield (*values, None)[:2]
-
-
-def test_lengths_of_features_in_the_shipped_rates_are_those_of_the_registry():
-    table = read_results("benchmarks/bench_features").drop_duplicates("encoder")
-    assert set(table["encoder"]) == set(ENCODERS)
-    for row in table.itertuples():
-        assert row.n_features == ENCODERS[row.encoder].n_features
