@@ -158,7 +158,7 @@ judged = score_methods() if not embedded else read_results("segmentation")
 names = {"iou": "IoU", "area_fraction_error": "error of the area fraction [points]"}
 names |= {"two_point_error": "error of the two-point statistics [%]"}
 head = "published micrographs and masks, computed " + (
-    f"on {judged['date'].iloc[0]} by this code" if embedded else "on this page"
+    f"on {judged.attrs['date']} by this code" if embedded else "on this page"
 )
 display(Markdown(f"**Segmentation: {head}**"))
 judged.rename(columns=names).style.format(precision=2).hide(axis="index").hide(

@@ -260,7 +260,7 @@ table[list(columns)].rename(columns=columns).style.format(digits, precision=1).h
 net = best_row(networks)
 display(
     Markdown(
-        f"Trained on one core beside other work ({networks['hardware'].iloc[0]}), so the minutes are an upper limit. The fit time of "
+        f"Trained on one core beside other work ({networks.attrs['hardware']}), so the minutes are an upper limit. The fit time of "
         "frozen features does not hold the time for features and components; the file does."
     )
 )

@@ -326,7 +326,7 @@ wide("sensitivity", asked, across=("data", "quantity"))
 # Images a second on the CPU of the evaluation:
 
 # %% tags=["hide-input"]
-display(Markdown(f"Computed on: {table['hardware'].iloc[0]}."))
+display(Markdown(f"Computed on: {table.attrs['hardware']}."))
 wide("speed", ["sections", "micrographs"], across=("quantity",), digits=1)
 
 # %% [markdown]
