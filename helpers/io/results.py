@@ -33,7 +33,8 @@ from helpers.io.provenance import code_digest, versions
 RESULTS = ROOT / "data" / "results"
 PARTIAL = ROOT / "_build" / "results"  # what an interrupted computation has done
 MOST_NAMES = 40  # distinct texts of a column that counts as one of names
-ENCODERS = "encoders/"  # what the names of encoders begin with in the registry
+REGISTRY = ROOT / "data" / "registry.json"  # the book's own, also where tests read another
+ENCODERS = "encoders/"  # what the names of encoders begin with in it
 
 
 def read_results(name, part=None):
@@ -127,9 +128,9 @@ def _first_fault(table, described):
 
 def _check_encoders(table, facts, path):
     """Rows of encoders must fit the registry as it is."""
-    known = registry()
+    known = _encoders()
     for label, (name, n_features) in facts["encoders"].items():
-        entry = known.get(ENCODERS + name)
+        entry = known.get(name)
         if entry and entry["n_features"] == n_features:
             continue
         rows = (table == label).any(axis=1)
@@ -270,19 +271,24 @@ def _description(path):
     return {"sha256": digest, "rows": len(table), "columns": columns}
 
 
+def _encoders():
+    entries = json.loads(REGISTRY.read_text(encoding="utf-8")).items()
+    return {k.removeprefix(ENCODERS): entry for k, entry in entries if k.startswith(ENCODERS)}
+
+
 def _encoders_in(tables):
-    """Names that begin like an encoder of the registry -> its name and length of features."""
-    encoders = {k: v for k, v in registry().items() if k.startswith(ENCODERS)}
-    labels = {entry["title"]: key for key, entry in encoders.items()}
-    labels |= {key.removeprefix(ENCODERS): key for key in encoders}
+    """Texts that begin with a name or title of an encoder -> its name and length of features."""
+    encoders = _encoders()
+    names = {entry["title"]: name for name, entry in encoders.items()}
+    names |= {name: name for name in encoders}
     found = {}
     for kind in (kind for table in tables.values() for kind in table["columns"].values()):
-        for name in kind if isinstance(kind, list) else ():
-            begun = [label for label in labels if name == label or name.startswith(f"{label} ")]
-            begun += [label for label in labels if name.startswith(f"{label},")]
+        for text in kind if isinstance(kind, list) else ():
+            # "MicroViT + two-point" and "CLIP B16 (paper)" are of an encoder as well
+            begun = [n for n in names if text == n or text.startswith((f"{n} ", f"{n},"))]
             if begun:
-                key = labels[max(begun, key=len)]
-                found[name] = [key.removeprefix(ENCODERS), encoders[key]["n_features"]]
+                name = names[max(begun, key=len)]
+                found[text] = [name, encoders[name]["n_features"]]
     return found
 
 
@@ -341,6 +347,9 @@ def main(arguments=None):
                 print(f"{name}: nothing has changed")
     except UserError as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on.", file=sys.stderr)
+        return 130
     if failed:
         print(f"Not computed, for the reasons above: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))
