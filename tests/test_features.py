@@ -307,9 +307,13 @@ def start():
     return process
 
 
+def shards_in(folder):
+    return list((folder / "cache").rglob("*.parts/[!.]*.safetensors"))
+
+
 def test_killed_in_the_middle_the_rest_is_computed(tmp_path):
     process = start()
-    while not (shards := list((tmp_path / "cache").rglob("*.parts/[!.]*.safetensors"))):
+    while not (shards := shards_in(tmp_path)):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
@@ -331,11 +335,13 @@ def test_killed_ten_times_at_random_the_matrix_is_the_same(tmp_path):
     expected = extract_features(many_sections(), toy_encoder(), batch_size=8, store=False)
     times, done = random.Random(0), []
     for _ in range(10):
-        process = start()
-        time.sleep(times.uniform(0.1, 0.6))
+        process, before = start(), len(shards_in(tmp_path))
+        while process.poll() is None and len(shards_in(tmp_path)) <= before:
+            time.sleep(0.01)  # however busy the machine is
+        time.sleep(times.uniform(0, 0.5))
         process.kill()
         process.wait()
-        shards = (tmp_path / "cache").rglob("*.parts/[!.]*.safetensors")
+        shards = shards_in(tmp_path)
         rows = {row for path in shards for row in load_file(path)["rows"].tolist()}
         # On a fast machine the last of the ten find the matrix finished, and no shards.
         whole = list((tmp_path / "cache" / "features" / "kill").glob("*.safetensors"))
