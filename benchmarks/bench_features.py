@@ -34,9 +34,6 @@ from helpers.vit.networks import random_model, use_hub_positions
 RATIO_TARGETS = {"dinov2-s14": 8, "dinov2-l14": 4, "clip-b16": 1.4}
 LOOP_IMAGES = {"dinov2-s14": 96, "dinov2-l14": 16, "clip-b16": 12}
 OUR_IMAGES = {"dinov2-s14": 1024, "dinov2-l14": 160, "clip-b16": 24}
-LENGTHS = {"clip-b16": 768, "clip-b32": 768, "clip-l14": 1024, "dinov2-s14": 384}
-LENGTHS |= {"dinov2-b14": 768, "dinov2-l14": 1024, "dinov2-g14": 1536, "sam-h": 256}
-LENGTHS |= {"micronet-resnet50": 2048, "imagenet-micronet-resnet50": 2048, "microvit": 192}
 TOLERANCE = 1e-4
 MEMORY_SLACK_MB = 64
 SECONDS = 15  # of measurement for one encoder
@@ -191,8 +188,9 @@ def table(names, device, folder):
             f"{row['gflops']:9.1f}{row['share_of_peak']:9.0%}{row['peak_memory_mb']:8.0f}",
             flush=True,
         )
-        if row["n_features"] != LENGTHS[name]:
-            sys.exit(f"{name} gave {row['n_features']} features, expected {LENGTHS[name]}")
+        expected = ENCODERS[name].n_features
+        if row["n_features"] != expected:
+            sys.exit(f"{name} gave {row['n_features']} features, expected {expected}")
     return rows
 
 

@@ -121,7 +121,7 @@ descriptors = {
 # One of them ships with the book: MicroViT, a small vision transformer that was trained to predict
 # statistics of synthetic microstructures ({doc}`92_microvit`), made from other seeds than the data on this
 # page. No property was among them, but estimates of the conductivity along each axis were, and these are
-# akin to a modulus. In profile paper the paper's encoders whose weights are on this machine are run as well. One
+# akin to a modulus. In profile paper all other encoders whose weights are on this machine are run as well. One
 # more row is a control that the paper does not have: MicroViT with *random* weights. It has never
 # seen an image. What the trained MicroViT gains over it, it gains from its training.
 

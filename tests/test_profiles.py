@@ -43,9 +43,9 @@ def project(tmp_path):
     return root
 
 
-def small_encoder(name, folder):
+def small_encoder(family, folder):
     """Save a small network in the published form; give what its entry says otherwise."""
-    if name == "clip-b16":
+    if family == "clip":
         model = tiny_clip(image_size=224)
         save(model, folder)
         config = {"model_type": "clip_vision_model", **SMALL, "patch_size": 16, "image_size": 224}
@@ -53,6 +53,16 @@ def small_encoder(name, folder):
         save(tiny_dinov2(), folder)
         config = {"model_type": "dinov2", **SMALL, "patch_size": 14}
     return {"config": config, "n_features": 32, "fixture": True}
+
+
+def spare_encoder(entry, folder):
+    """An encoder as a contributor adds one, like that of `entry` and not in the paper.
+
+    Of a family with small networks it has weights in `folder`; of another one it has none here.
+    """
+    spare = {**entry, "title": f"Spare {entry['title']}", "n_features": 48, "in_paper": False}
+    known = entry["family"] in ("clip", "dinov2")
+    return spare | (small_encoder(entry["family"], folder) if known else {})
 
 
 @pytest.fixture
@@ -76,8 +86,11 @@ def fixture_data(tmp_path, monkeypatch):
     }
     entries = json.loads((ROOT / "data" / "registry.json").read_text(encoding="utf-8"))
     entries[PUBLISHED_TWO_PHASE] = entry
+    folder = tmp_path / "data" / "encoders"
     for name in ("dinov2-s14", "clip-b16"):
-        entries[f"encoders/{name}"] |= small_encoder(name, tmp_path / "data" / "encoders" / name)
+        entry = entries[f"encoders/{name}"]
+        entries[f"encoders/spare-{name}"] = spare_encoder(entry, folder / f"spare-{name}")
+        entry |= small_encoder(entry["family"], folder / name)
     name = "micrographs/spot3_0d_3.tif"
     image = gamma_prime_micrograph(0, shape=(512, 512)).image
     (tmp_path / "data" / "micrographs").mkdir()
@@ -116,6 +129,10 @@ def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fi
         if run.name == "40_case_study_1":
             assert "pretrained for CLIP B16 (test fixture), DINOv2 S14 (test fixture)" in text
             assert "DINOv2 S14, trained:" in text
+            # An encoder that somebody added runs beside those of the paper, under its own name.
+            for title in ("Spare CLIP B16", "Spare DINOv2 S14"):
+                assert f"{title} (test fixture)" in text
+                assert re.search(rf"{title}, trained: [\d.]+ %", text)
 
 
 LISTING = [p.stem for p in sorted((ROOT / "book").glob("*.py")) if "ENCODERS" in p.read_text()]
@@ -127,18 +144,20 @@ def test_a_new_encoder_of_any_family_breaks_no_chapter_that_lists_encoders(
 ):
     entries = json.loads((ROOT / "data" / "registry.json").read_text(encoding="utf-8"))
     for like in ("clip-b16", "dinov2-s14", "sam-h", "micronet-resnet50"):
-        spare = {**entries[f"encoders/{like}"], "title": f"Spare {like}", "n_features": 48}
-        entries[f"encoders/spare-{like}"] = spare | {"in_paper": False}
+        folder = tmp_path / "data" / "encoders" / f"spare-{like}"
+        entries[f"encoders/spare-{like}"] = spare_encoder(entries[f"encoders/{like}"], folder)
     registry = tmp_path / "registry.json"
     registry.write_text(json.dumps(entries), encoding="utf-8")
     monkeypatch.setenv("MICROPROP_REGISTRY", str(registry))
+    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "cache"))
     shown = {}
     for run in build(project, "embedded", 1, names=LISTING, site=False):
         shown[run.name] = run.executed.read_text(encoding="utf-8")
     assert len(shown) == len(LISTING) >= 6
-    assert "Spare sam-h" in shown["20_preprocessing"]
-    assert "Spare sam-h" in shown["30_features"]
+    for title in ("CLIP B16", "DINOv2 S14", "SAM H", "ResNet-50 (MicroNet)"):
+        for name in ("20_preprocessing", "30_features", "40_case_study_1"):
+            assert f"Spare {title}" in shown[name]
     assert "turn an image into 256 to 2048 numbers" in shown["30_features"]
 
 

@@ -206,7 +206,7 @@ def doctor(as_json: Json = False):
     if as_json:
         return _show(rows, as_json)
     for row in rows:
-        print(f"{row['what']:36}{row['state']}" + f"\n{'':36}-> {row['do']}" * bool(row["do"]))
+        print(f"{row['what']:35} {row['state']}" + f"\n{'':36}-> {row['do']}" * bool(row["do"]))
 
 
 @app.command(epilog="Example: microprop fetch dinov2-s14")
