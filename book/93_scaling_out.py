@@ -173,7 +173,7 @@ few, many = memory.iloc[0], memory.iloc[-1]
 display(
     Markdown(
         f"Memory hardly depends on the number of images: a worker held at most {few['worker_mb']:.0f} MB for "
-        f"{few['images']} images and {many['worker_mb']:.0f} MB for {many['images']}, the process that "
+        f"{few['images']:.0f} images and {many['worker_mb']:.0f} MB for {many['images']:.0f}, the process that "
         f"started the job {few['driver_mb']:.0f} and {many['driver_mb']:.0f} MB (`{memory.attrs['command']}`)."
     )
 )
