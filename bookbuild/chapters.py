@@ -145,7 +145,7 @@ def inputs(root: Path, source: Path) -> list[Path]:
     of them reads, as ``read_results("beyond/studies", ...)``.
     """
     code = [source, *imported(root, source)]
-    read = set().union(*(_results_in(syntax_tree(path)) for path in code))
+    read = set().union(*(_results_in(syntax_tree(path), path) for path in code))
     files = [*code, *EXECUTION, Path(os.environ.get(REGISTRY, ""))]
     results = root / "data" / "results"
     for path in sorted((root / "data").rglob("[!.]*")):  # hidden ones are still being written
@@ -156,7 +156,7 @@ def inputs(root: Path, source: Path) -> list[Path]:
 
 
 @functools.lru_cache(maxsize=512)  # as the trees themselves
-def _results_in(tree: ast.Module) -> set[str]:
+def _results_in(tree: ast.Module, path: Path) -> set[str]:
     """Give the names of the results that a module reads."""
     names = set()
     for node in ast.walk(tree):
@@ -164,7 +164,10 @@ def _results_in(tree: ast.Module) -> set[str]:
             case ast.Call(func=ast.Name(id="read_results"), args=[ast.Constant(value=name), *_]):
                 names.add(name)
             case ast.Call(func=ast.Name(id="read_results")):
-                raise BuildError(f"{ast.unparse(node)}: the build has to see which result is read")
+                raise BuildError(
+                    f"{path}, line {node.lineno}: {ast.unparse(node)} must name its result in "
+                    "quotes, so that the build sees what the chapter depends on."
+                )
     return names
 
 

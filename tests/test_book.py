@@ -11,6 +11,7 @@ from bookbuild.chapters import (
     chapters_in_toc,
     code_cells,
     declared_parameters,
+    inputs,
     notebook_of,
     notebook_text,
     tags,
@@ -140,6 +141,11 @@ def test_imports_come_first(source):
         if (lines := imports(ast.walk(ast.parse(cell.source))))
     ]
     refuse(late, source.name, "imports after the first code cell", remedy)
+
+
+@each_source
+def test_results_are_read_by_their_names(source):
+    inputs(ROOT, source)  # says which line hides a name from the build
 
 
 @each_source

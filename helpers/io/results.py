@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
-import io
 import json
 import os
 import platform
@@ -34,6 +33,7 @@ RESULTS = ROOT / "data" / "results"
 PARTIAL = ROOT / "_build" / "results"  # what an interrupted computation has done
 MOST_NAMES = 40  # distinct texts of a column that counts as one of names
 REGISTRY = ROOT / "data" / "registry.json"  # the book's own, also where tests read another
+CHANGES = "+changes"  # after a commit: the code had changes that were not committed
 ENCODERS = "encoders/"  # what the names of encoders begin with in it
 
 
@@ -67,12 +67,9 @@ def read_results(name, part=None):
     facts, path = provenance(name), _table_path(name, part)
     if path.name not in facts["tables"] or not path.is_file():
         raise UserError(f"There is no table {path}. {_remedy(facts)}")
-    content = path.read_bytes()
-    # A name may read "none" or "NA"; what is missing is empty.
-    table = pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
-    described = facts["tables"][path.name]
-    if hashlib.sha256(content).hexdigest() != described["sha256"]:
-        raise UserError(f"{path}, {_first_fault(table, described)}. {_remedy(facts)}")
+    table, described = _read(path), facts["tables"][path.name]
+    if _sha256(path) != described["sha256"]:
+        raise UserError(f"{path}: {_first_fault(table, described)}. {_remedy(facts)}")
     _check_encoders(table, facts, path)
     table.attrs = {key: value for key, value in facts.items() if key not in ("tables", "encoders")}
     return table
@@ -98,13 +95,24 @@ def result_names():
     )
 
 
+def _read(path):
+    """A table, in which names may read "none" or "NA"; what is missing is empty."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
 def _table_path(name, part=None):
     return RESULTS / f"{name}_{part}.csv" if part else RESULTS / f"{name}.csv"
 
 
 def _remedy(facts):
-    again = f", or compute it: {facts['command']}" if facts["command"] else ""
+    name = _name(facts["script"])
+    again = f", or compute it: make results NAME={name}" if facts["command"] else ""
     return f"Take it from git again{again}"
+
+
+def _name(script):
+    """Name of the result of a script, a path in the project."""
+    return Path(script).with_suffix("").as_posix().removeprefix("helpers/")
 
 
 def _first_fault(table, described):
@@ -123,7 +131,9 @@ def _first_fault(table, described):
         if len(wrong):
             row, value = next(iter(wrong.items()))
             return f"line {row + 2}: {column} is {value!r}, expected {expected}"
-    return f"{len(table)} rows: not the {described['rows']} rows that were computed"
+    now, then = len(table), described["rows"]
+    rows = f"{now} rows instead of {then}" if now != then else "a value is another one"
+    return f"was changed since it was computed: {rows}"
 
 
 def _check_encoders(table, facts, path):
@@ -173,7 +183,7 @@ class Computation:
 
     def __init__(self, script, inputs, libraries, *, options="", alone=False):
         path = Path(script).resolve().relative_to(ROOT)
-        self.name = path.with_suffix("").as_posix().removeprefix("helpers/")
+        self.name = _name(path)
         module = ".".join(path.with_suffix("").parts)
         self.facts = {
             "command": f"python -m {module} {options}".strip(),
@@ -198,6 +208,8 @@ class Computation:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.facts["commit"].endswith(CHANGES):
+            print(f"{self.name}: the code has changes that are not committed", flush=True)
         self.start = time.monotonic()
         self._note()
         return self
@@ -205,6 +217,7 @@ class Computation:
     def __exit__(self, error, *_):
         if error:
             self._note()
+            print(f"{self.name}: stopped after {self.seconds:.0f} s; started again, it goes on")
         else:
             shutil.rmtree(self.folder)
 
@@ -252,14 +265,17 @@ def input_hash(name):
     files = [ROOT / name]
     if files[0].is_dir():
         files = sorted(path for path in files[0].iterdir() if path.suffix != ".md")
-    hashes = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+    hashes = [f"{path.name} {_sha256(path)}" for path in files]
     return "sha256:" + hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
 
 
 def _description(path):
     """What `read_results` holds a table against; texts of a few kinds count as names."""
-    content = path.read_bytes()
-    table = pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
+    table = _read(path)
     columns = {}
     for column, values in table.items():
         names = sorted(values.dropna().astype(str).unique())
@@ -267,8 +283,7 @@ def _description(path):
             columns[column] = "number"
         else:
             columns[column] = names if len(names) <= MOST_NAMES else "text"
-    digest = hashlib.sha256(content).hexdigest()
-    return {"sha256": digest, "rows": len(table), "columns": columns}
+    return {"sha256": _sha256(path), "rows": len(table), "columns": columns}
 
 
 def _encoders():
@@ -293,19 +308,22 @@ def _encoders_in(tables):
 
 
 def changes_since(name):
-    """What has changed since a result was computed: ``"its code"``, an input, or nothing."""
+    """What has changed since a result was computed: ``"its code"``, inputs, tables, or nothing."""
     facts = provenance(name)
     script = ROOT / facts["script"]
     if not script.is_file():
         return ["its script"]
     changed = [] if code_digest(script, ROOT) == facts["code"] else ["its code"]
-    return changed + [key for key, value in facts["inputs"].items() if input_hash(key) != value]
+    changed += [key for key, value in facts["inputs"].items() if input_hash(key) != value]
+    paths = {RESULTS / name.rpartition("/")[0] / file: d for file, d in facts["tables"].items()}
+    return changed + [p.name for p, d in paths.items() if _sha256(p) != d["sha256"]]
 
 
 def _again(facts):
     if not facts["command"]:
         return "only by the code of that commit"
-    return f"again: {facts['command']}" + ", which `make results` leaves out" * facts["alone"]
+    again = f"again: make results NAME={_name(facts['script'])}"
+    return again + ", by this name alone" * facts["alone"]
 
 
 def _commit():
@@ -316,7 +334,7 @@ def _commit():
         return subprocess.run(["git", *arguments], **options).stdout.strip()
 
     changed = git("status", "--porcelain", "--", "helpers", "benchmarks")
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+changes" if changed else "")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (CHANGES if changed else "")
 
 
 def main(arguments=None):

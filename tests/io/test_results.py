@@ -58,8 +58,8 @@ def test_a_table_is_read_as_it_was_written(results_folder):
         ("encoder,mape", "encoder,error", "line 1: the column 'mape' is missing"),
         ("clip-b16", "clip-b61", "line 2: encoder is 'clip-b61', expected one of clip-b16, mic"),
         ("0.01235", "twelve", "line 3: mape is 'twelve', expected a number"),
-        ("12.3457", "13.3457", "2 rows: not the 2 rows that were computed"),
-        ("microvit,0.01235,\n", "", "1 rows: not the 2 rows"),
+        ("12.3457", "13.3457", r"changed since it was computed: a value is another one"),
+        ("microvit,0.01235,\n", "", "changed since it was computed: 1 rows instead of 2"),
     ],
 )
 def test_a_table_that_was_changed_is_told(results_folder, old, new, message):
@@ -71,7 +71,7 @@ def test_a_table_that_was_changed_is_told(results_folder, old, new, message):
     with pytest.raises(ValueError, match=message) as error:
         read_results("segmentation")
     assert str(path) in str(error.value)
-    assert "compute it: python -m helpers.segmentation" in str(error.value)
+    assert "compute it: make results NAME=segmentation" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_results_whose_code_or_data_changed_are_named_and_computed(
     assert results.main(["--check"]) == 0
     told = capfd.readouterr().out
     assert "computed before its code, data/two_phase.npz changed" in told
-    assert "again: python -c print('computing')" in told
+    assert "again: make results NAME=segmentation" in told
     assert results.main([]) == 0
     assert capfd.readouterr().out.endswith("computing\n")
     path.write_text(json.dumps({**facts, "alone": True}))
@@ -232,43 +232,52 @@ def readme():
     return rows
 
 
-def test_the_readme_lists_every_table_with_its_command_and_minutes():
-    listed = {}
-    for name in result_names():
-        facts, folder = provenance(name), name.rpartition("/")[0]
-        listed |= {f"{folder}/{file}".strip("/"): (name, facts) for file in facts["tables"]}
-    rows = readme()
-    assert set(rows) == set(listed), "data/results/README.md has a row for each table"
-    for file, (name, facts) in listed.items():
-        row = rows[file]
-        expected = (
-            f"`make results NAME={name}`"
-            if facts["command"]
-            else f"code of commit {facts['commit']}"
-        )
-        assert row["command"] == expected, file
-        seconds = facts["seconds"]
-        minutes = str(max(1, round(seconds / 60))) if seconds else "not measured"
-        assert row["minutes"] == minutes, f"{file} took {seconds} s"
-        published = any(not i.startswith(("data/", "encoders/")) for i in facts["inputs"])
-        assert ("published" in row["needs"]) == published, file
-
-
-def test_the_readme_says_which_chapters_show_a_table():
+def expected_rows():
+    """What the rows must hold, but for the column that says what a table holds."""
     shown = {}
     for source in chapters_in_toc(ROOT):
-        for name, part in tables_read(source):
-            shown.setdefault(f"{name}_{part}.csv" if part else f"{name}.csv", {})[
-                source.stem[:2]
-            ] = 1
-    for part in ("", *(f"_{part}" for part in PARTS)):
-        shown[f"audit/studies{part}.csv"] = {"70": True}  # by read_audit
-    rows = {file: row["chapter"] for file, row in readme().items()}
-    assert rows == {file: ", ".join(chapters) for file, chapters in shown.items()}
+        for result in results_read(source):
+            shown.setdefault(result, {})[source.stem[:2]] = True
+    for part in (None, *PARTS):
+        shown["audit/studies", part] = {"70": True}  # by read_audit
+    for name in result_names():
+        facts, (folder, _, stem) = provenance(name), name.rpartition("/")
+        minutes = str(max(1, round((facts["seconds"] or 0) / 60)))
+        published = any(not i.startswith(("data/", "encoders/")) for i in facts["inputs"])
+        again = f"`make results NAME={name}`"
+        for table in facts["tables"]:
+            part = table.removeprefix(stem).removesuffix(".csv").removeprefix("_") or None
+            yield (
+                f"{folder}/{table}".strip("/"),
+                {
+                    "command": again if facts["command"] else f"code of commit {facts['commit']}",
+                    "needs": "published data" if published else None,
+                    "minutes": minutes if facts["seconds"] else "not measured",
+                    "chapter": ", ".join(shown.get((name, part), ["no chapter reads it"])),
+                },
+            )
 
 
-def tables_read(source):
+def results_read(source):
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "read_results":
-            values = [argument.value for argument in node.args]
-            yield (*values, None)[:2]
+            yield (*[ast.literal_eval(argument) for argument in node.args], None)[:2]
+
+
+def test_the_readme_has_a_row_for_each_table():
+    rows, wrong = readme(), []
+    for file, expected in expected_rows():
+        if file not in rows:
+            cells = {"needs": "nothing", **{k: v for k, v in expected.items() if v}}
+            cells = [f"[{file}]({file})", "WHAT IT HOLDS", *(cells[c] for c in COLUMNS[2:])]
+            wrong.append(f"add the row | {' | '.join(cells)} |")
+            continue
+        row = rows.pop(file)
+        for column, value in expected.items():
+            if value and row[column] != value:
+                wrong.append(f"{file}: {column} is {row[column]!r}, expected {value!r}")
+            elif not value and "published" in row[column]:
+                wrong.append(f"{file}: needs no published data")
+    wrong += [f"{file}: no such table, take the row out" for file in rows]
+    if wrong:
+        pytest.fail("data/results/README.md:\n  " + "\n  ".join(wrong), pytrace=False)
