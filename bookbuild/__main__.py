@@ -86,7 +86,10 @@ def _choose(chapters: list[Path], names) -> list[Path]:
     known = {source.stem: source for source in chapters}
     unknown = sorted(set(names) - set(known))
     if unknown:
-        raise BuildError(f"No chapter {unknown[0]!r} in _toc.yml; there are {', '.join(known)}.")
+        raise BuildError(
+            f"No chapter {unknown[0]!r} in _toc.yml; there are {', '.join(known)}. A new one "
+            f"needs the line `- file: book/{unknown[0]}` there."
+        )
     return [source for name, source in known.items() if not names or name in names]
 
 

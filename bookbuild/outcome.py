@@ -19,7 +19,7 @@ def error_in(notebook: nbformat.NotebookNode, source: Path) -> tuple[str, str]:
                 trace = COLOUR.sub("", "\n".join(output.traceback))
                 error = f"{output.ename}: {output.evalue}"
                 frame = _last_frame(trace, source.parent.parent)
-                return f"{_place(cell, source)}\n{error}{frame}", trace
+                return f"{_place(cell, source)}{_line(cell, trace)}\n{error}{frame}", trace
     return "", ""
 
 
@@ -46,8 +46,8 @@ def fault_of(cell: nbformat.NotebookNode) -> str:
     options = cell.metadata.get("mystnb", {})
     if images > 1 and "figure" in options:
         return (
-            f"its figure shows {images} times. Close a figure for pyplot in the function that "
-            "draws it, `plt.close(figure)`, and let the cell end with it"
+            f"its figure shows {images} times. Draw it on axes of `helpers.plots.panels`, which "
+            "pyplot does not show as well, and let the cell end with the figure"
         )
     if images and not str(options.get("image", {}).get("alt", "")).strip():
         return (
@@ -63,6 +63,13 @@ def _place(cell: nbformat.NotebookNode, source: Path) -> str:
     ids = [c.id for c in code_cells(notebook_of(source))]
     place = f"code cell {ids.index(cell.id) + 1} of {len(ids)} (line {lines[cell.id]})"
     return f"{place}, which begins `{first}`"
+
+
+def _line(cell: nbformat.NotebookNode, trace: str) -> str:
+    """Quote the line of a cell that an error came from: of an assertion all there is to say."""
+    numbers = re.findall(r"^Cell In\[\d+\], line (\d+)", trace, re.MULTILINE)
+    lines = cell.source.splitlines()
+    return f"\nat `{lines[int(numbers[0]) - 1].strip()}`" if numbers else ""
 
 
 def _last_frame(trace: str, root: Path) -> str:

@@ -119,6 +119,7 @@ def results_folder(tmp_path, monkeypatch) -> Path:
     """Give an empty folder in the place of data/results."""
     monkeypatch.setattr("helpers.io.results.RESULTS", tmp_path / "results")
     monkeypatch.setattr("helpers.io.results.PARTIAL", tmp_path / "partial")
+    monkeypatch.setattr("helpers.io.results._commit", lambda: "1234567")
     return tmp_path / "results"
 
 

@@ -3,6 +3,9 @@
 import ast
 import json
 import re
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -141,6 +144,32 @@ def test_imports_come_first(source):
         if (lines := imports(ast.walk(ast.parse(cell.source))))
     ]
     refuse(late, source.name, "imports after the first code cell", remedy)
+
+
+@each_source
+def test_the_landing_page_names_the_chapter(source):
+    page = (ROOT / "pages" / "index.md").read_text(encoding="utf-8")
+    assert f"[](book/{source.stem})" in page, (
+        f"pages/index.md: add the row | [](book/{source.stem}) | its question? | to the table"
+    )
+
+
+def frame_of_a_chapter():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Add a chapter")[2]
+    return textwrap.dedent(re.search(r"```python\n(.+?)```", text, re.DOTALL).group(1))
+
+
+def test_the_frame_of_contributing_runs(tmp_path, capsys):
+    path = tmp_path / "45_frame.py"
+    path.write_text(frame_of_a_chapter(), encoding="utf-8")
+    assert declared_parameters(path) == {"data": "embedded"}
+    names = {}
+    for cell in code_cells(notebook_of(path)):
+        exec(compile(cell.source, path, "exec"), names)
+    assert "of the pixels are stiff" in capsys.readouterr().out
+    check = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml")]
+    done = subprocess.run([*check, "--ignore=INP,N999", str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 @each_source

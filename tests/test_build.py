@@ -541,7 +541,7 @@ def test_image_without_alt_text_is_refused():
     cell.metadata["mystnb"] = {"figure": {"name": "x"}, "image": {"alt": "A line."}}
     assert fault_of(cell) == ""
     cell.outputs.append(image)
-    assert re.search(r"its figure shows 2 times.*plt\.close", fault_of(cell))
+    assert re.search(r"its figure shows 2 times.*panels", fault_of(cell))
 
 
 def test_text_on_stderr_is_told_where_the_reader_would_see_it():

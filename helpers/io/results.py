@@ -313,7 +313,8 @@ def changes_since(name):
     script = ROOT / facts["script"]
     if not script.is_file():
         return ["its script"]
-    changed = [] if code_digest(script, ROOT) == facts["code"] else ["its code"]
+    same = code_digest(script, ROOT) == facts["code"] and not facts["commit"].endswith(CHANGES)
+    changed = [] if same else ["its code"]
     changed += [key for key, value in facts["inputs"].items() if input_hash(key) != value]
     paths = {RESULTS / name.rpartition("/")[0] / file: d for file, d in facts["tables"].items()}
     return changed + [p.name for p, d in paths.items() if _sha256(p) != d["sha256"]]
@@ -343,7 +344,7 @@ def main(arguments=None):
     parser.add_argument("names", nargs="*", metavar="NAME", help="of these results alone")
     parser.add_argument("--check", action="store_true", help="only name those that changed")
     options = parser.parse_args(arguments)
-    failed = []
+    failed, told = [], ""
     try:
         for name in options.names or result_names():
             facts, changed = provenance(name), changes_since(name)
@@ -368,6 +369,8 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on.", file=sys.stderr)
         return 130
+    if told and options.check:
+        print("That is a note, and no failure: see CONTRIBUTING, 'Add a result'.")
     if failed:
         print(f"Not computed, for the reasons above: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

@@ -167,6 +167,13 @@ def test_results_whose_code_or_data_changed_are_named_and_computed(
     assert "there are segmentation" in capfd.readouterr().err
 
 
+def test_code_that_was_not_committed_is_told_before_and_after(results_folder, monkeypatch, capsys):
+    monkeypatch.setattr(results, "_commit", lambda: "1234567+changes")
+    write()
+    assert "segmentation: the code has changes that are not committed" in capsys.readouterr().out
+    assert changes_since("segmentation") == ["its code"]
+
+
 def test_an_input_is_known_by_its_content(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "ROOT", tmp_path)
     for path, text in {
