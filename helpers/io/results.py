@@ -214,12 +214,15 @@ class Computation:
         self._note()
         return self
 
-    def __exit__(self, error, *_):
-        if error:
-            self._note()
-            print(f"{self.name}: stopped after {self.seconds:.0f} s; started again, it goes on")
-        else:
+    def __exit__(self, kind, error, trace):
+        if error is None:
             shutil.rmtree(self.folder)
+            return
+        self._note()
+        stopped = f"{self.name}: stopped after {self.seconds:.0f} s; started again, it goes on"
+        if isinstance(error, (UserError, KeyboardInterrupt)):  # no traceback helps there
+            raise SystemExit(f"{error}\n{stopped}".strip()) from None
+        print(stopped, file=sys.stderr)
 
     @property
     def seconds(self):
