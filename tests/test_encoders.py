@@ -23,6 +23,8 @@ from small_networks import (
     torchvision_state,
 )
 from transformers import (
+    AutoConfig,
+    AutoModel,
     CLIPConfig,
     CLIPModel,
     CLIPVisionConfig,
@@ -135,6 +137,9 @@ def features_of(entry, model):
 def test_an_entry_describes_its_network(entry):
     """The network of its `config` takes the input that it states, and gives the features."""
     wrong, model = [], network_of(entry)
+    known = AutoConfig.for_model(entry.config["model_type"]).to_dict()
+    if unknown := sorted(set(entry.config) - set(known)):
+        wrong.append(f"`config` says {unknown[0]!r}, which transformers does not know of it")
     patch = getattr(model.config, "patch_size", None)
     if entry.patch != patch:
         wrong.append(f"`patch` is {entry.patch}; by its `config` it is {patch}")
@@ -172,6 +177,8 @@ def test_an_entry_says_what_people_need(entry):
         )
     if entry.hub_id and entry.url != f"https://huggingface.co/{entry.hub_id}":
         wrong.append(f"`url` is {entry.url}; expected https://huggingface.co/{entry.hub_id}")
+    if not entry.hub_id and "huggingface.co" in (entry.url or ""):
+        wrong.append("`hub_id` is missing: its `url` is a page of huggingface.co")
     if not (entry.url or entry.shipped):
         wrong.append("`url` is missing: say where the weights are published")
     if entry.revision is not None and not re.fullmatch("[0-9a-f]{40}", entry.revision):
@@ -185,6 +192,8 @@ def test_an_entry_says_what_people_need(entry):
         wrong.append(
             f"{told}; expected three numbers each, those of `std` positive, or null twice"
         )
+    elif stated and max(*entry.mean, *entry.std) > 1:
+        wrong.append(f"`mean` is {entry.mean}, `std` {entry.std}; expected units of [0, 1]")
     refuse(entry, wrong)
 
 
@@ -209,8 +218,6 @@ def test_the_size_of_a_download_follows_from_the_architecture(entry):
 
 def published_bytes(entry):
     """Four bytes a parameter, two of those that ship; CLIP and SAM: with the rest of the model."""
-    from transformers import AutoConfig, AutoModel
-
     text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
     config = AutoConfig.for_model(**entry.config)
     with torch.device("meta"), networks.quiet_transformers():
