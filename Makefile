@@ -40,7 +40,7 @@ test: $(READY)  ## run the quick tests, a process a core (offline, without GPU a
 test-all: $(READY)  ## run the slow tests as well, at full counts
 	$(RUN) -m pytest $(PARALLEL) -m "not network and not gpu and not browser"
 
-check: $(READY)  ## format, lint, order of imports, pairing of the chapters, table of contents
+check: $(READY)  ## format, lint, order of imports, chapters as files; results older than their code
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(VENV)/bin/lint-imports --no-cache --no-logo
