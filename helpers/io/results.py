@@ -22,19 +22,22 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
-
 from helpers import UserError
 from helpers.io.atomic import atomic_write, write_table
 from helpers.io.downloads import ROOT, registry
 from helpers.io.provenance import code_digest, versions
+from helpers.io.result_contents import (
+    describe,
+    encoder_fault,
+    encoders_in,
+    first_fault,
+    read_csv,
+    sha256,
+)
 
 RESULTS = ROOT / "data" / "results"
 PARTIAL = ROOT / "_build" / "results"  # what an interrupted computation has done
-MOST_NAMES = 40  # distinct texts of a column that counts as one of names
-REGISTRY = ROOT / "data" / "registry.json"  # the book's own, also where tests read another
 CHANGES = "+changes"  # after a commit: the code had changes that were not committed
-ENCODERS = "encoders/"  # what the names of encoders begin with in it
 
 
 def read_results(name, part=None):
@@ -67,10 +70,11 @@ def read_results(name, part=None):
     facts, path = provenance(name), _table_path(name, part)
     if path.name not in facts["tables"] or not path.is_file():
         raise UserError(f"There is no table {path}. {_remedy(facts)}")
-    table, described = _read(path), facts["tables"][path.name]
-    if _sha256(path) != described["sha256"]:
-        raise UserError(f"{path}: {_first_fault(table, described)}. {_remedy(facts)}")
-    _check_encoders(table, facts, path)
+    table, described = read_csv(path), facts["tables"][path.name]
+    changed = sha256(path) != described["sha256"]
+    fault = first_fault(table, described) if changed else encoder_fault(table, facts["encoders"])
+    if fault:
+        raise UserError(f"{path}, {fault}. {_remedy(facts)}")
     table.attrs = {key: value for key, value in facts.items() if key not in ("tables", "encoders")}
     return table
 
@@ -95,11 +99,6 @@ def result_names():
     )
 
 
-def _read(path):
-    """A table, in which names may read "none" or "NA"; what is missing is empty."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
-
-
 def _table_path(name, part=None):
     return RESULTS / f"{name}_{part}.csv" if part else RESULTS / f"{name}.csv"
 
@@ -113,44 +112,6 @@ def _remedy(facts):
 def _name(script):
     """Name of the result of a script, a path in the project."""
     return Path(script).with_suffix("").as_posix().removeprefix("helpers/")
-
-
-def _first_fault(table, described):
-    """Where a table first differs from what was written; lines are counted as an editor does."""
-    columns = described["columns"]
-    if missing := [column for column in columns if column not in table]:
-        return f"line 1: the column {missing[0]!r} is missing"
-    for column, kind in columns.items():
-        values = table[column].dropna()
-        if kind == "number":
-            wrong = values[pd.to_numeric(values, errors="coerce").isna()]
-            expected = "a number"
-        else:
-            wrong = values[~values.astype(str).isin(kind)] if kind != "text" else values[:0]
-            expected = f"one of {', '.join(kind)}"
-        if len(wrong):
-            row, value = next(iter(wrong.items()))
-            return f"line {row + 2}: {column} is {value!r}, expected {expected}"
-    now, then = len(table), described["rows"]
-    rows = f"{now} rows instead of {then}" if now != then else "a value is another one"
-    return f"was changed since it was computed: {rows}"
-
-
-def _check_encoders(table, facts, path):
-    """Rows of encoders must fit the registry as it is."""
-    known = _encoders()
-    for label, (name, n_features) in facts["encoders"].items():
-        entry = known.get(name)
-        if entry and entry["n_features"] == n_features:
-            continue
-        rows = (table == label).any(axis=1)
-        if rows.any():
-            now = f"gives {entry['n_features']} features" if entry else "is not there"
-            raise UserError(
-                f"{path}, line {rows.idxmax() + 2}: {label!r} was computed with the encoder "
-                f"{name!r} of {n_features} features, which in the registry {now}. "
-                f"Mend data/registry.json. {_remedy(facts)}"
-            )
 
 
 class Computation:
@@ -245,12 +206,12 @@ class Computation:
         for part, content in {None: table, **parts}.items():
             path = _table_path(self.name, part)
             write_table(content, path)
-            written[path.name] = _description(path)
+            written[path.name] = describe(path)
         facts = {
             **self.facts,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "seconds": round(self.seconds, 1),
-            "encoders": _encoders_in(written),
+            "encoders": encoders_in(written),
             "tables": written,
         }
         with atomic_write(RESULTS / f"{self.name}.json") as file:
@@ -268,46 +229,8 @@ def input_hash(name):
     files = [ROOT / name]
     if files[0].is_dir():
         files = sorted(path for path in files[0].iterdir() if path.suffix != ".md")
-    hashes = [f"{path.name} {_sha256(path)}" for path in files]
+    hashes = [f"{path.name} {sha256(path)}" for path in files]
     return "sha256:" + hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-
-
-def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-
-
-def _description(path):
-    """What `read_results` holds a table against; texts of a few kinds count as names."""
-    table = _read(path)
-    columns = {}
-    for column, values in table.items():
-        names = sorted(values.dropna().astype(str).unique())
-        if pd.api.types.is_numeric_dtype(values) and values.dtype != bool:
-            columns[column] = "number"
-        else:
-            columns[column] = names if len(names) <= MOST_NAMES else "text"
-    return {"sha256": _sha256(path), "rows": len(table), "columns": columns}
-
-
-def _encoders():
-    entries = json.loads(REGISTRY.read_text(encoding="utf-8")).items()
-    return {k.removeprefix(ENCODERS): entry for k, entry in entries if k.startswith(ENCODERS)}
-
-
-def _encoders_in(tables):
-    """Texts that begin with a name or title of an encoder -> its name and length of features."""
-    encoders = _encoders()
-    names = {entry["title"]: name for name, entry in encoders.items()}
-    names |= {name: name for name in encoders}
-    found = {}
-    for kind in (kind for table in tables.values() for kind in table["columns"].values()):
-        for text in kind if isinstance(kind, list) else ():
-            # "MicroViT + two-point" and "CLIP B16 (paper)" are of an encoder as well
-            begun = [n for n in names if text == n or text.startswith((f"{n} ", f"{n},"))]
-            if begun:
-                name = names[max(begun, key=len)]
-                found[text] = [name, encoders[name]["n_features"]]
-    return found
 
 
 def changes_since(name):
@@ -320,7 +243,7 @@ def changes_since(name):
     changed = [] if same else ["its code"]
     changed += [key for key, value in facts["inputs"].items() if input_hash(key) != value]
     paths = {RESULTS / name.rpartition("/")[0] / file: d for file, d in facts["tables"].items()}
-    return changed + [p.name for p, d in paths.items() if _sha256(p) != d["sha256"]]
+    return changed + [p.name for p, d in paths.items() if sha256(p) != d["sha256"]]
 
 
 def _again(facts):

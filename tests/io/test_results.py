@@ -10,7 +10,7 @@ import pytest
 
 from bookbuild.chapters import chapters_in_toc
 from helpers.audit.studies import PARTS
-from helpers.io import results
+from helpers.io import result_contents, results
 from helpers.io.downloads import ROOT, registry
 from helpers.io.results import (
     RESULTS,
@@ -58,8 +58,8 @@ def test_a_table_is_read_as_it_was_written(results_folder):
         ("encoder,mape", "encoder,error", "line 1: the column 'mape' is missing"),
         ("clip-b16", "clip-b61", "line 2: encoder is 'clip-b61', expected one of clip-b16, mic"),
         ("0.01235", "twelve", "line 3: mape is 'twelve', expected a number"),
-        ("12.3457", "13.3457", r"changed since it was computed: a value is another one"),
-        ("microvit,0.01235,\n", "", "changed since it was computed: 1 rows instead of 2"),
+        ("12.3457", "13.3457", r"changed since they were computed: a value is another one"),
+        ("microvit,0.01235,\n", "", "changed since they were computed: 1 rows instead of 2"),
     ],
 )
 def test_a_table_that_was_changed_is_told(results_folder, old, new, message):
@@ -77,7 +77,10 @@ def test_a_table_that_was_changed_is_told(results_folder, old, new, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda known: known.pop("encoders/clip-b16"), "which in the registry is not there"),
+        (
+            lambda known: known.pop("encoders/clip-b16"),
+            "json is not there: mend that",
+        ),
         (lambda known: known["encoders/clip-b16"].update(n_features=9), "gives 9 features"),
     ],
 )
@@ -88,7 +91,7 @@ def test_rows_of_an_encoder_that_the_registry_does_not_know_so_are_told(
     known = registry()
     change(known)
     (tmp_path / "registry.json").write_text(json.dumps(known))
-    monkeypatch.setattr(results, "REGISTRY", tmp_path / "registry.json")
+    monkeypatch.setattr(result_contents, "REGISTRY", tmp_path / "registry.json")
     with pytest.raises(ValueError, match=message) as error:
         read_results("segmentation")
     assert "segmentation.csv, line 2: 'CLIP B16 (paper)' was computed" in str(error.value)
