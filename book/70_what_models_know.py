@@ -525,7 +525,7 @@ display(
 # | 4.a The first component of a transformer carries less variance and follows the phase fraction less (here: of the superalloys) | holds | share 17 to 66 %, correlation 0.18 to 0.32 (intervals 0.01 to 0.57); two-point statistics 88 %, 0.82 (0.68 to 0.90) |  |  |
 # | 4.b The micrograph alone may be enough, without the composition | not decided | DINOv2 L14, LR, minus LR on the composition alone: -0.6 points (-4.1 to +2.9); a forest on it: +4.1 points (+2.2 to +5.9) | not decided | -0.4 points (-5.2 to +4.3); a forest on it: -1.4 points (-8.0 to +5.2) |
 # | 4.c Small training sets suffice (here: to be told from the mean) | holds | DINOv2 L14, LR, minus the mean: -4.0 points (-6.3 to -1.7) with all samples; below the mean from 54 on | not decided | +1.5 points (-2.4 to +5.4) with all samples; never surely below |
-# | 4.d Features cost less than training a network (except SAM) | holds | one minute to some six hours for 7 networks on this processor, SAM some 16 days; training on a GPU took 48 h (paper) |  |  |
+# | 4.d Features cost less than training a network (except SAM) | holds | one minute to a few hours for 7 networks on this processor, SAM a week or more; training on a GPU took 48 h (paper) |  |  |
 #
 # **Of 14 rows, on data and folds like the paper's: not decided: 6 (1.2, 2.1, 2.3a, 2.4a, 2.4b, 4.b); cannot be tested here: 4 (1.1, 1.3, 1.4, 2.2);
 # holds: 4 (2.3b, 4.a, 4.c, 4.d). On unseen sources: not decided: 7; cannot be tested here: 1.** The 3 errors of case study 2 that the paper's text
@@ -600,8 +600,8 @@ rates = rates.set_index("encoder")["images_per_s"][TRANSFORMERS]
 hours = (3 * 5900 / rates / 3600).sort_values()  # all sections of case study 1
 assert hours.iloc[-2] < 48 < hours["sam-h"], "4.d"
 assert 60 * hours.iloc[0] < 2, "4.d: one minute"
-assert 5 < hours.iloc[-2] < 8, "4.d: some six hours"
-assert 12 < hours["sam-h"] / 24 < 20, "4.d: some 16 days"
+assert 2 < hours.iloc[-2] < 9, "4.d: a few hours"
+assert hours["sam-h"] / 24 > 6.5, "4.d: a week or more"
 shift = read_results("segmentation").query("method == 'paper'")
 said = paper_results().query("quantity == 'cv_mape_mean' and composition == 'no'")
 far = (scores - said.set_index(["descriptor", "model"])["value"]).abs().dropna()
