@@ -70,7 +70,10 @@ def read_results(name, part=None):
     facts, path = provenance(name), _table_path(name, part)
     if path.name not in facts["tables"] or not path.is_file():
         raise UserError(f"There is no table {path}. {_remedy(facts)}")
-    table, described = read_csv(path), facts["tables"][path.name]
+    try:
+        table, described = read_csv(path), facts["tables"][path.name]
+    except ValueError as error:  # of pandas: an empty file, a row with more cells, other bytes
+        raise UserError(f"{path} is no table any more: {error}. {_remedy(facts)}") from error
     changed = sha256(path) != described["sha256"]
     fault = first_fault(table, described) if changed else encoder_fault(table, facts["encoders"])
     if fault:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bookbuild.chapters import chapters_in_toc
+from helpers import UserError
 from helpers.audit.studies import PARTS
 from helpers.io import result_contents, results
 from helpers.io.downloads import ROOT, registry
@@ -72,6 +73,15 @@ def test_a_table_that_was_changed_is_told(results_folder, old, new, message):
         read_results("segmentation")
     assert str(path) in str(error.value)
     assert "compute it: make results NAME=segmentation" in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"a,b\n1,2\n1,2,3\n"])
+def test_a_file_that_is_no_table_is_told(results_folder, content):
+    write()
+    path = results_folder / "segmentation.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"segmentation\.csv is no table any more: .*make results"):
+        read_results("segmentation")
 
 
 @pytest.mark.parametrize(
