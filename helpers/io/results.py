@@ -73,7 +73,8 @@ def read_results(name, part=None):
     try:
         table, described = read_csv(path), facts["tables"][path.name]
     except ValueError as error:  # of pandas: an empty file, a row with more cells, other bytes
-        raise UserError(f"{path} is no table any more: {error}. {_remedy(facts)}") from error
+        reason = str(error).strip()
+        raise UserError(f"{path} is no table any more: {reason}. {_remedy(facts)}") from error
     changed = sha256(path) != described["sha256"]
     fault = first_fault(table, described) if changed else encoder_fault(table, facts["encoders"])
     if fault:
