@@ -107,7 +107,7 @@ def ship(out):
             file.write(content)
     weights.write_manifest(folder, source="helpers.microvit.pretraining", files=files)
     log = pd.read_csv(Path(out, "log.csv")).melt(["step", "minutes", "images"], var_name="curve")
-    inputs, options = ("encoders/microvit",), f"--minutes {math.ceil(log['minutes'].max())}"
+    inputs, options = ("encoders/microvit",), f"--minutes {max(1, round(log['minutes'].max()))}"
     with Computation(__file__, inputs, LIBRARIES, options=options, alone=True) as run:
         run.before = 60 * log["minutes"].max()
         run.write(log.dropna())
