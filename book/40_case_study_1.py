@@ -99,7 +99,7 @@ plots.plot_modulus(
 # %% [markdown]
 # ## Features
 #
-# The two-point autocorrelation of the stiff phase ({doc}`10_two_point_statistics`) of every
+# The two-point autocorrelation of the stiff phase ({doc}`30_two_point_statistics`) of every
 # section: for each lag, the probability that two voxels that far apart are both stiff. The
 # sections are periodic, so no edge correction is needed. Beside it stands a baseline that the
 # paper does not have: the stiff area fraction of each section and nothing else. What two-point
@@ -117,7 +117,7 @@ descriptors = {
 }
 
 # %% [markdown]
-# The encoders ({doc}`30_features`) see the same sections, preprocessed as in {doc}`20_preprocessing`.
+# The encoders ({doc}`20_features`) see the same sections, preprocessed as in {doc}`10_preprocessing`.
 # One of them ships with the book: MicroViT, a small vision transformer that was trained to predict
 # statistics of synthetic microstructures ({doc}`92_microvit`), made from other seeds than the data on this
 # page. No property was among them, but estimates of the conductivity along each axis were, and these are
@@ -265,7 +265,7 @@ plots.plot_scree(shares)
 # %% [markdown]
 # How closely does the first component follow the volume fraction, and what else could it be? The
 # mean of a periodic autocorrelation is the square of the section's area fraction
-# ({doc}`10_two_point_statistics`).
+# ({doc}`30_two_point_statistics`).
 
 # %%
 first = two_point.tuning[:, 0]

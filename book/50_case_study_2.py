@@ -18,7 +18,7 @@
 #
 # Most superalloys are strong because of small precipitates, called *gamma prime*, in a softer matrix,
 # *gamma*. A micrograph shows how many there are, of what size and shape. It does not show what the
-# two phases are made of; that is the subject of {doc}`60_adding_composition`.
+# two phases are made of; that is the subject of {doc}`60_composition`.
 
 # %%
 import numpy as np
@@ -105,7 +105,7 @@ display(
 # ## From micrograph to descriptor
 #
 # A network takes the grey micrograph, cropped to whole patches and made smaller where the network
-# asks for it ({doc}`20_preprocessing`). Two-point
+# asks for it ({doc}`10_preprocessing`). Two-point
 # statistics need to know the phase of every pixel first. The paper segments the micrographs with a
 # denoising filter and a threshold that follows the local mean, and then takes the *cross*-correlation
 # of foreground and background: it is the same, but for a turn by 180 degrees, whichever phase is the
@@ -296,7 +296,7 @@ wide_table(scores).assign(**{"paper: SVR": lambda t: t.index.map(stated).fillna(
 #
 # ```{warning}
 # *ResNet-50 (MicroNet)* is what the paper calls the row. But the public notebook downloads the MicroNet
-# weights and never loads them ({doc}`30_features`), and the published vectors look like those of a
+# weights and never loads them ({doc}`20_features`), and the published vectors look like those of a
 # network that was never trained.
 # ```
 #

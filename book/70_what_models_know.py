@@ -318,7 +318,7 @@ else:
 # ### Features of a network that look untrained
 #
 # The row *ResNet-50 (MicroNet)* is meant to be a network trained on micrographs {cite}`stuckner2022`. The public notebook
-# downloads its weights and does not load them ({doc}`30_features`). Do the published vectors show it?
+# downloads its weights and does not load them ({doc}`20_features`). Do the published vectors show it?
 
 # %% tags=["remove-output"]
 if not embedded:
@@ -383,7 +383,7 @@ crop = input_rule("sam-h", (662, 731)).crop
 print(f"a micrograph of 662 x 731 is cropped to {crop} for SAM; multiples of 16 would give 656")
 
 # %% [markdown]
-# The factors stand in each other's place; {doc}`20_preprocessing` shows the figure. The published hardness values
+# The factors stand in each other's place; {doc}`10_preprocessing` shows the figure. The published hardness values
 # are converted the right way ({doc}`50_case_study_2`), so the formula is a misprint. The patch size only changes which
 # few pixels at the rim are cut before the image is resized.
 #
@@ -406,7 +406,7 @@ display(
 - **{len(sums)} compositions do not sum to about 100 %** ({sums.min():.1f} to {sums.max():.1f}, {{doc}}`50_case_study_2`). With them in the table,
   the error of a linear model of the composition alone on the *other* alloys changes by {points(*odd)}.
 - **Silicon.** The paper says that all alloys but one hold less than {limit:.1f} % of it; {outlier["whose"]} holds {outlier["largest_other"]:.1f}
-  ({{doc}}`60_adding_composition`).
+  ({{doc}}`60_composition`).
 """)
 )
 
@@ -439,7 +439,7 @@ display(Markdown("\n".join(lines)))
 # ### Pixels that are not normalised
 #
 # The paper's pixels go in from 0 to 1, while CLIP, DINOv2, SAM and ResNet expect them centred and scaled
-# ({doc}`20_preprocessing`). The grey micrographs of the paper are not public, so this is from the embedded ones; *untrained* says
+# ({doc}`10_preprocessing`). The grey micrographs of the paper are not public, so this is from the embedded ones; *untrained* says
 # that the trained weights were not at hand, and then only the size of the change counts. MicroViT has no such step.
 
 # %% tags=["hide-input"]
@@ -457,7 +457,7 @@ display(Markdown(f"**Embedded grey micrographs: computed on {when}**\n\n" + "\n"
 #
 # The notebook that draws the bars without composition passes SAM's *linear* scores for its SVR bar. The parity plots of
 # Figs. 8b and 9b show one split, mostly of fitted points, the second one from features that were not standardised although the
-# text says so ({doc}`50_case_study_2` and {doc}`60_adding_composition` draw them).
+# text says so ({doc}`50_case_study_2` and {doc}`60_composition` draw them).
 
 # %% tags=["hide-input"]
 scores = committed_scores.query(f"composition == 'no' and seed == {PAPER_SEED}")

@@ -18,7 +18,7 @@
 # No background in machine learning is needed. A *vision transformer* cuts an image into patches, here
 # of 7 x 7 pixels, turns each into a list of numbers, its *token*, and lets the tokens exchange information through several
 # layers. One more token, the *class token*, belongs to no patch and collects what the whole image
-# says. Its 192 numbers are the features of this book ({doc}`30_features`).
+# says. Its 192 numbers are the features of this book ({doc}`20_features`).
 
 # %%
 import numpy as np
@@ -404,7 +404,7 @@ display(
   should. It may be that a network of this size, or these training images, cannot do better; that was not looked into.
 - **Goals:** {len(goals) - len(missed)} of {len(goals)} are met.
 - **Speed:** {rates[OURS] / rates["DINOv2 S14"]:.1f} times the sections a second of DINOv2 S14 ({shown_there:.1f} times in
-  {{doc}}`30_features`, at another hour on a shared machine), which has {n_other / n_weights:.0f} times as many weights and patches of twice the side.
+  {{doc}}`20_features`, at another hour on a shared machine), which has {n_other / n_weights:.0f} times as many weights and patches of twice the side.
 - MicroViT was trained on two phases in synthetic images. Three phases, cracks, pores with contrast at
   their rims, or anything that depends on a scale bar, it has not seen. Its model card is `data/microvit/README.md`.
 """)
@@ -413,7 +413,7 @@ display(
 # %% [markdown]
 # ```{admonition} Try it
 # :class: tip
-# 1. Give `microvit` in {doc}`30_features` your own micrographs. Do neighbours look alike to you?
+# 1. Give `microvit` in {doc}`20_features` your own micrographs. Do neighbours look alike to you?
 # 2. Add a family to `helpers.microvit.microstructures` that looks like your material, train with
 #    `python -m helpers.microvit.pretraining --steps 500 --out _build/mine`, and compare with
 #    `python -m helpers.microvit.evaluation --model _build/mine/model`.

@@ -23,9 +23,9 @@ from helpers.synthetic.volumes import two_phase_volume
 
 # The chapters whose cell `parameters` takes the published data or weights.
 CHAPTERS = [
-    "10_two_point_statistics",
-    "20_preprocessing",
-    "30_features",
+    "30_two_point_statistics",
+    "10_preprocessing",
+    "20_features",
     "40_case_study_1",
 ]
 KEYS = ["descriptor", "model", "composition", "seed"]
@@ -122,9 +122,9 @@ def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fi
         assert "**Data: test fixture, not the published set**" in text
         assert "embedded set" not in text
         assert any("image/png" in data for data in shown)
-        if run.name == "20_preprocessing":
+        if run.name == "10_preprocessing":
             assert "**Micrograph: test fixture**" in text
-        if run.name == "30_features":
+        if run.name == "20_features":
             assert "**Weights: pretrained** DINOv2 S14 (test fixture)" in text
         if run.name == "40_case_study_1":
             assert "pretrained for CLIP B16 (test fixture), DINOv2 S14 (test fixture)" in text
@@ -156,9 +156,9 @@ def test_a_new_encoder_of_any_family_breaks_no_chapter_that_lists_encoders(
         shown[run.name] = run.executed.read_text(encoding="utf-8")
     assert len(shown) == len(LISTING) >= 6
     for title in ("CLIP B16", "DINOv2 S14", "SAM H", "ResNet-50 (MicroNet)"):
-        for name in ("20_preprocessing", "30_features", "40_case_study_1"):
+        for name in ("10_preprocessing", "20_features", "40_case_study_1"):
             assert f"Spare {title}" in shown[name]
-    assert "turn an image into 256 to 2048 numbers" in shown["30_features"]
+    assert "turn an image into 256 to 2048 numbers" in shown["20_features"]
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +199,7 @@ def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(s
 @pytest.mark.slow
 def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
     """After the test above, which has left the scores in the cache."""
-    names = ["50_case_study_2", "60_adding_composition"]
+    names = ["50_case_study_2", "60_composition"]
     for run in build(project, "paper", 2, names=names, site=False):
         cells = nbformat.read(run.executed, 4).cells
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
@@ -244,6 +244,6 @@ def test_without_the_published_data_the_chapter_says_what_is_missing(
 ):
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "empty"))
-    with pytest.raises(BuildError, match=r"(?s)10_two_point_statistics.*code cell 3 .*"
+    with pytest.raises(BuildError, match=r"(?s)30_two_point_statistics.*code cell 3 .*"
                        r"could not download two_phase/dataset\.mat.*MICROPROP_DATA"):  # fmt: skip
         build(project, "paper", 1, names=CHAPTERS[:1], site=False)

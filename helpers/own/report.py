@@ -17,7 +17,7 @@ from helpers.io.downloads import ROOT
 from helpers.io.optional import optional
 from helpers.own.model_files import load_model
 
-CHAPTER = ROOT / "book" / "85_your_own_micrographs.ipynb"
+CHAPTER = ROOT / "book" / "80_your_own_micrographs.ipynb"
 NOT_HERE = "not-in-report"  # tag of cells
 # Scripts that the page would ask the network for, and that it does not need.
 NO_SCRIPTS = (

@@ -109,7 +109,7 @@ pd.DataFrame(table).T.rename_axis("encoder").reset_index().style.hide(axis="inde
 # **Patches.** A vision transformer {cite}`dosovitskiy2021` looks at the pixels only once: it cuts the
 # image into patches, turns each into one vector, and from then on works with these vectors, as a
 # language model works with words {cite}`vaswani2017`. A section of 51 x 51 pixels is first cut to whole
-# patches ({doc}`20_preprocessing`).
+# patches ({doc}`10_preprocessing`).
 
 # %% mystnb={"figure": {"caption": "A section as the network of this page gets it (left), and the nine patches at its top left. Inside the network each patch becomes one vector.", "name": "fig-features-patches"}, "image": {"alt": "Left: a black and white section with lines that divide it into squares. Right: nine of the squares, those at its top left, drawn apart in three rows."}} tags=["hide-input"]
 down, across = ((np.diff(sections, axis=axis) != 0).sum((1, 2)) for axis in (1, 2))

@@ -271,7 +271,7 @@ display(
 # %% [markdown]
 # The price does not depend on the number of nodes as long as they are kept busy, so take as many as the storage can
 # feed. The column *images to read* is what it has to deliver. Larger networks change the scale and not the plan: the rates of all encoders
-# are in {doc}`30_features`. Whether a GPU pays depends on the network; none was measured for this page.
+# are in {doc}`20_features`. Whether a GPU pays depends on the network; none was measured for this page.
 #
 # ## Try it
 #
