@@ -49,9 +49,12 @@ def fault_of(cell: nbformat.NotebookNode) -> str:
             f"its figure shows {images} times. Draw it on axes of `helpers.plots.panels`, which "
             "pyplot does not show as well, and let the cell end with the figure"
         )
-    if images and not str(options.get("image", {}).get("alt", "")).strip():
+    caption = options.get("figure", {}).get("caption", "")
+    texts = {"caption": caption, "alt text": options.get("image", {}).get("alt", "")}
+    lacking = [name for name, text in texts.items() if not str(text).strip()]
+    if images and lacking:
         return (
-            "its figure has no alt text. Give the cell the metadata "
+            f"its figure has no {' and no '.join(lacking)}. Give the cell the metadata "
             'mystnb={"figure": {"caption": "..."}, "image": {"alt": "..."}}'
         )
     return ""

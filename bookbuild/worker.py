@@ -4,8 +4,10 @@ The parent holds the other end of standard input, which closes when it ends in w
 when it wants this process to end.
 """
 
+import ast
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,7 +17,7 @@ from pathlib import Path
 import papermill
 import psutil
 
-from bookbuild.chapters import code_cells, notebook_of
+from bookbuild.chapters import code_cells, notebook_of, tags
 
 
 def main(source: Path, output: Path, parameters: dict):
@@ -27,8 +29,14 @@ def main(source: Path, output: Path, parameters: dict):
     os.dup2(2, 1)  # what a kernel prints past Jupyter goes to the log
     notebook = notebook_of(source)
     numbers = {cell.id: number for number, cell in enumerate(code_cells(notebook), 1)}
+    plain = {}  # what a checked cell holds, while the kernel has it softened
+
+    def soften(cell, **_):
+        if parameters and "checked" in tags(cell):  # takeaways are about the declared values
+            plain[cell.id], cell.source = cell.source, softened(cell.source)
 
     def tell(cell, **_):
+        cell.source = plain.get(cell.id, cell.source)
         number = numbers.get(cell.id, 1)  # papermill's own cell of parameters has none
         if number % 10 == 0:
             print(f"{source.stem}: cell {number} of {len(numbers)}", file=screen, flush=True)
@@ -40,8 +48,32 @@ def main(source: Path, output: Path, parameters: dict):
         kernel_name="python3",
         cwd=source.parent,
         progress_bar=False,
+        on_cell_execute=soften,
         on_cell_executed=tell,
     )
+
+
+def takeaways(source: str) -> list[tuple[ast.Assert, int]]:
+    """Give the assertions of a cell that end with a takeaway's number, as ``assert ...  # 1``."""
+    lines, numbered = source.splitlines(), []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assert):
+            rest = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
+            if number := re.match(r" *# *(\d+)", rest):
+                numbered.append((node, int(number[1])))
+    return sorted(numbered, key=lambda pair: pair[0].lineno)
+
+
+def softened(source: str) -> str:
+    """Let the assertions of takeaways print which one differs; each line stays where it is."""
+    for node, number in reversed(takeaways(source)):
+        whole, test = (ast.get_source_segment(source, part) for part in (node, node.test))
+        lines = source.splitlines(keepends=True)
+        start = source.index(whole, len("".join(lines[: node.lineno - 1])))
+        test += "\n" * (whole.count("\n") - test.count("\n"))
+        told = f"print('takeaway {number} differs here') if not ({test}) else None"
+        source = source[:start] + told + source[start + len(whole) :]
+    return source
 
 
 def end_with_parent():

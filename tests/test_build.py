@@ -29,6 +29,7 @@ from bookbuild.chapters import (
 )
 from bookbuild.outcome import fault_in, fault_of
 from bookbuild.sync import sync
+from bookbuild.worker import softened
 from helpers.io.provenance import imported
 
 GOOD = """\
@@ -120,6 +121,36 @@ def test_second_run_does_nothing_and_a_profile_sets_declared_parameters(project)
     assert planned(project) == set(), "profiles keep their results apart"
     text = (project / "_build/executed/embedded/10_a.ipynb").read_text(encoding="utf-8")
     assert str(project) not in text, "what is published must not name folders of this machine"
+
+
+CHECKED = """
+    # %% [markdown]
+    # *Checked*
+
+    # %% tags=["checked"]
+    assert data
+    assert data == "embedded", "x"  # 1
+    assert (
+        len(data) > 1
+        and data != "published"
+    )  # 2: as the text says
+    assert tiny.VALUE == 1  # 3
+"""
+
+
+def test_a_takeaway_fails_where_it_is_about_and_is_told_to_differ_elsewhere(project):
+    source = project / "book/10_a.py"
+    write(source, GOOD + CHECKED)
+    run(project, profile="paper", names=["10_a"])
+    told = "published 1\ntakeaway 1 differs here\ntakeaway 2 differs here\n"
+    assert output(project, "10_a", "paper") == told
+    executed = nbformat.read(project / "_build/executed/paper/10_a.ipynb", as_version=4)
+    own = notebook_of(source).cells[-1].source
+    assert executed.cells[-1].source == own, "the site shows what the chapter says"
+    assert len(softened(own).splitlines()) == len(own.splitlines()), "lines that errors name"
+    write(project / "helpers/_deep.py", "VALUE = 2\n")
+    with pytest.raises(BuildError, match=r"(?s)line 15\).*at `assert tiny.VALUE == 1  # 3`"):
+        run(project, names=["10_a"])
 
 
 @pytest.mark.parametrize(
@@ -534,11 +565,15 @@ def test_fixture_results_never_reach_the_site(project, monkeypatch):
     assert planned(project) == {"10_a", "20_b"}
 
 
-def test_image_without_alt_text_is_refused():
+def test_image_without_caption_or_alt_text_is_refused():
     image = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
     cell = nbformat.v4.new_code_cell("plots.x()", outputs=[image])
-    assert "no alt text" in fault_of(cell)
+    assert "its figure has no caption and no alt text." in fault_of(cell)
     cell.metadata["mystnb"] = {"figure": {"name": "x"}, "image": {"alt": "A line."}}
+    assert "its figure has no caption." in fault_of(cell)
+    cell.metadata["mystnb"] = {"figure": {"caption": "A line."}, "image": {"alt": " "}}
+    assert "its figure has no alt text." in fault_of(cell)
+    cell.metadata["mystnb"]["image"]["alt"] = "A line."
     assert fault_of(cell) == ""
     cell.outputs.append(image)
     assert re.search(r"its figure shows 2 times.*panels", fault_of(cell))
@@ -741,6 +776,16 @@ def test_site_warnings_fail_and_leave_the_old_site(tmp_path, small_site):
     assert names == ["html", "html.json", "project", "work"], "the old site with its stamp"
     write(root / "pages/index.md", "# Welcome\n\n$a^2$\n")
     assert not built(), "the old site is that of the old pages"
+
+
+@pytest.mark.slow
+def test_a_citation_without_entry_is_told_with_its_line(tmp_path, small_site):
+    root, _ = small_site
+    write(root / "_toc.yml", "format: jb-book\nroot: index\nchapters:\n- file: book/20_b\n")
+    write(root / "book/20_b.py", OTHER + "\n    # %% [markdown]\n    # As {cite}`nobody` says.\n")
+    nbformat.write(notebook_of(root / "book/20_b.py"), tmp_path / "20_b.ipynb")
+    with pytest.raises(BuildError, match=r"\nbook/20_b\.py:9: WARNING: .*bibtex key .nobody"):
+        site.build_site(root, [tmp_path / "20_b.ipynb"], tmp_path / "work", tmp_path / "html")
 
 
 @pytest.mark.slow
