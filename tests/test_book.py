@@ -5,9 +5,9 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
 
 import pytest
+from lessons import frame_of_a_chapter
 
 from bookbuild.chapters import (
     ROOT,
@@ -152,11 +152,6 @@ def test_the_landing_page_names_the_chapter(source):
     assert f"[](book/{source.stem})" in page, (
         f"pages/index.md: add the row | [](book/{source.stem}) | its question? | to the table"
     )
-
-
-def frame_of_a_chapter():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Add a chapter")[2]
-    return textwrap.dedent(re.search(r"```python\n(.+?)```", text, re.DOTALL).group(1))
 
 
 def test_the_frame_of_contributing_runs(tmp_path, capsys):
