@@ -316,23 +316,33 @@ display(
 #
 # ## Exercises
 #
-# **1.** What is the autocorrelation of a checkerboard whose fields are one pixel wide? Write down
-# the four values that surround the centre before you compute them.
-
-# %% tags=["hide-cell"]
-checkerboard = np.indices((6, 6)).sum(axis=0) % 2
-two_point_statistics(checkerboard, cutoff=1)
-
-# %% [markdown]
-# **2.** Shift a section by a few pixels (periodically), turn it by 90 degrees, or swap its
-# phases. Which of these change the autocorrelation, and how?
-
-# %% tags=["hide-cell"]
-shifted = np.roll(stiff, (7, -3), axis=(0, 1))
-turned = np.rot90(stiff)
-assert np.array_equal(two_point_statistics(shifted), auto)  # no change
-assert np.array_equal(two_point_statistics(turned), np.rot90(auto))  # the map turns along
-assert np.allclose(two_point_statistics(1 - stiff), auto + 1 - 2 * f)  # a constant is added
+# 1. What is the autocorrelation of a checkerboard whose fields are one pixel wide? Write down
+#    the four values that surround the centre before you compute them.
+# 2. Shift a section by a few pixels (periodically), turn it by 90 degrees, or swap its
+#    phases. Which of these change the autocorrelation, and how?
+#
+# ````{dropdown} Solution of 1
+# The four neighbours are of the other colour, the next ones on the diagonals of the same.
+#
+# ```python
+# checkerboard = np.indices((6, 6)).sum(axis=0) % 2
+# around_centre = two_point_statistics(checkerboard, cutoff=1)
+# assert np.allclose(
+#     around_centre, [[0.5, 0, 0.5], [0, 0.5, 0], [0.5, 0, 0.5]]
+# )
+# ```
+# ````
+#
+# ````{dropdown} Solution of 2
+# ```python
+# shifted = np.roll(stiff, (7, -3), axis=(0, 1))
+# assert np.array_equal(two_point_statistics(shifted), auto)  # no change
+# turned = np.rot90(stiff)  # the map turns along
+# assert np.array_equal(two_point_statistics(turned), np.rot90(auto))
+# swapped = two_point_statistics(1 - stiff)  # a constant is added
+# assert np.allclose(swapped, auto + 1 - 2 * f)
+# ```
+# ````
 
 # %% [markdown]
 # ## What we saw

@@ -123,6 +123,17 @@ def results_folder(tmp_path, monkeypatch) -> Path:
     return tmp_path / "results"
 
 
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A copy of what a build reads, so that nothing of it lands in this one."""
+    root = tmp_path / "project"
+    for folder in ("book", "helpers", "data"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("_toc.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, root / name)
+    return root
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Give the folder of published data, or skip the test where there is none."""

@@ -58,6 +58,16 @@ def test_the_list_names_what_is_there_and_only_shrinks():
     )
 
 
+def test_what_follows_the_rules_leaves_the_list_and_nothing_else_may_break_them(monkeypatch):
+    monkeypatch.setattr("test_lessons.NOT_YET", ["book/10_old.py"])
+    judge("book/10_old.py", "no title", "is no lesson")
+    judge("book/20_new.py", "", "is no lesson")
+    with pytest.raises(pytest.fail.Exception, match=r"10_old\.py follows every rule: take it out"):
+        judge("book/10_old.py", "", "is no lesson")
+    with pytest.raises(pytest.fail.Exception, match=r"20_new\.py is no lesson:\nno title"):
+        judge("book/20_new.py", "no title", "is no lesson")
+
+
 def cells_of(notebook):
     return [(cell.source, tags(cell)) for cell in notebook.cells]
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 
 import nbformat
 import numpy as np
@@ -30,17 +29,6 @@ CHAPTERS = [
 ]
 KEYS = ["descriptor", "model", "composition", "seed"]
 N_VOLUMES = 150  # enough for 50 components of the training part
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A copy of what a build reads, so that nothing of it lands in this one."""
-    root = tmp_path / "project"
-    for folder in ("book", "helpers", "data"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_toc.yml", "pyproject.toml"):
-        shutil.copy(ROOT / name, root / name)
-    return root
 
 
 def small_encoder(family, folder):
