@@ -106,7 +106,10 @@ def visible_code(notebook):
 def one_computed_text(notebook):
     """At most one output is Markdown: people write the prose, in Markdown cells; a number that
     code computed stands in a table, a figure or a printed line."""
-    places = [where for where, held in shown(notebook) if "text/markdown" in held]
+    kinds = (
+        (where, {"text/html", "text/markdown"} & set(held)) for where, held in shown(notebook)
+    )
+    places = [where for where, kind in kinds if kind == {"text/markdown"}]  # the site prefers HTML
     yield from places if len(places) > 1 else ()
 
 

@@ -1,4 +1,4 @@
-"""Solutions of exercises run, in their order, after the cells of their chapter."""
+"""Solutions of exercises run where they stand, each after the cells and solutions before it."""
 
 import re
 import shutil
@@ -41,6 +41,7 @@ def solve(project, name):
     text, exercises = solved(source.read_text(encoding="utf-8"))
     assert exercises, f"book/{name}.py: no ```python in its solutions"
     source.write_text(text, encoding="utf-8")
+    source.with_suffix(".ipynb").unlink(missing_ok=True)  # of the chapter as it was
     try:
         build(project, "embedded", 1, names=[name], site=False)
     except BuildError as error:
