@@ -66,6 +66,10 @@ def is_hidden(cell):
     return folded or bool(HIDDEN & set(tags(cell)))
 
 
+def length(cell):
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
 def first_screen(notebook):
     """The first cell asks and promises: the title; the question in bold, `**...?**`, what readers
     will be able to do after it; and `Ten minutes to read, one to run`."""
@@ -94,22 +98,22 @@ def narrow_code(notebook):
 def visible_code(notebook):
     """At least seven tenths of the code lines are visible: show the fits, splits and scores that
     answer the question; what only plots or lays out becomes one call of a helper."""
-    lines = {id(c): sum(bool(s.strip()) for s in c.source.splitlines()) for c in notebook.cells}
-    cells = sorted(code_cells(notebook), key=lambda cell: -lines[id(cell)])
-    hidden = [cell for cell in cells if is_hidden(cell)]
-    every, unseen = (sum(lines[id(cell)] for cell in part) for part in (cells, hidden))
+    cells = code_cells(notebook)
+    hidden = sorted(filter(is_hidden, cells), key=length, reverse=True)
+    every, unseen = sum(map(length, cells)), sum(map(length, hidden))
     if unseen > (1 - SEEN) * every:
         yield f"{unseen} of {every} lines are hidden, most of them in:"
-        yield from (f"{lines[id(c)]} lines in {place(notebook, c)}" for c in hidden[:3])
+        yield from (f"{length(cell)} lines in {place(notebook, cell)}" for cell in hidden[:3])
 
 
 def one_computed_text(notebook):
     """At most one output is Markdown: people write the prose, in Markdown cells; a number that
     code computed stands in a table, a figure or a printed line."""
-    kinds = (
-        (where, {"text/html", "text/markdown"} & set(held)) for where, held in shown(notebook)
-    )
-    places = [where for where, kind in kinds if kind == {"text/markdown"}]  # the site prefers HTML
+    places = [
+        where
+        for where, held in shown(notebook)
+        if "text/markdown" in held and "text/html" not in held  # which the site would show instead
+    ]
     yield from places if len(places) > 1 else ()
 
 
