@@ -25,7 +25,7 @@ from PIL import Image
 from torch import from_numpy
 from torch.nn.functional import interpolate
 
-from helpers.datasets import load_two_phase
+from helpers.datasets import badge, load_two_phase
 from helpers.encoders import ENCODERS
 from helpers.images.read import read_image
 from helpers.io.downloads import fetch, registry
@@ -36,7 +36,7 @@ from helpers.synthetic.micrographs import gamma_prime_micrograph
 # %% tags=["parameters"]
 data = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase(data)
 sections = study.sections.reshape(-1, *study.sections.shape[-2:])
 down, across = ((np.diff(sections, axis=axis) != 0).sum((1, 2)) for axis in (1, 2))
@@ -53,11 +53,13 @@ else:
     origin = (
         "made by a test"
         if fixture
-        else "Ni-base superalloy, scanning electron microscope {cite}`stuckner2022`"
+        else "Ni-base superalloy, scanning electron microscope, Stuckner et al. 2022"
     )
 rows, columns = micrograph.shape
-notice = f"**Micrograph: {kind}**, {rows} x {columns} pixels ({origin})."
-display(Markdown(f"{study.notice} {notice} **Weights: none**, no network runs on this page."))
+
+# %% tags=["remove-input"]
+note = f"Micrograph: {kind}, {rows} x {columns} pixels ({origin}). No network runs on this page."
+badge(study, note=note)
 
 # %% [markdown]
 # ## What a network takes
@@ -514,7 +516,6 @@ display(
 - **The paper's notebooks do not normalise.** For CLIP B16 this micrograph then has values from
   {ranges["lowest"][0]:.2f} to {ranges["highest"][0]:.2f}, where the network's own normalisation gives
   {ranges["lowest"][3:6].min():.2f} to {ranges["highest"][3:6].max():.2f}.
-- {study.notice} {notice}
 """)
 )
 

@@ -28,7 +28,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from helpers import plots, plots_images
-from helpers.datasets import load_two_phase, paper_results
+from helpers.datasets import badge, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
 from helpers.io.results import read_results
@@ -39,20 +39,21 @@ from helpers.vit.weights import how_to_get, weights_at_hand
 data = "embedded"
 weights = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase(data)
 sections = study.sections.reshape(-1, *study.sections.shape[-2:])
 small = ENCODERS["dinov2-s14"]  # the smallest one of the paper
 of_paper = weights == "pretrained" and weights_at_hand(small) is not None
 name = small.name if of_paper else "microvit"
 encoder = load_encoder(name)
-about = f"**Weights: pretrained** {encoder.title}."
-if not of_paper:
-    about += (
-        " It ships with the book and learned from synthetic microstructures. The paper's smallest "
-        f"network is {small.title}. For its weights, {how_to_get(small)}; then `make book PROFILE=paper` shows it here."
-    )
-display(Markdown(f"{study.notice} {about}"))
+
+# %% tags=["remove-input"]
+note = (
+    "MicroViT ships with the book and learned from synthetic microstructures. The paper's smallest "
+    f"network is {small.title}. For its weights, {how_to_get(small)}; then `make book PROFILE=paper` "
+    "shows it here."
+)
+badge(study, encoder.title, note="" if of_paper else note)
 
 # %% [markdown]
 # ## The encoders
@@ -378,7 +379,7 @@ display(
 - **The cost of these spans a factor of about {round(heaviest / lightest, -3):,.0f}**, from {lightest:.1f} to
   {heaviest:,.0f} GFLOP per section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
   {tokens(ENCODERS["sam-h"]):,} for SAM.
-- **Which features predict a property** is the question of {{doc}}`40_case_study_1`. {about}
+- **Which features predict a property** is the question of {{doc}}`40_case_study_1`.
 """)
 )
 

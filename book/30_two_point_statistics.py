@@ -18,7 +18,7 @@ from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from helpers.datasets import load_two_phase, paper_results
+from helpers.datasets import badge, load_two_phase, paper_results
 from helpers.plots import plot_lag_profiles
 from helpers.plots_images import plot_maps, plot_sections_and_maps
 from helpers.synthetic.volumes import two_phase_volume
@@ -28,9 +28,11 @@ from helpers.two_point import TwoPointStatistics, two_point_statistics
 data = "embedded"
 n_timed = 3000
 
-# %% tags=["hide-input"]
+# %%
 two_phase = load_two_phase(data)
-display(Markdown(two_phase.notice))
+
+# %% tags=["remove-input"]
+badge(two_phase)
 
 # %% [markdown]
 # ## The definition
@@ -352,6 +354,5 @@ display(
   and is the square of the area fraction. The paper states {stated:.0f} % for its two-point
   statistics, and does not say whether of single or of three concatenated sections
   {{cite}}`whitman2025`; {{doc}}`40_case_study_1` shows both.
-- {two_phase.notice}
 """)
 )

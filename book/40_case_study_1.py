@@ -29,7 +29,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers import plots, plots_images
-from helpers.datasets import load_two_phase, paper_results
+from helpers.datasets import badge, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.regression import MODELS, aggregate_sections, fit_pca, holdout, holdout_scores
@@ -43,16 +43,17 @@ weights = "embedded"
 max_components = 50
 n_volumes = 3000  # of the embedded set; of the published one all
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase(data)
 if data == "embedded":
     study = study.first(n_volumes)
 pretrained = weights == "pretrained"
 usable = {n: e for n, e in ENCODERS.items() if pretrained or e.shipped}
 at_hand = {n: e for n, e in usable.items() if e.shipped or weights_at_hand(e) is not None}
+
+# %% tags=["remove-input"]
 titles = [e.title + " (test fixture)" * e.fixture for e in at_hand.values()]
-about = f"**Weights: pretrained for {', '.join(titles)}**; random for the control, which says so."
-display(Markdown(f"{study.notice} {about}"))
+badge(study, *titles, note="The control has random weights, and says so.")
 
 # %% [markdown]
 # ## The data
@@ -373,7 +374,6 @@ display(
 - **That component of the autocorrelations is the mean squared area fraction of the sections** (|r| = {with_squares:.4f}). With
   the volume fraction it correlates as well as three sections represent their volume
   (|r| = {with_volume:.2f}). The paper warns that such a component may overlook the morphology.
-- {study.notice}
 """)
 )
 

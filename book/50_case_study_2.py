@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
 from helpers import plots, plots_images
-from helpers.datasets import load_superalloys, paper_results
+from helpers.datasets import badge, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -46,20 +46,22 @@ from helpers.synthetic.alloys import SEED, SOURCES, synthetic_superalloy
 # %% tags=["parameters"]
 data = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_superalloys(data)
 embedded = data == "embedded"
 committed = read_results("superalloy_scores")
 when = committed.attrs["date"]
-about = (
-    f"**Results: two kinds.** Those headed *published data, computed on {when} by this code* are of "
-    "the paper's data and were computed once (`python -m helpers.superalloy_scores`); the file ships with the "
-    "book and its tests recompute it. All others are computed on this page, from the embedded set. "
-    "**Weights: pretrained for MicroViT**; random for the control, which says so."
-    if embedded
-    else "**Weights: none are loaded.** The features are the published vectors."
-)
-display(Markdown(f"{study.notice} {about}"))
+
+# %% tags=["remove-input"]
+parts, note = ["published features"], ""
+if embedded:
+    parts = ["MicroViT", "results on published data"]
+    note = (
+        f"Results headed 'published data, computed on {when} by this code' are of the paper's data and "
+        f"were computed once (`{committed.attrs['command']}`); the file ships with the book and its tests "
+        "recompute it. All others are computed on this page. The control has random weights and says so."
+    )
+badge(study, *parts, note=note)
 
 # %% [markdown]
 # ## The data

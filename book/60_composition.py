@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from helpers import plots
-from helpers.datasets import load_superalloys, paper_results
+from helpers.datasets import badge, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -38,20 +38,22 @@ from helpers.superalloy_scores import TWO_POINT, outlier_table, superalloy_descr
 # %% tags=["parameters"]
 data = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_superalloys(data)
 embedded = data == "embedded"
 committed = read_results("superalloy_scores")
 when = committed.attrs["date"]
 committed = committed.query(f"seed == {PAPER_SEED} and model != 'none'")
-about = (
-    f"**Results: two kinds.** Those headed *published data, computed on {when} by this code* ship with "
-    "the book; all others are computed on this page from the embedded set. "
-    "**Weights: pretrained for MicroViT**; random for the control, which says so."
-    if embedded
-    else "**Weights: none are loaded.** The features are the published vectors."
-)
-display(Markdown(f"{study.notice} {about}"))
+
+# %% tags=["remove-input"]
+parts, note = ["published features"], ""
+if embedded:
+    parts = ["MicroViT", "results on published data"]
+    note = (
+        f"Results headed 'published data, computed on {when} by this code' ship with the book; all others "
+        "are computed on this page. The control has random weights and says so."
+    )
+badge(study, *parts, note=note)
 
 # %% [markdown]
 # ## The composition

@@ -30,7 +30,7 @@ from helpers.audit.findings import ALLOYS, BEST, FRACTIONS, ORDERS, PARITY, VOLU
 from helpers.audit.studies import MAIN, MICROVIT, N_VOLUMES, TWIN, audit_superalloys, read_audit
 from helpers.audit.tables import BY_SOURCE, ONE_OUT, SHUFFLED, difference, points
 from helpers.audit.verdicts import TRANSFORMERS, claim_gaps, finding, verdict_table
-from helpers.datasets import load_superalloys, load_two_phase, paper_results
+from helpers.datasets import badge, load_superalloys, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -42,17 +42,20 @@ from helpers.superalloy_scores import TWO_POINT
 data = "embedded"
 live_shuffles = 2
 
-# %% tags=["hide-input"]
+# %%
 study = load_superalloys(data)
 embedded = data == "embedded"
 findings = read_results("audit/studies", "findings")
 when, command = findings.attrs["date"], findings.attrs["command"]
-about = (
-    f"**Results: two kinds.** Those headed *computed on {when}* ship with the book (`{command}`; a test "
-    f"recomputes a part), from the paper's data, from the embedded volumes, and from MicroViT. "
-    "The others are computed on this page."
+
+# %% tags=["remove-input"]
+note = (
+    f"Results headed 'computed on {when}' ship with the book (`{command}`; a test recomputes a part), "
+    "from the paper's data, from the embedded volumes, and from MicroViT. The others are computed on "
+    "this page."
 )
-display(Markdown(f"{study.notice} {about}"))
+parts = ["MicroViT", "results on published data"] if embedded else ["published features"]
+badge(study, *parts, note=note)
 
 # %% [markdown]
 # ## What a descriptor must beat

@@ -22,7 +22,7 @@ from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 
 from helpers.audit.plots import plot_audit
-from helpers.datasets import DATA, load_superalloys
+from helpers.datasets import DATA, badge, load_superalloys
 from helpers.extract.feature_tables import extract_table, read_feature_table, sample_matrix
 from helpers.extract.scale import differences, in_words, span
 from helpers.images.pixel_size import PreparedImage
@@ -76,15 +76,18 @@ first = found.table.groupby("sample", sort=False)["image"].first()
 reading = Reading(found.facts["value_range"], crop_bottom=found.facts["crop_bottom"])
 pictures = [PreparedImage(Path(images_from) / first[s], reading) for s in samples]
 
-# %% tags=["hide-input"]
-where = "**embedded set**, synthetic micrographs made for this book"
+# %% tags=["remove-input"]
+badge("Your micrographs" if model else study, found.facts["title"])
+
+# %% tags=["remove-input"]
+where = ""
 if model:
     names = (plots.plain(Path(path).name) for path in (model, features))
-    where = "model {}, features {}, page of {}".format(*names, date.today())
+    where = "model {}, features {}, page of {}; ".format(*names, date.today())
 ends = found.table["width"].min(), found.table["width"].max()
 display(
     Markdown(f"""
-**Data:** {where}; {len(found.table)} images of {len(samples)} samples, {span(*ends, " pixels", "d")} wide; pixel size:
+**Data:** {where}{len(found.table)} images of {len(samples)} samples, {span(*ends, " pixels", "d")} wide; pixel size:
 {in_words(found)}; {len(found.facts["skipped"])} images skipped.
 **Encoder:** {found.facts["title"]} ({found.facts["weights"]} weights, {found.features.shape[1]} features), images of a
 sample: {own.aggregate}. Rows cut below: {found.facts["crop_bottom"] or "none"}.

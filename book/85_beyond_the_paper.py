@@ -33,7 +33,7 @@ from helpers.beyond.learners import LEARNERS
 from helpers.beyond.occlusion import occlusion_maps
 from helpers.beyond.section_count import CUTS, WHOLE
 from helpers.beyond.studies import FOLDS, PAPERS, STUDY, paper_and_best
-from helpers.datasets import load_two_phase
+from helpers.datasets import badge, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.intervals import ratio_interval
@@ -48,7 +48,7 @@ n_live = 1000
 n_occluded = 3
 goal = 0.6
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase("embedded")
 microvit = load_encoder("microvit")
 board = read_results("beyond/studies")
@@ -56,14 +56,15 @@ tables = {"board": board}
 counts = tables["sections"] = read_results("beyond/section_count")
 pair = tables["pair"] = read_results("beyond/studies", "pair")
 networks = tables["networks"] = read_results("beyond/end_to_end")
+
+# %% tags=["remove-input"]
 commands = "; ".join(dict.fromkeys(f"`{t.attrs['command']}`" for t in tables.values()))
 dates = [t.attrs["date"] for t in tables.values()]
-display(
-    Markdown(
-        f"{study.notice} **Results: tables that ship with the book**, computed on {min(dates)} to {max(dates)} from "
-        f"the weights of MicroViT that ship ({commands}); what is computed on this page says so."
-    )
+note = (
+    f"Results: tables that ship with the book, computed on {min(dates)} to {max(dates)} from the weights "
+    f"of MicroViT that ship ({commands}); what is computed on this page says so."
 )
+badge(study, microvit.title, note=note)
 
 # %% [markdown]
 # ## What is changed

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.datasets import load_superalloys, load_two_phase
+from helpers.datasets import badge, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -45,19 +45,19 @@ seed = 7
 live_steps = 12
 n_live = 300
 
-# %% tags=["hide-input"]
+# %%
 study, alloys = load_two_phase("embedded"), load_superalloys("embedded")
 table = read_results("microvit/evaluation")
 table["target"] = table["target"].fillna("")
 microvit, twin = load_encoder("microvit"), load_encoder("microvit", "random")
 n_weights = sum(p.numel() for p in microvit.model.parameters())
-display(
-    Markdown(
-        f"**Weights: MicroViT, {n_weights / 1e6:.1f} million numbers, shipped with the book.** "
-        f"{study.notice} {alloys.notice} The evaluation table was computed on "
-        f"{table.attrs['date']} from these weights (`{table.attrs['command']}`)."
-    )
+
+# %% tags=["remove-input"]
+note = (
+    f"{alloys.notice} MicroViT: {n_weights / 1e6:.1f} million numbers, shipped with the book. The "
+    f"evaluation table was computed on {table.attrs['date']} from them (`{table.attrs['command']}`)."
 )
+badge(study, microvit.title, note=note)
 
 # %% [markdown]
 # ## What it was trained on

@@ -22,7 +22,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from sklearn.metrics.pairwise import paired_cosine_distances
 
-from helpers.datasets import DATA
+from helpers.datasets import DATA, badge
 from helpers.extract.feature_tables import extract_table
 from helpers.extract.plots import plot_scaling
 from helpers.extract.ray_extract import PART_IMAGES
@@ -33,6 +33,11 @@ from helpers.io.results import read_results
 n_tiles = 10_000_000
 cores_per_node = 32
 price_per_core_hour = 0.05
+
+# %% tags=["remove-input"]
+badge(
+    "Synthetic data", "MicroViT", note="Rates are of one machine; the table names it and the date."
+)
 
 # %% [markdown]
 # ## One command, several workers
