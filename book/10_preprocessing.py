@@ -173,7 +173,7 @@ clip = preprocess_section(section, "clip-b16")[0]
 between = ((bilinear > 0) & (bilinear < 1)).mean()
 assert np.isin(clip, (0, 1)).all()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"Resized bilinearly, {100 * between:.0f} % of the pixels of this section belong to neither phase. After "
@@ -206,7 +206,7 @@ for name in ("dinov2-s14", "microvit", "clip-b16", "sam-h"):
     change = 100 * abs(kept - whole_fraction)
     cost[name] = np.prod(rule.crop) / rule.split**2 / (h * w), change.mean(), change.max()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 pd.DataFrame(
     [(ENCODERS[n].title, 100 * share, mean, worst) for n, (share, mean, worst) in cost.items()],
     columns=[
@@ -327,7 +327,7 @@ plot_images(
     ],
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 sizes = (256, 512, 1024, 2048)
 pd.DataFrame(
     [
@@ -380,7 +380,7 @@ plot_images(
     ["lamellae (60 x 60 pixels)", "without antialiasing", "with antialiasing"],
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"There are {there} lamellae. Without antialiasing the input shows about {seen} bands: a "
@@ -418,7 +418,7 @@ large = [
 ]
 assert rms(*(image.numpy() for image in large)) < 0.001
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"The two differ by {between:.1f} grey levels (root mean square; the input itself varies by "
@@ -499,7 +499,7 @@ print(f"12 bits, read without value_range: {read_image(twelve).max():.3f} is the
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 kept = {name: np.prod(rule.crop) / (rows * columns) for name, rule in rules.items()}
 display(
     Markdown(f"""

@@ -78,7 +78,7 @@ badge(study, encoder.title, note="" if of_paper else note)
 # encoders are loaded.
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def tokens(entry, shape=(51, 51)):
     """Patches of a section, as this encoder gets it."""
     height, width = input_rule(entry, shape, "section").shape
@@ -87,7 +87,7 @@ def tokens(entry, shape=(51, 51)):
 
 kinds = {"cls": "class token", "pooler": "class token", "mean": "mean of the patch tokens"}
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 table = {
     e.title: {
         "features": e.n_features,
@@ -318,7 +318,7 @@ print("true moduli [GPa]:  ", study.modulus[:3].round(1))
 # of the paper's case study 1, three for each of 5900 volumes. The networks were full size, with
 # random weights, which cost as much as trained ones.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rates = read_results("benchmarks/bench_features")
 rates["title"] = [ENCODERS[n].title for n in rates["encoder"]]
 rates["hours"] = 3 * 5900 / rates["images_per_s"] / 3600
@@ -341,7 +341,7 @@ table[list(shown)].rename(columns=shown).style.format(precision=1).format(
     precision=0, subset=["share of peak [%]"]
 ).hide(axis="index")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 times = paper_results().query("quantity == 'extraction_time'").set_index("descriptor")["value"]
 cpu = rates[rates["hardware"].str.startswith("CPU")].set_index("encoder")
 cpu = cpu[[ENCODERS[name].in_paper for name in cpu.index]]
@@ -367,7 +367,7 @@ than the machine of this table.
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 store.cleanup()
 lightest, heaviest = cpu["gflop_per_image"].min(), cpu["gflop_per_image"].max()
 display(

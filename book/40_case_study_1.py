@@ -171,7 +171,7 @@ for name, features in descriptors.items():
 # numbers off figures.
 # ```
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 table = pd.DataFrame(
     [(*key, r.n_components, r.val_mape.min(), r.test_mape) for key, r in results.items()],
     columns=["descriptor", "aggregate", "model", "n_components", "val_mape", "test_mape"],
@@ -188,7 +188,7 @@ def paper_says(row):
     return "figure only" if np.isnan(value) else f"{value:.1f} ({n_components:.0f})"
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 missing = [
     {"descriptor": name, "aggregate": "concat", "model": "pr", "test_mape": "–"}
     for name in ENCODERS
@@ -204,7 +204,7 @@ rows.rename(columns=names).style.format(precision=1, na_rep="").format(
     precision=0, na_rep="", subset=["components"]
 ).hide(axis="index")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 if missing:
     example = ENCODERS[missing[0]["descriptor"]]
     size = sum(ENCODERS[row["descriptor"]].size for row in missing) / 1e9
@@ -279,7 +279,7 @@ print(f"|r| with the volume fraction: {with_volume:.2f}; with the mean square: {
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 errors = table.set_index(keys)["test_mape"].unstack("descriptor")
 two, area = errors["two-point statistics"], errors["area fraction"]
 gain = two["mean"] - two["concat"]
@@ -303,7 +303,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 untrained = errors[control.title]
 ours = errors["microvit"]["concat", "pr"]
 
@@ -328,7 +328,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 r = results["two-point statistics", "concat", "pr"]
 errs, soft = abs(r.y_pred - r.y_test), r.y_test < 10
 display(
@@ -341,7 +341,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 share = paper_results().query("quantity == 'first_component_variance'")
 share, sam = share.set_index("descriptor")["value"][["two-point statistics", "sam-h"]]
 kinds = {(1, 1): "both", (1, 0): "the first of them", (0, 1): "the second of them"}
@@ -354,7 +354,7 @@ for label, name in (("MicroViT", "microvit"), (control.title, control.title)):
     first_of[label] = of, along, shown
 (of, along, shown), (of_random, along_random, shown_random) = first_of.values()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 made = ""
 if data == "embedded":
     made = (

@@ -109,7 +109,7 @@ if told:
 # it does not: its numbers are the error of the features minus that of the control, with a 95 % interval, so
 # above zero is bad. *Shuffled targets* are the same features with the measured values dealt out at random.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 for name, one in own.properties.items():
     listed = [f"- {plots.plain(line)}" for line in summary(one)]
     display(Markdown("\n".join([f"### {plots.plain(name)}", "", *listed])))
@@ -198,7 +198,7 @@ for name, one in own.properties.items():
     shown = shown.style.format(precision=3, escape="html").hide(axis="index")
     display(Markdown(f"**{plots.plain(name)}**"), shown)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 if exports:
     for name, one in own.properties.items():
         one.out_of_fold.to_csv(Path(exports, f"{numbered(name)}_out_of_fold.csv"), index=False)
@@ -212,14 +212,14 @@ if exports:
 # %% [markdown]
 # ## What to cite
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 used = [features, model] if model else []
 display(Markdown("\n".join(f"- {entry['text']}" for entry in references(used))))
 
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 lines = []
 for name, one in own.properties.items():
     sources = one.facts["n_groups"]

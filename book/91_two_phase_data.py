@@ -180,7 +180,7 @@ middle = np.abs(study.volume_fraction - 0.5) < 0.02
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 upper, lower = (young_from_stiffness(c) for c in voigt_reuss_stiffness(study.volume_fraction))
 inside = (study.modulus <= upper * (1 + 1e-4)) & (study.modulus >= lower * (1 - 1e-4))
 display(
