@@ -321,7 +321,7 @@ display(
 # **1.** What is the autocorrelation of a checkerboard whose fields are one pixel wide? Write down
 # the four values that surround the centre before you compute them.
 
-# %% tags=["hide-cell"]
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Solution", "code_prompt_hide": "Solution"}
 checkerboard = np.indices((6, 6)).sum(axis=0) % 2
 two_point_statistics(checkerboard, cutoff=1)
 
@@ -329,7 +329,7 @@ two_point_statistics(checkerboard, cutoff=1)
 # **2.** Shift a section by a few pixels (periodically), turn it by 90 degrees, or swap its
 # phases. Which of these change the autocorrelation, and how?
 
-# %% tags=["hide-cell"]
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Solution", "code_prompt_hide": "Solution"}
 shifted = np.roll(stiff, (7, -3), axis=(0, 1))
 turned = np.rot90(stiff)
 assert np.array_equal(two_point_statistics(shifted), auto)  # no change
