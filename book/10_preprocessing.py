@@ -25,7 +25,7 @@ from PIL import Image
 from torch import from_numpy
 from torch.nn.functional import interpolate
 
-from helpers.datasets import load_two_phase
+from helpers.datasets import badge, load_two_phase
 from helpers.encoders import ENCODERS
 from helpers.images.read import read_image
 from helpers.io.downloads import fetch, registry
@@ -36,7 +36,7 @@ from helpers.synthetic.micrographs import gamma_prime_micrograph
 # %% tags=["parameters"]
 data = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase(data)
 sections = study.sections.reshape(-1, *study.sections.shape[-2:])
 down, across = ((np.diff(sections, axis=axis) != 0).sum((1, 2)) for axis in (1, 2))
@@ -53,11 +53,13 @@ else:
     origin = (
         "made by a test"
         if fixture
-        else "Ni-base superalloy, scanning electron microscope {cite}`stuckner2022`"
+        else "Ni-base superalloy, scanning electron microscope, Stuckner et al. 2022"
     )
 rows, columns = micrograph.shape
-notice = f"**Micrograph: {kind}**, {rows} x {columns} pixels ({origin})."
-display(Markdown(f"{study.notice} {notice} **Weights: none**, no network runs on this page."))
+
+# %% tags=["remove-input"]
+note = f"Micrograph: {kind}, {rows} x {columns} pixels ({origin}). No network runs on this page."
+badge(study, note=note)
 
 # %% [markdown]
 # ## What a network takes
@@ -171,7 +173,7 @@ clip = preprocess_section(section, "clip-b16")[0]
 between = ((bilinear > 0) & (bilinear < 1)).mean()
 assert np.isin(clip, (0, 1)).all()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"Resized bilinearly, {100 * between:.0f} % of the pixels of this section belong to neither phase. After "
@@ -204,7 +206,7 @@ for name in ("dinov2-s14", "microvit", "clip-b16", "sam-h"):
     change = 100 * abs(kept - whole_fraction)
     cost[name] = np.prod(rule.crop) / rule.split**2 / (h * w), change.mean(), change.max()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 pd.DataFrame(
     [(ENCODERS[n].title, 100 * share, mean, worst) for n, (share, mean, worst) in cost.items()],
     columns=[
@@ -325,7 +327,7 @@ plot_images(
     ],
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 sizes = (256, 512, 1024, 2048)
 pd.DataFrame(
     [
@@ -378,7 +380,7 @@ plot_images(
     ["lamellae (60 x 60 pixels)", "without antialiasing", "with antialiasing"],
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"There are {there} lamellae. Without antialiasing the input shows about {seen} bands: a "
@@ -416,7 +418,7 @@ large = [
 ]
 assert rms(*(image.numpy() for image in large)) < 0.001
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"The two differ by {between:.1f} grey levels (root mean square; the input itself varies by "
@@ -497,7 +499,7 @@ print(f"12 bits, read without value_range: {read_image(twelve).max():.3f} is the
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 kept = {name: np.prod(rule.crop) / (rows * columns) for name, rule in rules.items()}
 display(
     Markdown(f"""
@@ -514,7 +516,6 @@ display(
 - **The paper's notebooks do not normalise.** For CLIP B16 this micrograph then has values from
   {ranges["lowest"][0]:.2f} to {ranges["highest"][0]:.2f}, where the network's own normalisation gives
   {ranges["lowest"][3:6].min():.2f} to {ranges["highest"][3:6].max():.2f}.
-- {study.notice} {notice}
 """)
 )
 

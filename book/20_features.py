@@ -28,7 +28,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from helpers import plots, plots_images
-from helpers.datasets import load_two_phase, paper_results
+from helpers.datasets import badge, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import ViTFeatures, extract, extract_features
 from helpers.io.results import read_results
@@ -39,20 +39,21 @@ from helpers.vit.weights import how_to_get, weights_at_hand
 data = "embedded"
 weights = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase(data)
 sections = study.sections.reshape(-1, *study.sections.shape[-2:])
 small = ENCODERS["dinov2-s14"]  # the smallest one of the paper
 of_paper = weights == "pretrained" and weights_at_hand(small) is not None
 name = small.name if of_paper else "microvit"
 encoder = load_encoder(name)
-about = f"**Weights: pretrained** {encoder.title}."
-if not of_paper:
-    about += (
-        " It ships with the book and learned from synthetic microstructures. The paper's smallest "
-        f"network is {small.title}. For its weights, {how_to_get(small)}; then `make book PROFILE=paper` shows it here."
-    )
-display(Markdown(f"{study.notice} {about}"))
+
+# %% tags=["remove-input"]
+note = (
+    "MicroViT ships with the book and learned from synthetic microstructures. The paper's smallest "
+    f"network is {small.title}. For its weights, {how_to_get(small)}; then `make book PROFILE=paper` "
+    "shows it here."
+)
+badge(study, encoder.title, note="" if of_paper else note)
 
 # %% [markdown]
 # ## The encoders
@@ -77,7 +78,7 @@ display(Markdown(f"{study.notice} {about}"))
 # encoders are loaded.
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def tokens(entry, shape=(51, 51)):
     """Patches of a section, as this encoder gets it."""
     height, width = input_rule(entry, shape, "section").shape
@@ -86,7 +87,7 @@ def tokens(entry, shape=(51, 51)):
 
 kinds = {"cls": "class token", "pooler": "class token", "mean": "mean of the patch tokens"}
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 table = {
     e.title: {
         "features": e.n_features,
@@ -317,7 +318,7 @@ print("true moduli [GPa]:  ", study.modulus[:3].round(1))
 # of the paper's case study 1, three for each of 5900 volumes. The networks were full size, with
 # random weights, which cost as much as trained ones.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rates = read_results("benchmarks/bench_features")
 rates["title"] = [ENCODERS[n].title for n in rates["encoder"]]
 rates["hours"] = 3 * 5900 / rates["images_per_s"] / 3600
@@ -340,7 +341,7 @@ table[list(shown)].rename(columns=shown).style.format(precision=1).format(
     precision=0, subset=["share of peak [%]"]
 ).hide(axis="index")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 times = paper_results().query("quantity == 'extraction_time'").set_index("descriptor")["value"]
 cpu = rates[rates["hardware"].str.startswith("CPU")].set_index("encoder")
 cpu = cpu[[ENCODERS[name].in_paper for name in cpu.index]]
@@ -366,7 +367,7 @@ than the machine of this table.
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 store.cleanup()
 lightest, heaviest = cpu["gflop_per_image"].min(), cpu["gflop_per_image"].max()
 display(
@@ -378,7 +379,7 @@ display(
 - **The cost of these spans a factor of about {round(heaviest / lightest, -3):,.0f}**, from {lightest:.1f} to
   {heaviest:,.0f} GFLOP per section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
   {tokens(ENCODERS["sam-h"]):,} for SAM.
-- **Which features predict a property** is the question of {{doc}}`40_case_study_1`. {about}
+- **Which features predict a property** is the question of {{doc}}`40_case_study_1`.
 """)
 )
 

@@ -18,7 +18,7 @@ from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from helpers.datasets import load_two_phase, paper_results
+from helpers.datasets import badge, load_two_phase, paper_results
 from helpers.plots import plot_lag_profiles
 from helpers.plots_images import plot_maps, plot_sections_and_maps
 from helpers.synthetic.volumes import two_phase_volume
@@ -28,9 +28,11 @@ from helpers.two_point import TwoPointStatistics, two_point_statistics
 data = "embedded"
 n_timed = 3000
 
-# %% tags=["hide-input"]
+# %%
 two_phase = load_two_phase(data)
-display(Markdown(two_phase.notice))
+
+# %% tags=["remove-input"]
+badge(two_phase)
 
 # %% [markdown]
 # ## The definition
@@ -216,7 +218,7 @@ assert inside.shape == (2 * centre + 1, 2 * centre + 1)
 # %% mystnb={"figure": {"caption": "Autocorrelation of the fine section, continued periodically and with its own pixels only, on one scale.", "name": "fig-two-point-edges"}, "image": {"alt": "Two similar autocorrelation maps with a narrow central peak, periodic on the left and not periodic on the right; the right one varies more towards its corners."}} tags=["hide-input"]
 plot_sections_and_maps([stiff, stiff], [around, inside], ["periodic", "not periodic"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 gap = abs(inside - around)
 near = gap[centre - 5 : centre + 6, centre - 5 : centre + 6].max()
 display(
@@ -244,7 +246,7 @@ with_label = two_point_statistics(stamped, **options)
 masked = two_point_statistics(stamped, mask=valid, **options)
 label_bias, mask_bias = (with_label - clean).mean(), (masked - clean).mean()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"On average the label shifts the probabilities by {label_bias:+.3f}, and with the mask the "
@@ -270,7 +272,7 @@ explained = pipeline[-1].explained_variance_ratio_
 area = first_sections.mean(axis=(1, 2))
 link, link_square = (abs(np.corrcoef(scores[:, 0], a)[0, 1]) for a in (area, area**2))
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"{len(first_sections)} sections give {pipeline[0].transform(first_sections[:1]).shape[1]} "
@@ -303,7 +305,7 @@ start = time.perf_counter()
 two_point_statistics(many, workers=1)
 batch_seconds = (time.perf_counter() - start) / len(many)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"Shifted copies: {1e3 * loop_seconds:.0f} ms a section. The helper: "
@@ -347,7 +349,7 @@ display(
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 paper = paper_results().query("case_study == 1 and quantity == 'first_component_variance'")
 stated = paper.query("descriptor == 'two-point statistics'")["value"].item()
 display(
@@ -362,6 +364,5 @@ display(
   and is the square of the area fraction. The paper states {stated:.0f} % for its two-point
   statistics, and does not say whether of single or of three concatenated sections
   {{cite}}`whitman2025`; {{doc}}`40_case_study_1` shows both.
-- {two_phase.notice}
 """)
 )

@@ -29,7 +29,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers import plots, plots_images
-from helpers.datasets import load_two_phase, paper_results
+from helpers.datasets import badge, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.regression import MODELS, aggregate_sections, fit_pca, holdout, holdout_scores
@@ -43,16 +43,17 @@ weights = "embedded"
 max_components = 50
 n_volumes = 3000  # of the embedded set; of the published one all
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase(data)
 if data == "embedded":
     study = study.first(n_volumes)
 pretrained = weights == "pretrained"
 usable = {n: e for n, e in ENCODERS.items() if pretrained or e.shipped}
 at_hand = {n: e for n, e in usable.items() if e.shipped or weights_at_hand(e) is not None}
+
+# %% tags=["remove-input"]
 titles = [e.title + " (test fixture)" * e.fixture for e in at_hand.values()]
-about = f"**Weights: pretrained for {', '.join(titles)}**; random for the control, which says so."
-display(Markdown(f"{study.notice} {about}"))
+badge(study, *titles, note="The control has random weights, and says so.")
 
 # %% [markdown]
 # ## The data
@@ -170,7 +171,7 @@ for name, features in descriptors.items():
 # numbers off figures.
 # ```
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 table = pd.DataFrame(
     [(*key, r.n_components, r.val_mape.min(), r.test_mape) for key, r in results.items()],
     columns=["descriptor", "aggregate", "model", "n_components", "val_mape", "test_mape"],
@@ -187,7 +188,7 @@ def paper_says(row):
     return "figure only" if np.isnan(value) else f"{value:.1f} ({n_components:.0f})"
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 missing = [
     {"descriptor": name, "aggregate": "concat", "model": "pr", "test_mape": "–"}
     for name in ENCODERS
@@ -203,7 +204,7 @@ rows.rename(columns=names).style.format(precision=1, na_rep="").format(
     precision=0, na_rep="", subset=["components"]
 ).hide(axis="index")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 if missing:
     example = ENCODERS[missing[0]["descriptor"]]
     size = sum(ENCODERS[row["descriptor"]].size for row in missing) / 1e9
@@ -278,7 +279,7 @@ print(f"|r| with the volume fraction: {with_volume:.2f}; with the mean square: {
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 errors = table.set_index(keys)["test_mape"].unstack("descriptor")
 two, area = errors["two-point statistics"], errors["area fraction"]
 gain = two["mean"] - two["concat"]
@@ -302,7 +303,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 untrained = errors[control.title]
 ours = errors["microvit"]["concat", "pr"]
 
@@ -327,7 +328,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 r = results["two-point statistics", "concat", "pr"]
 errs, soft = abs(r.y_pred - r.y_test), r.y_test < 10
 display(
@@ -340,7 +341,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 share = paper_results().query("quantity == 'first_component_variance'")
 share, sam = share.set_index("descriptor")["value"][["two-point statistics", "sam-h"]]
 kinds = {(1, 1): "both", (1, 0): "the first of them", (0, 1): "the second of them"}
@@ -353,7 +354,7 @@ for label, name in (("MicroViT", "microvit"), (control.title, control.title)):
     first_of[label] = of, along, shown
 (of, along, shown), (of_random, along_random, shown_random) = first_of.values()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 made = ""
 if data == "embedded":
     made = (
@@ -373,7 +374,6 @@ display(
 - **That component of the autocorrelations is the mean squared area fraction of the sections** (|r| = {with_squares:.4f}). With
   the volume fraction it correlates as well as three sections represent their volume
   (|r| = {with_volume:.2f}). The paper warns that such a component may overlook the morphology.
-- {study.notice}
 """)
 )
 

@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVR
 
 from helpers import plots, plots_images
-from helpers.datasets import load_superalloys, paper_results
+from helpers.datasets import badge, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -46,20 +46,22 @@ from helpers.synthetic.alloys import SEED, SOURCES, synthetic_superalloy
 # %% tags=["parameters"]
 data = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_superalloys(data)
 embedded = data == "embedded"
 committed = read_results("superalloy_scores")
 when = committed.attrs["date"]
-about = (
-    f"**Results: two kinds.** Those headed *published data, computed on {when} by this code* are of "
-    "the paper's data and were computed once (`python -m helpers.superalloy_scores`); the file ships with the "
-    "book and its tests recompute it. All others are computed on this page, from the embedded set. "
-    "**Weights: pretrained for MicroViT**; random for the control, which says so."
-    if embedded
-    else "**Weights: none are loaded.** The features are the published vectors."
-)
-display(Markdown(f"{study.notice} {about}"))
+
+# %% tags=["remove-input"]
+parts, note = ["published features"], ""
+if embedded:
+    parts = ["MicroViT", "results on published data"]
+    note = (
+        f"Results headed 'published data, computed on {when} by this code' are of the paper's data and "
+        f"were computed once (`{committed.attrs['command']}`); the file ships with the book and its tests "
+        "recompute it. All others are computed on this page. The control has random weights and says so."
+    )
+badge(study, *parts, note=note)
 
 # %% [markdown]
 # ## The data
@@ -82,7 +84,7 @@ print(f"{100 * means.var(ddof=0) / study.hardness.var():.0f} %")
 # %% [markdown]
 # What a careful reader of the table finds:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 both = " and ".join(e for e in ("Nb", "Cb") if e in study.composition)
 odd = read_results("superalloy_scores", "sums").set_index("Image_Name")["sum"]
 odd = odd if embedded else odd_sums(study.composition)
@@ -153,7 +155,7 @@ plots_images.plot_maps(maps, [study.names[i] for i in samples])
 # value that splits the pixels into two classes of least variance, then separates the phases. Thresholds,
 # smoothing and morphology come from SciPy and scikit-image.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 judged = score_methods() if not embedded else read_results("segmentation")
 names = {"iou": "IoU", "area_fraction_error": "error of the area fraction [points]"}
 names |= {"two_point_error": "error of the two-point statistics [%]"}
@@ -261,7 +263,7 @@ live = score_table(results)
 # %% [markdown]
 # ## Results on the paper's data
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 scores = committed.query(f"composition == 'no' and seed == {PAPER_SEED} and model != 'none'")
 scores = scores if embedded else live
 source = f"published data, computed {f'on {when} by this code' if embedded else 'on this page'}"
@@ -284,7 +286,7 @@ def wide_table(scores):
     return wide.rename(index=titles).rename_axis(index=None, columns=None)
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 stated = {titles.get(d, d): f"{v:.1f}" for (d, m), v in said.items() if m == "svr"}
 wide_table(scores).assign(**{"paper: SVR": lambda t: t.index.map(stated).fillna("not stated")})
 
@@ -303,7 +305,7 @@ wide_table(scores).assign(**{"paper: SVR": lambda t: t.index.map(stated).fillna(
 # What would one err by without looking at any image? Two rules, on the same folds: predict the mean of
 # the samples outside the fold; or the mean of those among them that come from the same source.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 blind = guesses(study) if not embedded else committed.query("model == 'none'")
 blind = blind.set_index("descriptor")[["mape_mean", "mape_std"]]
 display(Markdown(f"**Predictors that know no image, MAPE [%]: {source}**"))
@@ -319,7 +321,7 @@ bars = scores.assign(model=scores["model"].str.upper()).replace({"descriptor": t
 label = "MAPE over the outer folds [%], mean and standard deviation"
 plots.plot_bars(bars, "mape_mean", "model", label, std="mape_std")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 ours = scores.set_index(["descriptor", "model"])["mape_mean"]
 far = {key: ours[key] - value for key, value in said.items() if abs(ours[key] - value) > 1}
 listed = "; ".join(
@@ -366,7 +368,7 @@ repeated = pd.concat([repeated, first])
 # %% mystnb={"figure": {"caption": "Mean error of SVR for 20 shuffles of the outer folds, on the published data.", "name": "fig-case2-shuffles"}, "image": {"alt": "Rows of points for three encoders and two-point statistics. The points of a row spread over a point or so of MAPE; those of two-point statistics lie to the right of the others."}} tags=["hide-input"]
 plots.plot_shuffles(repeated.replace({"descriptor": titles}), PAPER_SEED)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 over = repeated[repeated["seed"] != PAPER_SEED].pivot(
     index="seed", columns="descriptor", values="mape_mean"
 )
@@ -406,7 +408,7 @@ panels = {
 }
 plots.plot_predictions(panels, "hardness", "kgf/mm²")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"{titles.get(best, best)}, SVR, on this page's data: the fitted points of the single split err by "
@@ -418,7 +420,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 about = "This page shows the published set. Its own scores once more, with the rules that know no image:"
 if embedded:
     about = (
@@ -436,7 +438,7 @@ own
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 svr = ours.xs("svr", level="model")
 spreads = scores.set_index(["descriptor", "model"])["mape_std"]
 beaten = ours.unstack().drop(TWO_POINT).lt(ours[TWO_POINT]).sum()
@@ -456,7 +458,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 if embedded:
     here = live.query("model == 'svr'").set_index("descriptor")
     shown = (
@@ -474,7 +476,7 @@ if embedded:
 """)
     )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 ranking = over.mean().sort_values()
 listed = ", ".join(f"{titles.get(n, n)} {value:.1f} %" for n, value in ranking.items())
 leaders = [n for n in ranking.index if ranking[n] - ranking.iloc[0] < over[n].std()]

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from helpers import plots
-from helpers.datasets import load_superalloys, paper_results
+from helpers.datasets import badge, load_superalloys, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -38,27 +38,29 @@ from helpers.superalloy_scores import TWO_POINT, outlier_table, superalloy_descr
 # %% tags=["parameters"]
 data = "embedded"
 
-# %% tags=["hide-input"]
+# %%
 study = load_superalloys(data)
 embedded = data == "embedded"
 committed = read_results("superalloy_scores")
 when = committed.attrs["date"]
 committed = committed.query(f"seed == {PAPER_SEED} and model != 'none'")
-about = (
-    f"**Results: two kinds.** Those headed *published data, computed on {when} by this code* ship with "
-    "the book; all others are computed on this page from the embedded set. "
-    "**Weights: pretrained for MicroViT**; random for the control, which says so."
-    if embedded
-    else "**Weights: none are loaded.** The features are the published vectors."
-)
-display(Markdown(f"{study.notice} {about}"))
+
+# %% tags=["remove-input"]
+parts, note = ["published features"], ""
+if embedded:
+    parts = ["MicroViT", "results on published data"]
+    note = (
+        f"Results headed 'published data, computed on {when} by this code' ship with the book; all others "
+        "are computed on this page. The control has random weights and says so."
+    )
+badge(study, *parts, note=note)
 
 # %% [markdown]
 # ## The composition
 #
 # One column an element. A few are in nearly every alloy, most are in few:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 composition = study.composition
 summary = pd.DataFrame(
     {
@@ -113,7 +115,7 @@ live = pd.concat([score_table(found, label) for label, found in results.items()]
 # %% [markdown]
 # ## Results on the paper's data
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 scores = committed if embedded else live
 source = f"published data, computed {f'on {when} by this code' if embedded else 'on this page'}"
 titles = {name: entry.title for name, entry in ENCODERS.items()}
@@ -173,7 +175,7 @@ def tell(table, name, source):
     )
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 columns = {"content": "content", "largest_fitted": "largest of the fitted samples"}
 columns |= {"deviations": "standard deviations above their mean"}
 columns |= {"largest_other": "largest of all others", "whose": "held by"}
@@ -196,7 +198,7 @@ sam = scores.query("descriptor == 'sam-h' and model == 'svr'").set_index("compos
 sam = {key: np.array(text.split(), float) for key, text in sam.items()}
 plots.plot_folds({"without composition": sam["no"], "with composition": sam["yes"]})
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 paper = (
     paper_results()
     .query("case_study == 2 and descriptor == 'sam-h'")
@@ -230,7 +232,7 @@ comparison.style.format(precision=2)
 # and gamma prime but a wear-resistant cladding, and its row sums to far more than 100
 # ({doc}`50_case_study_2`). What does the same fold look like for the other descriptors?
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 fold = int(outlier["fold"].iloc[0])
 wide = scores.assign(error=[float(t.split()[fold]) for t in scores["fold_mape"]]).pivot(
     index="descriptor", columns=["model", "composition"], values="error"
@@ -248,7 +250,7 @@ of_fold.sort_values("features").rename(index=titles).rename_axis(index=None).sty
 # %% [markdown]
 # The fewer features a descriptor has, the more the components see of 22 columns of composition.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 curve = np.array(outlier["curve"].iloc[0].split(), float)
 chosen, silicon = int(outlier["n_components"].iloc[0]), outlier.set_index("element").loc["Si"]
 gaps = (comparison["this code"] - comparison["paper"]).abs()
@@ -311,7 +313,7 @@ panels["nested cross-validation"] = {"out of fold": (y, twice.y_pred)}
 # %% mystnb={"figure": {"caption": "Predicted against measured hardness, best descriptor of this page's data with composition and SVR. Left: one split, not standardised, as the paper's Fig. 9b is drawn. Middle: standardised. Right: nested cross-validation.", "name": "fig-composition-parity"}, "image": {"alt": "Three parity plots: two of one split, one of out-of-fold predictions. Points scatter about the diagonal; an alloy unlike the others can lie far off it."}} tags=["hide-input"]
 plots.plot_predictions(panels, "hardness", "kgf/mm²")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 shown = "; ".join(f"{title}: {error:.1f} %" for title, error in errors.items())
 display(
     Markdown(
@@ -320,7 +322,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 if embedded:
     table = changes(live)
     shift = table.loc[TWO_POINT, [c for c in table if c[1] == "change"]]
@@ -345,7 +347,7 @@ if embedded:
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 means = scores.pivot(index="descriptor", columns=["model", "composition"], values="mape_mean")
 change = pd.concat({m: means[m, "yes"] - means[m, "no"] for m in ("lr", "pr", "svr")})
 svr, claimed = means["svr"], said["value"].iloc[0]
@@ -359,7 +361,7 @@ largest = ", ".join(
     for m, n in zip(("lr", "svr"), sizes, strict=True)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(f"""
 - **Published data: the best SVR errs by {svr.loc[top_without, "no"]:.1f} % without ({titles.get(top_without, top_without)}) and by

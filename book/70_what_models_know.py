@@ -30,7 +30,7 @@ from helpers.audit.findings import ALLOYS, BEST, FRACTIONS, ORDERS, PARITY, VOLU
 from helpers.audit.studies import MAIN, MICROVIT, N_VOLUMES, TWIN, audit_superalloys, read_audit
 from helpers.audit.tables import BY_SOURCE, ONE_OUT, SHUFFLED, difference, points
 from helpers.audit.verdicts import TRANSFORMERS, claim_gaps, finding, verdict_table
-from helpers.datasets import load_superalloys, load_two_phase, paper_results
+from helpers.datasets import badge, load_superalloys, load_two_phase, paper_results
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -42,17 +42,20 @@ from helpers.superalloy_scores import TWO_POINT
 data = "embedded"
 live_shuffles = 2
 
-# %% tags=["hide-input"]
+# %%
 study = load_superalloys(data)
 embedded = data == "embedded"
 findings = read_results("audit/studies", "findings")
 when, command = findings.attrs["date"], findings.attrs["command"]
-about = (
-    f"**Results: two kinds.** Those headed *computed on {when}* ship with the book (`{command}`; a test "
-    f"recomputes a part), from the paper's data, from the embedded volumes, and from MicroViT. "
-    "The others are computed on this page."
+
+# %% tags=["remove-input"]
+note = (
+    f"Results headed 'computed on {when}' ship with the book (`{command}`; a test recomputes a part), "
+    "from the paper's data, from the embedded volumes, and from MicroViT. The others are computed on "
+    "this page."
 )
-display(Markdown(f"{study.notice} {about}"))
+parts = ["MicroViT", "results on published data"] if embedded else ["published features"]
+badge(study, *parts, note=note)
 
 # %% [markdown]
 # ## What a descriptor must beat
@@ -93,7 +96,7 @@ if not embedded:
 # %% [markdown]
 # ## The superalloys of the paper
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 made = f"computed on {when}" if embedded else "computed on this page"
 titles = {name: entry.title for name, entry in ENCODERS.items()}
 titles |= {GREY: f"{GREY}, segmented"}
@@ -114,7 +117,7 @@ def without_mixed(table):
 # %% mystnb={"figure": {"caption": "Error of all descriptors (above the dotted line) and controls on three kinds of folds; published superalloys, linear regression.", "name": "fig-audit-alloys"}, "image": {"alt": "Rows of points for all descriptors and controls. On shuffled folds CLIP and DINOv2 lie left of the mean, the mean of the source and the forest on the composition further left; on the other folds nearly all points lie at the mean or right of it."}} tags=["hide-input"]
 plots.plot_audit(without_mixed(lr.table), titles)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 names = lr.table.query("role == 'descriptor'")["predictor"].unique()
 
 
@@ -135,7 +138,7 @@ def count(other, folds, found=lr):
     return f"{less} ({all_less}) of {len(gaps)} err less, {more} ({all_more}) more"
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 lowest = {
     folds: min(names, key=lambda n: error(lr, n, folds))
     for folds in (SHUFFLED, BY_SOURCE, ONE_OUT)
@@ -163,7 +166,7 @@ display(
 # errs more than the mean does. The rule does not say whether a model recognises the source or fails to carry over to others. The last
 # column helps: how many samples of a source, on average over sources, a linear classifier assigns to the right one.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 known = lr.source_accuracy.set_index("predictor")
 shown = without_mixed(lr.optimism).set_index("predictor")
 shown["gain"] = [f"{r.gain:+.1f}" for r in shown.itertuples()]
@@ -195,7 +198,7 @@ plots.plot_differences(pd.concat([reversed_rows, others]), BEST, titles)
 #
 # The same audit with SVR, for fewer descriptors and shuffles, since a run takes up to a minute.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 wide = without_mixed(svr.table)
 order = [wide[column].unique() for column in ("predictor", "folds")]
 wide = wide.pivot(index="predictor", columns="folds", values="mape_pooled")
@@ -203,7 +206,7 @@ display(Markdown(f"**MAPE [%], SVR, published superalloys: computed on {when}**"
 wide = wide.loc[order[0], order[1]].rename(index=titles).rename_axis(index=None, columns=None)
 wide.style.format(precision=1)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 leaks, told = {}, []
 for model, found in {"LR": lr, "SVR": svr}.items():
     leaks[model] = found.optimism.query("leak and role == 'descriptor'")["predictor"].tolist()
@@ -231,7 +234,7 @@ display(Markdown("\n".join(told)))
 # %% mystnb={"figure": {"caption": "90 % prediction intervals: samples that they held (left, lines from the lowest to the highest shuffle) and their mean width (right); published superalloys, linear regression.", "name": "fig-audit-intervals"}, "image": {"alt": "Two panels with a row for each descriptor. Left, coverage scatters around 90 per cent; right, the widths are several hundred kgf/mm², wider on folds by source than on shuffled ones."}} tags=["hide-input"]
 plots.plot_intervals(lr.intervals, "kgf/mm²", titles)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 of_best = lr.intervals.query("predictor == @BEST").set_index("folds")
 display(
     Markdown(
@@ -256,7 +259,7 @@ plots.plot_learning_curve(some, titles)
 # %% mystnb={"figure": {"caption": "Case study 1, a part of the embedded volumes, polynomial regression on concatenated sections: descriptors above the dotted line, controls below.", "name": "fig-audit-volumes"}, "image": {"alt": "Rows of points for the descriptors and controls. The mean and the median err by far more than all that look at the sections."}} tags=["hide-input"]
 plots.plot_audit(without_mixed(volumes.table))
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 lines, described = [], volumes.table.query("role == 'descriptor'")["predictor"].tolist()
 for name in described:
     gap = difference(volumes, name, FRACTIONS)
@@ -295,7 +298,7 @@ else:
 # %% mystnb={"figure": {"caption": "The audit of this page's own data: descriptors above the dotted line, controls below; linear regression.", "name": "fig-audit-live"}, "image": {"alt": "A row of points for each descriptor, above, and control, below, on three kinds of folds."}} tags=["hide-input"]
 plots.plot_audit(without_mixed(live.table), {**titles, GREY: GREY})
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 if embedded:
     head = (
         "In the embedded set composition matters by construction, and every source has its own magnification "
@@ -326,7 +329,7 @@ if not embedded:
     findings = pd.concat([alloy_findings(study), kept], ignore_index=True)
 committed_scores = read_results("superalloy_scores")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 untrained = findings.query("finding == 'untrained'")
 untrained = untrained.pivot(index="of", columns="quantity", values="value").loc[
     untrained["of"].unique()
@@ -339,7 +342,7 @@ untrained.rename(
     precision=4, subset=["correlation of two images"]
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 published = untrained.loc["ResNet-50 (MicroNet), published"]
 random = untrained[untrained.index.str.contains("untrained")]
 trained = untrained[untrained.index.str.endswith("published")].drop(published.name)
@@ -389,7 +392,7 @@ print(f"a micrograph of 662 x 731 is cropped to {crop} for SAM; multiples of 16 
 #
 # ### Niobium twice, odd sums, silicon
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 sums = read_results("superalloy_scores", "sums")["sum"]
 outlier = read_results("superalloy_scores", "outlier").set_index("element").loc["Si"]
 limit = paper_results().query("quantity == 'largest_silicon_of_other_alloys'")["value"].iloc[0]
@@ -416,7 +419,7 @@ display(
 # The folds are dealt by position in the table, and shuffling its rows gives as good a table. Scaling and PCA belong inside
 # the folds; fitted on all samples first, they have seen the ones that are held out, though not their hardness.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 lines = []
 for name in findings.query("finding == 'order'")["of"].unique():
     before, _, _ = finding(findings, "order", "as in the table", name)
@@ -442,7 +445,7 @@ display(Markdown("\n".join(lines)))
 # ({doc}`10_preprocessing`). The grey micrographs of the paper are not public, so this is from the embedded ones; *untrained* says
 # that the trained weights were not at hand, and then only the size of the change counts. MicroViT has no such step.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 lines = []
 for name in findings.query("finding == 'normalisation'")["of"].unique():
     cosine, _, _ = finding(findings, "normalisation", "cosine", name)
@@ -459,7 +462,7 @@ display(Markdown(f"**Embedded grey micrographs: computed on {when}**\n\n" + "\n"
 # Figs. 8b and 9b show one split, mostly of fitted points, the second one from features that were not standardised although the
 # text says so ({doc}`50_case_study_2` and {doc}`60_composition` draw them).
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 scores = committed_scores.query(f"composition == 'no' and seed == {PAPER_SEED}")
 scores = scores.set_index(["descriptor", "model"])["mape_mean"]
 split = findings.query("finding == 'parity'").pivot(index="of", columns="quantity", values="value")
@@ -627,7 +630,7 @@ check(
 # root of the number of sources, the last says about how many it takes until a descriptor that errs 2 points less than the mean on unseen
 # sources is told from it in every second study. It supposes that new sources scatter as these do.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 smallest = lr.learning_curve.groupby("folds")["n_train"].min()
 rows = []
 for name in names:
@@ -659,7 +662,7 @@ columns = {"load [kgf]": loads, "diagonal [µm]": diagonal}
 columns |= {"0.5 µm misread [%]": share / 2, "1 µm misread [%]": share}
 pd.DataFrame(columns).style.hide(axis="index").format(precision=1)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 worst, of_model = share.max(), error(lr, lowest[SHUFFLED])
 display(
     Markdown(f"""
@@ -683,13 +686,13 @@ intervals that hold together; and more sources rather than more images of the sa
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 optimism = lr.optimism.set_index("predictor")["optimism"][list(names)]
 value, low, high = difference(lr, BEST, "mean", BY_SOURCE)
 on_best = known.loc[BEST]
 twins = f"{points(*difference(lr, MICROVIT, TWIN))} on shuffled folds, {points(*difference(lr, MICROVIT, TWIN, BY_SOURCE))} by source"
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(f"""
 - **Shuffled folds, published superalloys:** against the mean {count("mean", SHUFFLED)} descriptors; against the mean of the source, which sees no image and

@@ -22,7 +22,7 @@ from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 
 from helpers.audit.plots import plot_audit
-from helpers.datasets import DATA, load_superalloys
+from helpers.datasets import DATA, badge, load_superalloys
 from helpers.extract.feature_tables import extract_table, read_feature_table, sample_matrix
 from helpers.extract.scale import differences, in_words, span
 from helpers.images.pixel_size import PreparedImage
@@ -76,15 +76,18 @@ first = found.table.groupby("sample", sort=False)["image"].first()
 reading = Reading(found.facts["value_range"], crop_bottom=found.facts["crop_bottom"])
 pictures = [PreparedImage(Path(images_from) / first[s], reading) for s in samples]
 
-# %% tags=["hide-input"]
-where = "**embedded set**, synthetic micrographs made for this book"
+# %% tags=["remove-input"]
+badge("Your micrographs" if model else study, found.facts["title"])
+
+# %% tags=["remove-input"]
+where = ""
 if model:
     names = (plots.plain(Path(path).name) for path in (model, features))
-    where = "model {}, features {}, page of {}".format(*names, date.today())
+    where = "model {}, features {}, page of {}; ".format(*names, date.today())
 ends = found.table["width"].min(), found.table["width"].max()
 display(
     Markdown(f"""
-**Data:** {where}; {len(found.table)} images of {len(samples)} samples, {span(*ends, " pixels", "d")} wide; pixel size:
+**Data:** {where}{len(found.table)} images of {len(samples)} samples, {span(*ends, " pixels", "d")} wide; pixel size:
 {in_words(found)}; {len(found.facts["skipped"])} images skipped.
 **Encoder:** {found.facts["title"]} ({found.facts["weights"]} weights, {found.features.shape[1]} features), images of a
 sample: {own.aggregate}. Rows cut below: {found.facts["crop_bottom"] or "none"}.
@@ -106,7 +109,7 @@ if told:
 # it does not: its numbers are the error of the features minus that of the control, with a 95 % interval, so
 # above zero is bad. *Shuffled targets* are the same features with the measured values dealt out at random.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 for name, one in own.properties.items():
     listed = [f"- {plots.plain(line)}" for line in summary(one)]
     display(Markdown("\n".join([f"### {plots.plain(name)}", "", *listed])))
@@ -195,7 +198,7 @@ for name, one in own.properties.items():
     shown = shown.style.format(precision=3, escape="html").hide(axis="index")
     display(Markdown(f"**{plots.plain(name)}**"), shown)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 if exports:
     for name, one in own.properties.items():
         one.out_of_fold.to_csv(Path(exports, f"{numbered(name)}_out_of_fold.csv"), index=False)
@@ -209,14 +212,14 @@ if exports:
 # %% [markdown]
 # ## What to cite
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 used = [features, model] if model else []
 display(Markdown("\n".join(f"- {entry['text']}" for entry in references(used))))
 
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 lines = []
 for name, one in own.properties.items():
     sources = one.facts["n_groups"]

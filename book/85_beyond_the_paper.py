@@ -33,7 +33,7 @@ from helpers.beyond.learners import LEARNERS
 from helpers.beyond.occlusion import occlusion_maps
 from helpers.beyond.section_count import CUTS, WHOLE
 from helpers.beyond.studies import FOLDS, PAPERS, STUDY, paper_and_best
-from helpers.datasets import load_two_phase
+from helpers.datasets import badge, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.intervals import ratio_interval
@@ -48,7 +48,7 @@ n_live = 1000
 n_occluded = 3
 goal = 0.6
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase("embedded")
 microvit = load_encoder("microvit")
 board = read_results("beyond/studies")
@@ -56,14 +56,15 @@ tables = {"board": board}
 counts = tables["sections"] = read_results("beyond/section_count")
 pair = tables["pair"] = read_results("beyond/studies", "pair")
 networks = tables["networks"] = read_results("beyond/end_to_end")
+
+# %% tags=["remove-input"]
 commands = "; ".join(dict.fromkeys(f"`{t.attrs['command']}`" for t in tables.values()))
 dates = [t.attrs["date"] for t in tables.values()]
-display(
-    Markdown(
-        f"{study.notice} **Results: tables that ship with the book**, computed on {min(dates)} to {max(dates)} from "
-        f"the weights of MicroViT that ship ({commands}); what is computed on this page says so."
-    )
+note = (
+    f"Results: tables that ship with the book, computed on {min(dates)} to {max(dates)} from the weights "
+    f"of MicroViT that ship ({commands}); what is computed on this page says so."
 )
+badge(study, microvit.title, note=note)
 
 # %% [markdown]
 # ## What is changed
@@ -107,7 +108,7 @@ paper, winner = paper_and_best(board)
 # Case study 1, the row with the lowest validation error of each descriptor, sorted by it, and the paper's best
 # protocol. Intervals: mean width and coverage on the test part.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rows = ours.loc[ours.groupby("descriptor")["val_mape"].idxmin()].sort_values("val_mape")
 rows = pd.concat([rows, paper.to_frame().T]).infer_objects()
 shown = rows.assign(
@@ -127,7 +128,7 @@ points["learner"] = [LEARNERS[k].title for k in points["learner"]]
 marks = {"paper's best protocol, on MicroViT": paper["mape"], "goal": goal * paper["mape"]}
 plots.plot_leaderboard(points, marks)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 errors = [abs(pair[role] / pair["modulus"] - 1) for role in ("best", "paper")]
 ratio, (low, high) = ratio_interval(*errors)
 met = ratio <= goal
@@ -171,7 +172,7 @@ plot_bars(bars, "error", "part", "MAPE [%]")
 # %% [markdown]
 # The same learner on every descriptor tells what the features are worth:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 judge = "log kernel ridge"
 alike = ours[(ours["learner"] == judge) & (ours["reduction"] == "PCA")].set_index("descriptor")
 base = alike.loc["MicroViT"]
@@ -183,7 +184,7 @@ alike.rename_axis(index=None).style.format(precision=1).format("{:.0f}", subset=
 # %% [markdown]
 # And other components against principal components:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 others = ours[ours["reduction"] != "PCA"]["descriptor"].unique()
 both = ours[ours["descriptor"].isin(others)].copy()
 both["learner"] = [LEARNERS[k].title for k in both["learner"]]
@@ -223,7 +224,7 @@ limits = {f"{n}, whole volume": row["mape"] for n, row in whole.items()}
 # %% mystnb={"figure": {"caption": "Test error against the number of sections of each volume; lines: descriptors of the whole volume. In each case the validation part chose the learner.", "name": "fig-beyond-sections"}, "image": {"alt": "Four curves of the error over one, three, nine and all 153 sections of a volume, for two descriptors with the paper's and with better learners, above or around two horizontal lines for the volume fraction and the three-dimensional two-point statistics."}} tags=["hide-input"]
 plots.plot_section_counts(curves, list(CUTS), limits)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 wide = learned[learned["study"] != WHOLE]
 three, all_ = (best_row(wide, study=f"{k} sections") for k in (3, 153))
 display(
@@ -244,7 +245,7 @@ display(
 # logarithm, and train on volumes mirrored, shifted, and with y and z exchanged, which leaves the modulus alone.
 # The epoch with the lowest validation error is kept.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 table = pd.concat([networks, winner.to_frame().T, paper.to_frame().T]).infer_objects()
 table["descriptor"] = [
     r["descriptor"] if r["learner"] == "network" else named(r) for _, r in table.iterrows()
@@ -256,7 +257,7 @@ columns |= {"coverage": "coverage [%]", "minutes": "fit [min]", "options": "opti
 digits = {"R²": "{:.3f}", "fit [min]": "{:.2f}", "coverage [%]": "{:.0f}"}
 table[list(columns)].rename(columns=columns).style.format(digits, precision=1).hide(axis="index")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 net = best_row(networks)
 display(
     Markdown(
@@ -273,7 +274,7 @@ display(
 # principal components; *SVR* is the paper's best model. Means over folds are not pooled errors, which
 # {doc}`70_what_models_know` gives, and which are lower where folds differ in size.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 alloys = board[board["study"].isin(FOLDS.values())].copy()
 alloys["folds"] = alloys["study"].str.removeprefix("case study 2, ")
 alloys["model"] = ["SVR (paper)" if k == "svr" else LEARNERS[k].title for k in alloys["learner"]]
@@ -283,7 +284,7 @@ wide = principal.pivot(index="descriptor", columns=["folds", "model"], values="m
 wide = wide[[(f, m) for f in alloys["folds"].unique() for m in order]]
 wide.rename_axis(index=None).style.format(precision=1)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 pooled = principal.groupby(["folds", "model"])[["mape", "r2", "mae", "width", "coverage"]].mean()
 pooled = pooled.rename(columns={"mape": "MAPE [%]", "r2": "R²", "mae": "MAE [kgf/mm²]"})
 pooled = pooled.rename(columns={"width": "interval [kgf/mm²]", "coverage": "coverage [%]"})
@@ -294,7 +295,7 @@ pooled.style.format(precision=1).format("{:.2f}", subset=["R²"])
 # Partial least squares instead of principal components, fitted on the training part of every fold. MAPE [%], mean
 # over the same descriptors:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 by_reduction = alloys.pivot_table(index="model", columns=["folds", "reduction"], values="mape")
 by_reduction = by_reduction.loc[order, list(alloys["folds"].unique())]
 by_reduction.rename_axis(index=None).style.format(precision=1)
@@ -417,7 +418,7 @@ plots.plot_occlusion(sections[shown], maps, titles)
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 gain = [
     f"{label} ({value:+.1f})"
     for label, value in zip(chain["label"][1:], chain["mape"].diff()[1:], strict=True)
@@ -439,7 +440,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(f"""
 - **Three sections are {"not all" if all_["mape"] < 0.9 * three["mape"] else "nearly all"} that counts:** all sections of a volume bring {three["mape"]:.1f} % down to {all_["mape"]:.1f} %,
@@ -447,7 +448,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(f"""
 - **Whole networks** ({net["descriptor"]}: {net["mape"]:.1f} %) reach a validation error of {net["val_mape"]:.1f} %, the best frozen features
@@ -455,7 +456,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 is_paper = (alloys["learner"] == "svr") & (alloys["reduction"] == "PCA")
 svr = alloys[is_paper].set_index(["folds", "descriptor"])["mape"]
 rest = alloys[~is_paper].groupby(["folds", "descriptor"])["mape"].min()
@@ -472,7 +473,7 @@ display(
 """)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 strongest = correlations["volume\nfraction"].abs()
 turned = correlations["anisotropy"].abs()
 display(

@@ -25,7 +25,7 @@ import torch
 from IPython.display import Markdown, display
 
 from helpers import plots, plots_images
-from helpers.datasets import PHASE_MODULI, load_two_phase
+from helpers.datasets import PHASE_MODULI, badge, load_two_phase
 from helpers.synthetic.elastic_fields import solve_load_case
 from helpers.synthetic.elasticity import (
     isotropic_stiffness,
@@ -43,9 +43,11 @@ shown = [3, 21, 34]
 n_checked = 6
 n_refined = 3
 
-# %% tags=["hide-input"]
+# %%
 study = load_two_phase("embedded")
-display(Markdown(study.notice))
+
+# %% tags=["remove-input"]
+badge(study)
 
 # %% [markdown]
 # ## A volume from noise
@@ -178,7 +180,7 @@ middle = np.abs(study.volume_fraction - 0.5) < 0.02
 # %% [markdown]
 # ## What we saw
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 upper, lower = (young_from_stiffness(c) for c in voigt_reuss_stiffness(study.volume_fraction))
 inside = (study.modulus <= upper * (1 + 1e-4)) & (study.modulus >= lower * (1 - 1e-4))
 display(

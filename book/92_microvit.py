@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.datasets import load_superalloys, load_two_phase
+from helpers.datasets import badge, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.io.results import read_results
@@ -45,19 +45,19 @@ seed = 7
 live_steps = 12
 n_live = 300
 
-# %% tags=["hide-input"]
+# %%
 study, alloys = load_two_phase("embedded"), load_superalloys("embedded")
 table = read_results("microvit/evaluation")
 table["target"] = table["target"].fillna("")
 microvit, twin = load_encoder("microvit"), load_encoder("microvit", "random")
 n_weights = sum(p.numel() for p in microvit.model.parameters())
-display(
-    Markdown(
-        f"**Weights: MicroViT, {n_weights / 1e6:.1f} million numbers, shipped with the book.** "
-        f"{study.notice} {alloys.notice} The evaluation table was computed on "
-        f"{table.attrs['date']} from these weights (`{table.attrs['command']}`)."
-    )
+
+# %% tags=["remove-input"]
+note = (
+    f"{alloys.notice} MicroViT: {n_weights / 1e6:.1f} million numbers, shipped with the book. The "
+    f"evaluation table was computed on {table.attrs['date']} from them (`{table.attrs['command']}`)."
 )
+badge(study, microvit.title, note=note)
 
 # %% [markdown]
 # ## What it was trained on
@@ -108,7 +108,7 @@ plot_sheet(sheet)
 # after equal processor time, and with the first version of the loss (see *The real run*). The one with the
 # lowest error of the modulus was taken. With so little training this shows which one learns quickly, not which is best in the end.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 objectives = read_results("microvit/pretraining_objectives")
 titles = {"r2_fraction": "volume fraction", "r2_chord_y": "chord along y"}
 titles |= {"r2_chord_x": "chord along x", "r2_anisotropy": "anisotropy"}
@@ -116,7 +116,7 @@ shown = objectives.rename(columns={**titles, "mape_modulus": "MAPE of the modulu
 shown = shown.set_index("features")
 shown[["minutes", *titles.values(), "MAPE of the modulus [%]"]].style.format(precision=2)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 trained = objectives[objectives["minutes"] > 0].set_index("features")
 best = trained["mape_modulus"].idxmin()
 untrained = objectives.set_index("features").loc["random weights"]
@@ -140,7 +140,7 @@ display(
 trainer = Trainer(seed=seed, batch=16)
 live = [trainer.step(i / live_steps) for i in range(live_steps)]
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"{trainer.images} images in {live_steps} steps: the mean loss of the first three steps is "
@@ -165,7 +165,7 @@ plots.plot_training(log)
 # first run, case study 1 and one shuffle of the embedded case study 2 had been computed as well, as
 # this book's chapters do; the goals for case study 1 were met there and gave no reason to change anything.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 runs = {"first": read_results("microvit/pretraining_first"), "second, which ships": log}
 rows = {}
 for name, run in runs.items():
@@ -221,7 +221,7 @@ plot_sheet(rows, titles=above)
 # most 0.55 of the other's, `high < 0` the whole 95 % interval of a difference below zero. `low` and
 # `high` are empty where there is no interval.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 goals = table[table["target"] != ""].copy()
 goals["met"] = [{True: "met", False: "missed"}[meets(row)] for row in goals.to_dict("records")]
 columns = ["part", "quantity", "data", "protocol", "value", "low", "high", "target", "met"]
@@ -229,7 +229,7 @@ goals[columns].rename(columns={"target": "goal"}).style.format(precision=3, na_r
     axis="index"
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 missed = goals[goals["met"] == "missed"]
 words = [f"{r.quantity}, {r.data} (goal {r.target})" for r in missed.itertuples()]
 display(
@@ -249,7 +249,7 @@ display(
 # only imitates them could be spared.
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def wide(part, quantities, across=("protocol",), digits=2):
     """A part of the table with a row a descriptor."""
     some = table[(table["part"] == part) & table["quantity"].isin(quantities)]
@@ -261,7 +261,7 @@ def wide(part, quantities, across=("protocol",), digits=2):
 
 wide("case study 1", ["MAPE"], digits=1)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 wide("case study 1", ["variance of the first component"], digits=0)
 
 # %% [markdown]
@@ -279,7 +279,7 @@ wide("case study 1", ["variance of the first component"], digits=0)
 # those of the grey micrographs, which were not published; MicroViT gets the segmented ones. So these
 # rows compare inputs as well as networks.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 wide("case study 2", ["MAPE"], across=("data",), digits=1)
 
 # %% mystnb={"figure": {"caption": "MicroViT minus the others: mean over shuffles and folds, with a corrected 95 % interval (helpers.intervals.paired_interval). Left of the line MicroViT errs less.", "name": "fig-microvit-differences"}, "image": {"alt": "Points with horizontal intervals, one for each comparison of MicroViT with another descriptor or with a predictor that sees no image, on two data sets, beside a dotted line at zero."}} tags=["hide-input"]
@@ -300,7 +300,7 @@ plots.plot_table_differences(some.assign(label=other + "\n(" + some["data"] + ")
 # tell. Two-point statistics of a periodic section do not change with translation, by definition.
 # Polarity is reported without a goal.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 changes = ["mirror up-down", "mirror left-right", "translation", "noise", "polarity"]
 wide("invariance", [*changes, "90-degree turn"], across=("data", "quantity"))
 
@@ -316,7 +316,7 @@ wide("invariance", [*changes, "90-degree turn"], across=("data", "quantity"))
 # {cite}`torquato2002`. A linear probe cannot divide. A low R² says that a quantity does not lie open, not that it
 # is missing. Those of grey images are of grey values, without a segmentation.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 asked = table.loc[table["part"] == "sensitivity", "quantity"].unique()
 wide("sensitivity", asked, across=("data", "quantity"))
 
@@ -325,7 +325,7 @@ wide("sensitivity", asked, across=("data", "quantity"))
 #
 # Images a second on the CPU of the evaluation:
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(Markdown(f"Computed on: {table.attrs['hardware']}."))
 wide("speed", ["sections", "micrographs"], across=("quantity",), digits=1)
 
@@ -339,7 +339,7 @@ images = sections[both[:100]].astype(np.float32)
 again = invariance(images, describe, "sections", skip=["polarity"])
 again += sensitivity({name: describe[name] for name in (OURS, RANDOM)}, n=n_live)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 keys = ["part", "quantity", "data", "descriptor"]
 fresh = pd.DataFrame(again).merge(table, on=keys, suffixes=(", here", ", table"))
 fresh[[*keys, "value, here", "value, table"]].style.format(precision=2).hide(axis="index")
@@ -350,7 +350,7 @@ fresh[[*keys, "value, here", "value, table"]].style.format(precision=2).hide(axi
 # ## What we saw
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 def value(part, quantity, descriptor, protocol=None, data=None):
     """One number of the table."""
     some = table[(table["part"] == part) & (table["quantity"] == quantity)]
@@ -369,7 +369,7 @@ def against(other, data="published, segmented"):
     return f"{kind} {other} ({d['value']:+.1f} points, {d['low']:+.1f} to {d['high']:+.1f})"
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 e1 = {n: value("case study 1", "MAPE", n, "PR, concat") for n in (OURS, RANDOM, TWO_POINT)}
 e1["counted"] = value("case study 1", "MAPE", COUNTED, "PR, concat")
 e2 = value("case study 2", "MAPE", OURS, data="published, segmented")
@@ -380,7 +380,7 @@ modulus = "it does better than" if e1[OURS] < e1[TWO_POINT] else "it does not do
 wins = sum(against(name).startswith("less") for name in others)
 n_other = sum(p.numel() for p in load_encoder("dinov2-s14", "random").model.parameters())
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 grey = {
     name: f"{value('sensitivity', quantity, OURS, data='generated, grey'):.2f}"
     for name, quantity in {"mean chord": "log chord y", "fraction": "volume fraction"}.items()
@@ -389,7 +389,7 @@ grey["turn"] = f"{value('invariance', '90-degree turn', OURS, data='grey microgr
 there = read_results("benchmarks/bench_features").set_index("encoder")["images_per_s"]
 shown_there = there["microvit"] / there["dinov2-s14"]
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(f"""
 - **Modulus:** {e1[OURS]:.1f} % against {e1[RANDOM]:.1f} % for the same network with random weights,

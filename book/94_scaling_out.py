@@ -22,7 +22,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from sklearn.metrics.pairwise import paired_cosine_distances
 
-from helpers.datasets import DATA
+from helpers.datasets import DATA, badge
 from helpers.extract.feature_tables import extract_table
 from helpers.extract.plots import plot_scaling
 from helpers.extract.ray_extract import PART_IMAGES
@@ -33,6 +33,11 @@ from helpers.io.results import read_results
 n_tiles = 10_000_000
 cores_per_node = 32
 price_per_core_hour = 0.05
+
+# %% tags=["remove-input"]
+badge(
+    "Synthetic data", "MicroViT", note="Rates are of one machine; the table names it and the date."
+)
 
 # %% [markdown]
 # ## One command, several workers
@@ -85,7 +90,7 @@ price_per_core_hour = 0.05
 #
 # The process that starts the job holds the list of all images: as a table, and once more cut into parts.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 sample = [f"tile-{i:08d}" for i in range(100_000)]
 listed = pd.DataFrame(
     {"image": [f"/shared/scans/{name}.png" for name in sample], "sample": sample}
@@ -104,7 +109,7 @@ display(
 # %% [markdown]
 # ## What was measured
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 table = read_results("benchmarks/bench_extract")
 facts = table.attrs
 versions = " ".join(f"{k} {v}" for k, v in facts["versions"].items())
@@ -130,12 +135,12 @@ display(
     )
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 table[["what", "workers", "images", "seconds", "start", "images_per_s"]].style.format(
     {"seconds": "{:.1f}", "start": "{:.1f}", "images_per_s": "{:.1f}"}
 ).hide()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 ray = rate["Ray"]
 gain = ray[2] / one
 told = (
@@ -155,7 +160,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 measured = table[(table["what"] == "Ray") & (table["workers"] == 2)].iloc[0]
 per_core = ray[2] / 2
 display(
@@ -167,7 +172,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 memory = read_results("benchmarks/bench_ray_memory")
 few, many = memory.iloc[0], memory.iloc[-1]
 display(
@@ -181,7 +186,7 @@ display(
 # %% mystnb={"figure": {"caption": "Rates measured on one machine, and a projection at the mean rate of its cores, which nobody has measured."}, "image": {"alt": "Images a second over workers: two measured points and a dashed projection to 64 workers."}} tags=["hide-input"]
 plot_scaling(table)
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 second = ray[2] - ray[1]
 slower = (
     f" If every core brought no more than the second, hours and price below would be "
@@ -225,7 +230,7 @@ display(
     )
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 fast = rate["one process, bfloat16"].iloc[0]
 display(
     Markdown(
@@ -255,7 +260,7 @@ plan.style.format(
     {"hours": "{:.1f}", "images to read [MB/s]": "{:.0f}", "price [your currency]": "{:.0f}"}
 ).hide()
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 display(
     Markdown(
         f"**Projection, not measured.** {n_tiles / 1e6:.0f} million tiles at {per_core:.1f} "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
+import re
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +18,20 @@ import scipy.io
 from helpers import UserError, check_choice
 from helpers.images.read import read_image
 from helpers.io.atomic import atomic_write
-from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, registry
+from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, published_kind, registry
 from helpers.io.superalloy_files import SuperalloyData, read_published, read_table
 from helpers.segmentation import segment
 
 # What the reference lists: `SuperalloyData` too, which is defined elsewhere.
-__all__ = ["SuperalloyData", "TwoPhaseData", "load_superalloys", "load_two_phase", "paper_results"]
+__all__ = [
+    "Badge",
+    "SuperalloyData",
+    "TwoPhaseData",
+    "badge",
+    "load_superalloys",
+    "load_two_phase",
+    "paper_results",
+]
 
 SOURCES = ("embedded", "published")
 TRUTH = ["volume_fraction", "radius_nm", "nm_per_pixel", "hardness_model"]
@@ -30,6 +40,9 @@ EMBEDDED_TWO_PHASE = DATA / "two_phase.npz"
 EMBEDDED_SUPERALLOYS = DATA / "superalloys"
 PAPER_RESULTS = DATA / "paper_results.csv"
 PUBLISHED_TWO_PHASE = "two_phase/dataset.mat"
+SYNTHETIC = "Synthetic data"
+COLOURS = {SYNTHETIC: "#0072b2", "Published data": "#00664b"}  # dark enough for white letters
+OTHER_COLOUR = "#8a4600"
 PHASE_MODULI = (2.4, 120.0)  # of phases 0 and 1 [GPa], Cecen et al. 2018: a contrast of 50
 
 
@@ -51,14 +64,17 @@ class TwoPhaseData:
         Widths of the filters that made the volumes [voxels]; None where not recorded.
     seed : int or None
         With the row number, makes volume n again: `helpers.synthetic.volumes.two_phase_volume`.
+    kind : str
+        ``"Synthetic data"``, ``"Published data"``, or a test fixture in its place.
     notice : str
-        Markdown that says which data this is; chapters show it at their top.
+        Which data this is, in a sentence or two; a chapter shows both by its `badge`.
     """
 
     sections: np.ndarray
     modulus: np.ndarray
     volume_fraction: np.ndarray
     modulus_kind: str
+    kind: str
     notice: str
     confined_modulus: np.ndarray | None = None
     filter_widths: np.ndarray | None = None
@@ -123,22 +139,18 @@ def load_two_phase(source="embedded"):
     if source == "embedded":
         arrays = _read_two_phase(_embedded(EMBEDDED_TWO_PHASE), "make data")
         notice = (
-            f"**Data: embedded set**, {len(arrays['modulus'])} synthetic two-phase volumes made "
-            "by this book's own generator and solver, not the published set of the paper. Errors "
-            "may be compared with each other; the paper's stand beside them for orientation, for "
-            "they are of other volumes."
+            f"{len(arrays['modulus'])} two-phase volumes made by this book's own generator and "
+            "solver, not the published set of the paper. Errors may be compared with each other; "
+            "the paper's stand beside them for orientation, for they are of other volumes."
         )
-        return TwoPhaseData(**arrays, notice=notice)
+        return TwoPhaseData(**arrays, kind=SYNTHETIC, notice=notice)
     entry = registry()[PUBLISHED_TWO_PHASE]
     compact = cache_folder() / f"two_phase-{entry['hash'].split(':')[1][:12]}.npz"
     if not compact.exists():
         convert_published(fetch(PUBLISHED_TWO_PHASE), compact)
     arrays = _read_two_phase(compact, f"delete {compact} and try again")
-    label = "test fixture, not the published set" if entry.get("fixture") else "published set"
-    notice = (
-        f"**Data: {label}**, {len(arrays['modulus'])} two-phase volumes ({entry['citation']})."
-    )
-    return TwoPhaseData(**arrays, notice=notice)
+    notice = f"{len(arrays['modulus'])} two-phase volumes ({entry['citation']})."
+    return TwoPhaseData(**arrays, kind=published_kind(entry), notice=notice)
 
 
 def load_superalloys(source="embedded"):
@@ -179,6 +191,65 @@ def load_superalloys(source="embedded"):
     if source == "embedded":
         return _read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
     return read_published(fetch("superalloys"), registry()["superalloys"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Badge:
+    """What a page rests on, in a few words that open to say more; made by `badge`."""
+
+    label: str
+    note: str
+
+    def __repr__(self):
+        return f"{self.label}. {self.note}"
+
+    def _repr_markdown_(self):
+        return f"**{self.label}.** {self.note}"
+
+    def _repr_html_(self):
+        """Colours stand here and not in a style sheet, so that Jupyter shows them as well."""
+        colour = COLOURS.get(self.label.split(",")[0], OTHER_COLOUR)
+        look = f"background: {colour}; color: white; border-radius: 1em; padding: 0.15em 0.9em"
+        note = re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(self.note))
+        return (
+            '<details class="data-badge"><summary style="display: list-item; width: fit-content; '
+            f'list-style-position: inside; cursor: pointer; font-weight: 600; {look}">'
+            f"{html.escape(self.label)}</summary><p>{note}</p></details>"
+        )
+
+
+def badge(data, *parts, note=""):
+    """What a page rests on, for its top: whose data, which networks.
+
+    Parameters
+    ----------
+    data : TwoPhaseData, SuperalloyData or str
+        The data set, whose `kind` and `notice` are told; or what it is, in two words.
+    *parts : str
+        What else the page rests on, as titles of networks. From three on they are counted, and
+        listed in the note.
+    note : str
+        More sentences, with names of code between backticks.
+
+    Returns
+    -------
+    Badge
+        Shows as a coloured label, which opens to the note. On other data than the synthetic the
+        note adds that takeaways are about those, as they are written into the page.
+
+    Examples
+    --------
+    >>> badge("Your micrographs", "MicroViT", note="Read on Monday.")
+    Your micrographs, MicroViT. Read on Monday.
+    """
+    kind = data if isinstance(data, str) else data.kind
+    notes = [note] if isinstance(data, str) else [data.notice, note]
+    if len(parts) > 2:
+        notes.append(f"Networks: {', '.join(parts)}.")
+        parts = [f"{len(parts)} networks"]
+    if not isinstance(data, str) and kind != SYNTHETIC:
+        notes.append("Takeaways written into the page describe its run on the synthetic data.")
+    return Badge(", ".join([kind, *parts]), " ".join(filter(None, notes)))
 
 
 def paper_results():
@@ -237,7 +308,7 @@ def convert_published(mat_file, path):
 
 
 def _read_two_phase(path, remedy):
-    """Fields of `TwoPhaseData`, but for the notice, from a file in the compact form."""
+    """Fields of `TwoPhaseData`, but for kind and notice, from a file in the compact form."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -270,12 +341,12 @@ def _read_embedded(folder):
             f"{error}; `python -m helpers.synthetic.alloys` makes the embedded set again"
         ) from error
     notice = (
-        f"**Data: embedded set**, {len(table.names)} invented alloys with synthetic micrographs, "
-        "made by this book's own generator, not the published set of the paper. Nothing in it was "
-        f"measured. {table.unit_notice}"
+        f"{len(table.names)} invented alloys with micrographs made by this book's own generator, "
+        f"not the published set of the paper. Nothing in it was measured. {table.unit_notice}"
     )
     return SuperalloyData(
         **vars(table),
+        kind=SYNTHETIC,
         notice=notice,
         read_binary_images=functools.partial(_segment_all, images),
         images=images,

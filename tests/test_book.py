@@ -206,6 +206,21 @@ def test_reference_names_every_public_helper():
     refuse(dead, "pages/reference.md", "modules that are not there", "Mend or remove these lines.")
 
 
+@each_source
+def test_one_badge_near_the_top_says_whose_data_and_networks(source):
+    cells = code_cells(notebook_of(source))
+    calls = [cell for cell in cells if re.search(r"(?m)^badge\(", cell.source)]
+    near = cells[:5]  # imports, parameters, what loads the data
+    wrong = [] if len(calls) == 1 else [f"{len(calls)} cells that end in badge(...)"]
+    wrong += [f"badge not in {len(near)} cells" for cell in calls if cell not in near]
+    wrong += ["badge not tagged remove-input" for c in calls if tags(c) != ["remove-input"]]
+    remedy = (
+        "A cell tagged remove-input, after the one that loads the data, ends in a call of "
+        "helpers.datasets.badge."
+    )
+    refuse(wrong, source.name, "a chapter has one badge near its top", remedy)
+
+
 def test_every_citation_has_an_entry():
     entries = set(re.findall(r"@\w+\{(\w+),", (ROOT / "pages/references.bib").read_text("utf-8")))
     unknown = [

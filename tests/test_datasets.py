@@ -1,3 +1,4 @@
+import dataclasses
 import doctest
 import errno
 import hashlib
@@ -14,6 +15,7 @@ import scipy.io
 from helpers import datasets
 from helpers.datasets import (
     PUBLISHED_TWO_PHASE,
+    badge,
     load_two_phase,
     paper_results,
     save_two_phase,
@@ -106,7 +108,8 @@ def test_published_data_is_downloaded_once_and_converted(published, tmp_path, ma
     np.testing.assert_allclose(data.volume_fraction, volumes.mean((1, 2, 3)))
     np.testing.assert_allclose(data.modulus, np.linspace(3, 119, 9))
     assert data.modulus_kind == "Young's modulus"
-    assert "test fixture, not the published set" in data.notice
+    assert data.kind == "Test fixture, not the published set"
+    assert data.notice == "9 two-phase volumes (made by this test)."
     load_two_phase("published")
     assert published.asked == 1
 
@@ -335,3 +338,39 @@ def test_the_first_volumes_are_those_of_the_whole_set():
     for n in (0, 5901):
         with pytest.raises(ValueError, match=f"n is {n}: expected 1 to 5900 volumes"):
             whole.first(n)
+
+
+# The badge
+
+
+def test_a_badge_says_whose_data_and_networks_a_page_shows():
+    data = load_two_phase("embedded").first(3)
+    shown = badge(data, "MicroViT", note="Fitted by `a < b`.")
+    page = shown._repr_html_()
+    assert '<details class="data-badge">' in page
+    assert ">Synthetic data, MicroViT</summary>" in page
+    assert "Here: the first 3. Fitted by <code>a &lt; b</code>.</p>" in page
+    assert shown._repr_markdown_() == f"**Synthetic data, MicroViT.** {shown.note}"
+    assert repr(shown) == f"Synthetic data, MicroViT. {shown.note}"
+    assert "Takeaways" not in page
+
+
+def test_a_badge_counts_many_networks_and_lists_them_in_its_note():
+    shown = badge(load_two_phase("embedded"), "CLIP B16", "SAM H", "MicroViT")
+    assert shown.label == "Synthetic data, 3 networks"
+    assert shown.note.endswith("Networks: CLIP B16, SAM H, MicroViT.")
+
+
+def test_a_badge_of_other_data_says_what_takeaways_are_about(published):
+    shown = badge(load_two_phase("published"), "DINOv2 B14")
+    assert shown.label == "Test fixture, not the published set, DINOv2 B14"
+    assert shown.note.endswith("written into the page describe its run on the synthetic data.")
+    page = dataclasses.replace(shown, label="Published data, DINOv2 B14")._repr_html_()
+    colours = [re.search("background: (#[0-9a-f]+)", p)[1] for p in (page, shown._repr_html_())]
+    assert len({*colours, re.search("#[0-9a-f]+", badge("Synthetic data")._repr_html_())[0]}) == 3
+
+
+def test_a_badge_of_own_data_is_named_in_words_and_safe():
+    shown = badge("Your micrographs", "<b>net</b>", note="Read on Monday.")
+    assert shown.note == "Read on Monday."
+    assert "Your micrographs, &lt;b&gt;net&lt;/b&gt;" in shown._repr_html_()

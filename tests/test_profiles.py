@@ -98,7 +98,7 @@ def test_a_chapter_is_executed_from_its_source_to_its_figures(project):
     shown = [output for cell in cells for output in cell.get("outputs", [])]
     assert [output for output in shown if output.get("name") == "stderr"] == []
     assert sum("image/png" in output.get("data", {}) for output in shown) >= 3
-    assert "**Data: embedded set**" in str(shown)
+    assert "**Synthetic data.** 5900 two-phase volumes" in str(shown)
 
 
 @pytest.mark.slow
@@ -107,15 +107,17 @@ def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fi
         cells = nbformat.read(run.executed, 4).cells
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
         text = "\n".join(data.get("text/markdown", "") for data in shown)
-        assert "**Data: test fixture, not the published set**" in text
+        assert "**Test fixture, not the published set" in text
         assert "embedded set" not in text
+        assert "**Synthetic data" not in text
+        assert "Takeaways written into the page describe its run on the synthetic data." in text
         assert any("image/png" in data for data in shown)
         if run.name == "10_preprocessing":
-            assert "**Micrograph: test fixture**" in text
+            assert "Micrograph: test fixture, 512 x 512 pixels" in text
         if run.name == "20_features":
-            assert "**Weights: pretrained** DINOv2 S14 (test fixture)" in text
+            assert "**Test fixture, not the published set, DINOv2 S14 (test fixture).**" in text
         if run.name == "40_case_study_1":
-            assert "pretrained for CLIP B16 (test fixture), DINOv2 S14 (test fixture)" in text
+            assert "Networks: CLIP B16 (test fixture), DINOv2 S14 (test fixture)" in text
             assert "DINOv2 S14, trained:" in text
             # An encoder that somebody added runs beside those of the paper, under its own name.
             for title in ("Spare CLIP B16", "Spare DINOv2 S14"):
@@ -192,7 +194,7 @@ def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
         cells = nbformat.read(run.executed, 4).cells
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
         text = " ".join(" ".join(data.get("text/markdown", "").split()) for data in shown)
-        assert "**Data: published set**, 149 superalloys" in text
+        assert "**Published data, published features.** 149 superalloys" in text
         assert "embedded set" not in text
         assert "computed on this page" in text
         assert sum("image/png" in data for data in shown) >= 3
@@ -215,7 +217,7 @@ def test_the_audit_runs_on_the_published_superalloys(project, superalloys):
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     assert [o for o in outputs if o.get("name") == "stderr"] == []
     text = " ".join(o.get("data", {}).get("text/markdown", "") for o in outputs)
-    assert "**Data: published set**, 149 superalloys" in text
+    assert "**Published data, published features.** 149 superalloys" in text
     assert "linear regression: computed on this page" in text
     (gap,) = re.findall(r"Largest difference to the file that ships: ([\d.]+) points", text)
     assert float(gap) < 0.02

@@ -124,3 +124,44 @@ def test_links_inside_the_site_lead_somewhere(watched):
     paths = {link.removeprefix(watched.address) or "index.html" for link in inside}
     missing = sorted(path for path in paths if not (SITE / path).exists())
     assert not missing, missing
+
+
+# How a table of results is aligned, column by column, and what lies behind it and the badge.
+LOOK = """() => {
+  const style = element => getComputedStyle(element);
+  const rows = [...document.querySelectorAll('.cell_output table.dataframe tr')];
+  const column = n => [...new Set(rows.map(row => style(row.children[n]).textAlign))];
+  const ground = inside =>
+    style(document.querySelector(`.text_html:has(${inside})`)).backgroundColor;
+  return [column(0), column(3), ground('table'), ground('.data-badge')];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_tables_and_badge_follow_the_theme(watched, scheme):
+    watched.page.emulate_media(color_scheme=scheme)
+    watched.open("book/40_case_study_1.html")
+    nothing = "rgba(0, 0, 0, 0)"
+    assert watched.page.evaluate(LOOK) == [["left"], ["right"], nothing, nothing]
+
+
+def test_a_section_is_louder_than_its_parts(watched):
+    watched.open("book/70_what_models_know.html")
+    sizes = watched.page.evaluate(
+        "() => ['h1', 'h2', 'h3'].map(h => document.querySelector(`article ${h}`))"
+        ".map(getComputedStyle).map(s => [parseFloat(s.fontSize), +s.fontWeight])"
+    )
+    assert sizes == sorted(sizes, reverse=True)
+    assert len({size for size, _ in sizes}) == 3
+
+
+def test_a_wide_table_scrolls_inside_its_frame_on_a_phone(watched):
+    watched.page.set_viewport_size({"width": PHONE, "height": 900})
+    watched.open("book/60_composition.html")
+    scrolled = watched.page.evaluate(
+        "() => [...document.querySelectorAll('.cell_output .text_html:has(table)')]"
+        ".filter(e => e.scrollWidth > e.clientWidth)"
+        ".map(e => getComputedStyle(e).backgroundAttachment)"
+    )
+    assert scrolled
+    assert set(scrolled) == {"local, local, scroll, scroll"}

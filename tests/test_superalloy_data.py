@@ -50,6 +50,7 @@ def test_the_published_set_has_149_rows_in_the_order_of_the_table(published):
     assert published.hardness.dtype == np.float64
     assert published.hardness[0] == pytest.approx(5.24 * 1000 / 9.80665)  # given in GPa
     assert published.hardness[-1] == 463.16  # given in kgf/mm2
+    assert published.kind == "Published data"
     assert "28 hardness values were given in GPa" in published.notice
 
 
@@ -196,7 +197,8 @@ def test_a_small_set_in_its_place_is_called_a_test_fixture(small):
     assert [image.shape for image in data.binary_images] == [(5, 6), (6, 6), (7, 6)]
     assert data.features["sam-h"].tolist() == [[0] * 4, [1] * 4, [2] * 4]
     assert data.features["dinov2-s14"].tolist() == [[0] * 4, [1] * 4, [2] * 4]
-    assert data.notice.startswith("**Data: test fixture, not the published set**, 3 superalloys")
+    assert data.kind == "Test fixture, not the published set"
+    assert data.notice.startswith("3 superalloys")
 
 
 def test_without_the_set_a_local_folder_leads_to_the_download(small, monkeypatch, tmp_path):
@@ -246,7 +248,8 @@ def test_the_embedded_set(embedded):
     assert list(data.truth.columns) == TRUTH
     assert data.truth["hardness_model"].tolist() == [350, 351, 352]
     assert list(data.truth.index) == data.names
-    assert data.notice.startswith("**Data: embedded set**, 3 invented alloys")
+    assert data.kind == "Synthetic data"
+    assert data.notice.startswith("3 invented alloys")
     assert data.notice.endswith("The composition is in at.%.")
 
 

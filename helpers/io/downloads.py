@@ -69,6 +69,11 @@ def registry_path():
     return Path(os.environ.get(REGISTRY) or ROOT / "data" / "registry.json")
 
 
+def published_kind(entry):
+    """What the data of an entry are: the published ones, or what a test put in their place."""
+    return "Test fixture, not the published set" if entry.get("fixture") else "Published data"
+
+
 def local_copy():
     """The folder that ``MICROPROP_DATA`` names, or None; one that is not there is an error."""
     local = os.environ.get(LOCAL_COPY)

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.io
 
 from helpers import UserError
+from helpers.io.downloads import published_kind
 
 NAME, GPA, HV = "Image_Name", "Vickers Hardness (GPa)", "Vickers Hardness (HV)"
 KGF_PER_MM2 = 1000 / 9.80665  # in one GPa
@@ -65,8 +66,10 @@ class SuperalloyData(AlloyTable):
         ``"at.%"``, ``"wt.%"``, or ``"not stated"`` as in the published table.
     converted : ndarray of bool, shape (n,)
         Whose hardness the table states in GPa.
+    kind : str
+        ``"Synthetic data"``, ``"Published data"``, or a test fixture in its place.
     notice : str
-        Markdown that says which data this is; chapters show it at their top.
+        Which data this is, in a sentence or two; a chapter shows both by its badge.
     images : list of ndarray of uint8, shape (h, w), or None
         Grey micrographs. None for the published set: its raw micrographs, from 19 papers, were
         never published.
@@ -77,6 +80,7 @@ class SuperalloyData(AlloyTable):
         ``nm_per_pixel``, ``hardness_model`` [kgf/mm2]. None for the published set.
     """
 
+    kind: str
     notice: str
     read_binary_images: Callable[[], list] = dataclasses.field(repr=False)
     images: list | None = None
@@ -114,15 +118,15 @@ def read_published(folder, entry):
         rows = [np.load(file, allow_pickle=False).ravel() for file in files]
         features[encoder] = np.array(rows, np.float32)
     segmented = [folder / "Binary_Images" / f"{name}.mat" for name in table.names]
-    label = "test fixture, not the published set" if entry.get("fixture") else "published set"
     notice = (
-        f"**Data: {label}**, {len(table.names)} superalloys ({entry['citation']}), with segmented "
-        "micrographs and feature vectors; the raw micrographs were never published. "
+        f"{len(table.names)} superalloys ({entry['citation']}), with segmented micrographs and "
+        "feature vectors; the raw micrographs were never published. "
         f"{table.converted.sum()} hardness values were given in GPa and converted. "
         f"{table.unit_notice}"
     )
     return SuperalloyData(
         **vars(table),
+        kind=published_kind(entry),
         notice=notice,
         read_binary_images=lambda: [scipy.io.loadmat(file)["a"] // 255 for file in segmented],
         features=features,

@@ -65,6 +65,8 @@ def test_the_walk_leaves_a_report_figures_tables_and_predictions(walked):
     page = (walked / "report.html").read_text()
     assert "folds by source (5 sources)" in page
     assert "embedded set" not in page
+    assert ">Your micrographs, MicroViT</summary>" in page
+    assert "Synthetic data" not in page
     assert "<title>Report on model</title>" in page
     assert "four commands" not in page
     table = pd.read_csv(walked / "predictions.csv")
