@@ -18,7 +18,7 @@ def write_thumbnails(notebooks: list[Path], folder: Path):
     for notebook in notebooks:
         figure = chosen_figure(nbformat.read(notebook, as_version=4))
         if figure is not None:
-            thumbnail(figure).save(folder / f"{notebook.stem}.webp", quality=55)
+            thumbnail(figure).save(folder / f"{notebook.stem}.webp", quality=50)
 
 
 def chosen_figure(notebook: nbformat.NotebookNode) -> Image.Image | None:

@@ -155,7 +155,7 @@ def test_the_landing_page_has_a_card_of_the_chapter(source):
 :img-alt: \S.+
 \S.+\?
 \+\+\+
-(\d+) min to read, \d+ min to run
+Read (\d+) min, run \d+ min
 :::
 """
     minutes = re.search(card, page)
