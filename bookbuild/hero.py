@@ -16,10 +16,11 @@ from helpers.datasets import load_superalloys
 from helpers.encoders import ENCODERS
 from helpers.features import extract_features
 from helpers.plots import COLOURS, panels
+from helpers.preprocessing import preprocess_micrograph
 
 HERO = ROOT / "_static" / "hero.webp"
 SHOWN = 87  # the sample whose micrograph is shown
-WIDE, NEAR = 28, 8  # patches a side of what is shown of it, and of what is enlarged
+NEAR = 6  # patches a side of the corner that is enlarged
 
 
 def main():
@@ -50,9 +51,9 @@ def draw_hero(study, features, predicted):
     figure, (axes,) = panels(1, 5, (7.2, 2.0), width_ratios=[1, 1, 0.12, 1, 1])
     figure.get_layout_engine().set(w_pad=0.12)
     picture, patches, vector, *parities = axes
-    side, image = ENCODERS["microvit"].patch, study.images[SHOWN]
-    wide, near = WIDE * side, NEAR * side
-    picture.imshow(image[:wide, :wide], cmap="gray")
+    image, _, _ = preprocess_micrograph(study.images[SHOWN], "microvit")  # as the network gets it
+    side, near = ENCODERS["microvit"].patch, NEAR * ENCODERS["microvit"].patch
+    picture.imshow(image[:, : len(image)], cmap="gray")
     look = {"ec": COLOURS[5], "lw": 2, "fill": False, "clip_on": False}
     picture.add_patch(Rectangle((-0.5, -0.5), near, near, **look))
     patches.imshow(image[:near, :near], cmap="gray")
