@@ -99,16 +99,6 @@ def test_page_is_whole_without_a_network(watched, address, path):
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= PHONE
 
 
-def test_the_first_screen_shows_what_the_book_is_and_three_ways_in(watched):
-    watched.page.set_viewport_size({"width": 1300, "height": 900})
-    watched.open("index.html")
-    ends = "nodes => nodes.map(node => [node.innerText, node.getBoundingClientRect().bottom])"
-    buttons = dict(watched.page.locator("article .sd-btn").evaluate_all(ends))
-    assert list(buttons) == ["Read", "Run", "Use your own images"]
-    assert max(buttons.values()) < 900
-    assert watched.page.locator("article img").first.evaluate("i => i.currentSrc.includes('hero')")
-
-
 @pytest.mark.parametrize("path", PAGES)
 def test_page_names_no_folder_of_whoever_built_it(path):
     assert str(ROOT) not in (SITE / path).read_text(encoding="utf-8")
@@ -121,6 +111,16 @@ def test_search_finds_a_word_of_the_book(watched):
     watched.page.wait_for_load_state("networkidle")
     assert any("Two-point statistics" in text for text in results), results
     assert not watched.troubles, "\n".join(watched.troubles)
+
+
+def test_the_first_screen_shows_what_the_book_is_and_three_ways_in(watched):
+    watched.page.set_viewport_size({"width": 1300, "height": 900})
+    watched.open("index.html")
+    ends = "nodes => nodes.map(node => [node.innerText, node.getBoundingClientRect().bottom])"
+    buttons = dict(watched.page.locator("article .sd-btn").evaluate_all(ends))
+    assert list(buttons) == ["Read", "Run", "Use your own images"]
+    assert max(buttons.values()) < 900
+    assert watched.page.locator("article img").first.evaluate("i => i.currentSrc.includes('hero')")
 
 
 def test_links_inside_the_site_lead_somewhere(watched):
