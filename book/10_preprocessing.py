@@ -318,7 +318,7 @@ factors = [
     for rule in (input_rule("clip-b16", image.shape) for image in pair.values())
 ]
 
-# %% mystnb={"figure": {"caption": "One micrograph, whole and its top-left quarter, as CLIP gets them. The magnification under the microscope is the same, the size of the precipitates in the input is not.", "name": "fig-preprocessing-scale"}, "image": {"alt": "Two inputs of CLIP, both 224 by 224 pixels. In the right one the precipitates are twice as large as in the left one."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "One micrograph, whole and its top-left quarter, as CLIP gets them. The magnification under the microscope is the same, the size of the precipitates in the input is not.", "name": "fig-preprocessing-scale"}, "image": {"alt": "Two inputs of CLIP, both 224 by 224 pixels. In the right one the precipitates are twice as large as in the left one."}} tags=["hide-input", "thumbnail"]
 plot_images(
     inputs,
     [

@@ -218,7 +218,7 @@ print(f"largest difference, relative to the largest feature: {difference:.0e}")
 # What is in such a matrix? Its first two principal components, coloured by what each section has
 # of the stiff phase, give a first impression.
 
-# %% mystnb={"figure": {"caption": "The features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction. Which weights made them is said at the top of the page.", "name": "fig-features-components"}, "image": {"alt": "Scatter plot of 300 points, the first against the second principal component of the features; the colour, the stiff area fraction, changes mostly along the first."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction. Which weights made them is said at the top of the page.", "name": "fig-features-components"}, "image": {"alt": "Scatter plot of 300 points, the first against the second principal component of the features; the colour, the stiff area fraction, changes mostly along the first."}} tags=["hide-input", "thumbnail"]
 plane = PCA(2, svd_solver="full").fit_transform(X)
 plots.plot_components(plane, some.mean(axis=(1, 2)), "stiff area fraction of the section")
 

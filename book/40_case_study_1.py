@@ -228,7 +228,7 @@ two_point_results = {
 }
 plots.plot_validation_curves(two_point_results)
 
-# %% mystnb={"figure": {"caption": "Predicted against true modulus, concatenated sections (the form of Fig. 4 of the paper).", "name": "fig-case1-parity"}, "image": {"alt": "Two parity plots, linear and polynomial regression: points of the fitted and the test part scatter around the diagonal, less widely for the polynomial. At low moduli some predictions are negative; the linear model levels off at high moduli."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Predicted against true modulus, concatenated sections (the form of Fig. 4 of the paper).", "name": "fig-case1-parity"}, "image": {"alt": "Two parity plots, linear and polynomial regression: points of the fitted and the test part scatter around the diagonal, less widely for the polynomial. At low moduli some predictions are negative; the linear model levels off at high moduli."}} tags=["hide-input", "thumbnail"]
 best_name = table.loc[table["val_mape"].idxmin(), "descriptor"]
 panels = {}
 for m in MODELS:

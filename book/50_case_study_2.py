@@ -130,7 +130,7 @@ def steps(i):
     return chain
 
 
-# %% mystnb={"figure": {"caption": "From a micrograph to what the descriptors are computed from, for three samples (the forms of the paper's Figs. 6 and 7). The raw micrographs of the published set were never published; there, only the segmented ones can be shown.", "name": "fig-case2-steps"}, "image": {"alt": "Three rows, a soft, a medium and a hard sample. The segmented micrographs are black and white images of precipitates; where grey micrographs exist they stand to their left, whole and as MicroViT gets them, cut into patches of 7 pixels."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "From a micrograph to what the descriptors are computed from, for three samples (the forms of the paper's Figs. 6 and 7). The raw micrographs of the published set were never published; there, only the segmented ones can be shown.", "name": "fig-case2-steps"}, "image": {"alt": "Three rows, a soft, a medium and a hard sample. The segmented micrographs are black and white images of precipitates; where grey micrographs exist they stand to their left, whole and as MicroViT gets them, cut into patches of 7 pixels."}} tags=["hide-input", "thumbnail"]
 plots_images.plot_steps(
     {f"{study.names[i]}\n{study.hardness[i]:.0f} kgf/mm²": steps(i) for i in samples}
 )

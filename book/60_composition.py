@@ -191,7 +191,7 @@ def strange(table):
 display(Markdown(tell(outlier, "SAM", source)))
 strange(outlier)
 
-# %% mystnb={"figure": {"caption": "Error of each outer fold with SVR, without and with composition; SAM on the published data.", "name": "fig-composition-folds"}, "image": {"alt": "Two dotted lines over ten folds. Without composition all folds lie between about 10 and 30 per cent; with it one fold rises far above the rest."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Error of each outer fold with SVR, without and with composition; SAM on the published data.", "name": "fig-composition-folds"}, "image": {"alt": "Two dotted lines over ten folds. Without composition all folds lie between about 10 and 30 per cent; with it one fold rises far above the rest."}} tags=["hide-input", "thumbnail"]
 sam = scores.query("descriptor == 'sam-h' and model == 'svr'").set_index("composition")[
     "fold_mape"
 ]

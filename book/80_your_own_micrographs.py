@@ -164,7 +164,7 @@ for name, one in own.properties.items():
 # The samples with the largest errors. Is it a banner, another magnification, a different etch, a wrong row in the
 # table?
 
-# %% mystnb={"figure": {"caption": "The samples with the largest errors, each on its own grey scale. Of a sample with several images the first is shown, although the prediction comes from all."}, "image": {"alt": "A row of five micrographs with measured and predicted values above."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The samples with the largest errors, each on its own grey scale. Of a sample with several images the first is shown, although the prediction comes from all."}, "image": {"alt": "A row of five micrographs with measured and predicted values above."}} tags=["hide-input", "thumbnail"]
 for name, one in own.properties.items():
     off = (one.out_of_fold["predicted"] / one.out_of_fold["measured"] - 1).abs()
     worst = one.out_of_fold.loc[off.nlargest(5).index]

@@ -221,7 +221,7 @@ whole = {
 }
 limits = {f"{n}, whole volume": row["mape"] for n, row in whole.items()}
 
-# %% mystnb={"figure": {"caption": "Test error against the number of sections of each volume; lines: descriptors of the whole volume. In each case the validation part chose the learner.", "name": "fig-beyond-sections"}, "image": {"alt": "Four curves of the error over one, three, nine and all 153 sections of a volume, for two descriptors with the paper's and with better learners, above or around two horizontal lines for the volume fraction and the three-dimensional two-point statistics."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Test error against the number of sections of each volume; lines: descriptors of the whole volume. In each case the validation part chose the learner.", "name": "fig-beyond-sections"}, "image": {"alt": "Four curves of the error over one, three, nine and all 153 sections of a volume, for two descriptors with the paper's and with better learners, above or around two horizontal lines for the volume fraction and the three-dimensional two-point statistics."}} tags=["hide-input", "thumbnail"]
 plots.plot_section_counts(curves, list(CUTS), limits)
 
 # %% tags=["remove-input"]

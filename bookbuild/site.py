@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bookbuild.chapters import BuildError, cell_lines, is_current, key_of, write_stamp
 from bookbuild.outcome import COLOUR
+from bookbuild.thumbnails import write_thumbnails
 
 
 def build_site(root: Path, notebooks: list[Path], work: Path, target: Path) -> bool:
@@ -39,6 +40,7 @@ def assemble(root: Path, notebooks: list[Path], source: Path):
     (source / "book").mkdir()
     for notebook in notebooks:
         shutil.copy(notebook, source / "book")
+    write_thumbnails(notebooks, source / "_static" / "thumbnails")
     for file in ("_config.yml", "_toc.yml"):
         shutil.copy(root / file, source)
 

@@ -147,10 +147,25 @@ def test_imports_come_first(source):
 
 
 @each_source
-def test_the_landing_page_names_the_chapter(source):
+def test_the_landing_page_has_a_card_of_the_chapter(source):
     page = (ROOT / "pages" / "index.md").read_text(encoding="utf-8")
-    assert f"[](book/{source.stem})" in page, (
-        f"pages/index.md: add the row | [](book/{source.stem}) | its question? | to the table"
+    card = rf"""
+:::\{{grid-item-card\}} \[\]\(book/{source.stem}\)
+:img-top: _static/thumbnails/{source.stem}\.webp
+:img-alt: \S.+
+\S.+\?
+\+\+\+
+Read (\d+) min, run \d+ min
+:::
+"""
+    minutes = re.search(card, page)
+    assert minutes, (
+        f"pages/index.md: a card of book/{source.stem} is missing, or a line of it: copy that of "
+        "another chapter, with its question and minutes"
+    )
+    words = sum(len(cell.source.split()) for cell in notebook_of(source).cells)
+    assert int(minutes[1]) == pytest.approx(words / 200, abs=5), (
+        f"pages/index.md: at 200 words a minute {source.stem} takes {words / 200:.0f} minutes"
     )
 
 

@@ -3,11 +3,19 @@
 import ast
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from bookbuild.chapters import ROOT, toc_entries
+from helpers.encoders import ENCODERS
+from helpers.io.results import read_results
+from helpers.superalloy_scores import TWO_POINT
+from helpers.synthetic import alloys
 
 PAGES = ROOT / "pages"
+BLIND = "mean of the source"
 TROUBLES = (PAGES / "troubleshooting.md").read_text(encoding="utf-8")
 SOURCES = [*(ROOT / "helpers").rglob("*.py"), *(ROOT / "bookbuild").glob("*.py")]
 QUOTED = re.findall(r"^- `([^`]*(?:`[^`]*)?)`\n  \S", TROUBLES, re.MULTILINE)
@@ -74,3 +82,102 @@ def test_glossary_links_every_entry_to_a_chapter_or_a_source():
     assert targets - set(terms) == set()
     links = set(re.findall(r"\]\((book/\w+)\)", text))
     assert links - set(toc_entries(ROOT)) == set()
+
+
+def message_of(path):
+    """The three sentences that a page opens with, each in one line."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    block = re.search(r"(^- On micrographs of 149.+?)\n\n", text, re.MULTILINE | re.DOTALL)[1]
+    return [" ".join(item.split()) for item in re.split(r"^- ", block, flags=re.MULTILINE)[1:]]
+
+
+def test_readme_and_landing_page_share_the_message():
+    assert len(message_of("README.md")) == 3
+    assert message_of("README.md") == message_of("pages/index.md")
+
+
+OURS = "study == 'published superalloys'"
+NETWORKS = [name for name, entry in ENCODERS.items() if entry.in_paper]
+
+
+@pytest.fixture(scope="module")
+def errors():
+    """MAPE [%] on shuffled folds, by model and predictor."""
+    table = read_results("audit/studies").query(f"{OURS} and folds == 'shuffled'")
+    return table.set_index(["model", "predictor"])["mape_pooled"]
+
+
+@pytest.fixture(scope="module")
+def gaps():
+    """Differences between two predictors, in percentage points, with their verdicts."""
+    return read_results("audit/studies", "differences").query(OURS)
+
+
+def test_the_first_sentence_is_true(errors, gaps):
+    first, _, _ = message_of("pages/index.md")
+    # The embedded set has the sources of the published one, which does not ship.
+    assert f"{alloys.N_SAMPLES} superalloys from {len(alloys.SOURCES)} publications" in first
+    best = errors[errors.index.isin(NETWORKS, level="predictor")].groupby("model").idxmin()
+    assert f"an error of {errors[best].min():.1f} % at best" in first
+    gain = [errors[model, TWO_POINT] - errors[model, network] for model, network in best]
+    assert "four to five percentage points" in first
+    assert [round(points) for points in sorted(gain)] == [4, 5]
+    for model, network in best:
+        pair = (
+            (gaps["model"] == model) & (gaps["other"] == network) & (gaps["folds"] == "shuffled")
+        )
+        (verdict,) = gaps[pair & (gaps["predictor"] == TWO_POINT)]["errs"]
+        assert verdict == "more"
+
+
+def test_the_second_sentence_is_true(errors):
+    _, second, _ = message_of("pages/index.md")
+    best = errors["lr"][errors["lr"].index.isin(NETWORKS)].min()
+    assert best == errors[errors.index.isin(NETWORKS, level="predictor")].min(), "the first's"
+    assert f"errs even less in the same cross-validation: {errors['lr', BLIND]:.1f} %" in second
+    assert errors["lr", BLIND] < best
+
+
+def test_the_third_sentence_is_true(gaps):
+    _, _, third = message_of("pages/index.md")
+    assert "none of the networks is shown to beat the mean of all alloys" in third
+    unseen = gaps[(gaps["folds"] != "shuffled") & (gaps["other"] == "mean")]
+    assert set(NETWORKS) <= set(unseen["predictor"])
+    assert "less" not in set(unseen["errs"])
+
+
+TEACHING = (PAGES / "teaching.md").read_text(encoding="utf-8")
+
+
+def test_teaching_names_sections_that_are_there():
+    chapter, missing = None, []
+    paths = TEACHING.partition("## Assignment")[0]
+    for row in re.findall(r"^\| \d+ \| (.+?) \|", paths, re.MULTILINE):
+        chapter = next(iter(re.findall(r"\]\((book/\w+)\)", row)), chapter)
+        text = (ROOT / f"{chapter}.py").read_text(encoding="utf-8")
+        there = {*re.findall(r"^# ##+ (.+)", text, re.MULTILINE), "Which folds?"}
+        missing += [f"{chapter}: {title}" for title in {*re.findall(r"\*(.+?)\*", row)} - there]
+    assert chapter
+    assert missing == []
+
+
+@pytest.mark.slow
+def test_the_assignment_can_be_made_and_graded(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make, grade = re.findall(r"^```python\n(.+?)^```", TEACHING, re.MULTILINE | re.DOTALL)
+    made = {}
+    exec(make, made)
+    known, answers = pd.read_csv("known.csv"), pd.read_csv("answers.csv")
+    assert (known["source"].nunique(), answers["source"].nunique()) == (13, 6)
+    assert not set(known["source"]) & set(answers["source"])
+    number = dict(zip(made["table"]["sample"], made["table"].index, strict=True))
+    for folder, table in (("known", known), ("new", answers)):
+        assert {path.stem for path in (tmp_path / folder).iterdir()} == set(table["sample"])
+        for row in table.itertuples():
+            alloy = made["alloys"][number[row.sample]]
+            assert (row.hardness, row.source) == (round(alloy.hardness, 1), alloy.group)
+            with Image.open(tmp_path / folder / f"{row.sample}.png") as image:
+                assert np.array_equal(image, alloy.image)
+    answers[["sample", "hardness"]].sample(frac=1, random_state=0).to_csv("predictions.csv")
+    exec(grade, made)
+    assert re.fullmatch(r"model 0\.0 %\nmean rule \d+\.\d %\n", capsys.readouterr().out)

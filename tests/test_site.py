@@ -113,6 +113,16 @@ def test_search_finds_a_word_of_the_book(watched):
     assert not watched.troubles, "\n".join(watched.troubles)
 
 
+def test_the_first_screen_shows_what_the_book_is_and_three_ways_in(watched):
+    watched.page.set_viewport_size({"width": 1300, "height": 900})
+    watched.open("index.html")
+    ends = "nodes => nodes.map(node => [node.innerText, node.getBoundingClientRect().bottom])"
+    buttons = dict(watched.page.locator("article .sd-btn").evaluate_all(ends))
+    assert list(buttons) == ["Read", "Run", "Use your own images"]
+    assert max(buttons.values()) < 900
+    assert watched.page.locator("article img").first.evaluate("i => i.currentSrc.includes('hero')")
+
+
 def test_links_inside_the_site_lead_somewhere(watched):
     links = set()
     for path in PAGES:
