@@ -16,10 +16,10 @@ from bookbuild.chapters import (
     declared_parameters,
     inputs,
     notebook_of,
-    notebook_text,
     tags,
     toc_entries,
 )
+from bookbuild.sync import notebook_text
 
 SOURCES = sorted((ROOT / "book").glob("*.py"))
 LONGEST_CELL = 25  # lines
