@@ -61,8 +61,8 @@ def chapters_in_toc(root: Path) -> list[Path]:
 def notebook_of(source: Path) -> nbformat.NotebookNode:
     """Turn a percent source into a notebook without outputs.
 
-    Code that the site hides is closed in JupyterLab as well. Cell ids follow the position of the cell instead of chance, so that generating a notebook
-    again gives the same bytes.
+    Code that the site hides is closed in JupyterLab as well. Cell ids follow the position of the
+    cell instead of chance, so that generating a notebook again gives the same bytes.
     """
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC})

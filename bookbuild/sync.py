@@ -20,7 +20,10 @@ from bookbuild.chapters import ROOT, BuildError, notebook_of
 PAIR = {
     "formats": "ipynb,py:percent",
     "notebook_metadata_filter": "-all",
-    "cell_metadata_filter": "tags,mystnb,-all",
+    # What JupyterLab and others note in cells. To name those that stay instead, tags and mystnb,
+    # would write an empty list of tags, which JupyterLab leaves in cells whose panel was open.
+    "cell_metadata_filter": "-jupyter,-editable,-deletable,-slideshow,-raw_mimetype,"
+    "-jp-MarkdownHeadingCollapsed,-user_expressions,-papermill,-vscode",
 }
 
 
@@ -119,7 +122,7 @@ def _cells(notebook: nbformat.NotebookNode) -> list[tuple]:
     """Give what a percent source would hold of a notebook: no outputs, and no empty cells."""
     bare = nbformat.v4.new_notebook(cells=notebook.cells, metadata={"jupytext": dict(PAIR)})
     cells = jupytext.reads(jupytext.writes(bare, "py:percent"), "py:percent").cells
-    options = [{k: c.metadata[k] for k in ("tags", "mystnb") if k in c.metadata} for c in cells]
+    options = [{k: c.metadata[k] for k in ("tags", "mystnb") if c.metadata.get(k)} for c in cells]
     pairs = zip(cells, options, strict=True)
     return [(c.cell_type, c.source, kept) for c, kept in pairs if c.source.strip()]
 
