@@ -101,7 +101,7 @@ def _changed_cells(name: Path, old: str, new: str) -> str:
 
 
 def _refusal(name: Path, edited: list[str], changed: list[str] | None) -> str:
-    """Say how edits of a notebook are taken over or dropped, and whether the source has its own."""
+    """Say how edits of a notebook are taken over, also where its source has edits of its own."""
     source, command = name.with_suffix(".py"), "python -m jupytext --to py:percent"
     told = [f"{name} was edited, and {source} was not:"]
     told += edited or ["  cells were taken out, or are in another order"]
@@ -124,7 +124,7 @@ def _cells(notebook: nbformat.NotebookNode) -> list[tuple]:
     cells = jupytext.reads(jupytext.writes(bare, "py:percent"), "py:percent").cells
     options = [{k: c.metadata[k] for k in ("tags", "mystnb") if c.metadata.get(k)} for c in cells]
     pairs = zip(cells, options, strict=True)
-    return [(c.cell_type, c.source, kept) for c, kept in pairs if c.source.strip()]
+    return [(c.cell_type, c.source.rstrip(), kept) for c, kept in pairs if c.source.strip()]
 
 
 def _mark(cell: tuple) -> str:
@@ -136,9 +136,15 @@ def _first_line(cell: tuple) -> str:
     return cell[1].strip().splitlines()[0]
 
 
-if __name__ == "__main__":
+def main(root: Path = ROOT) -> int:
+    """Write the notebooks and report; the exit status is 0 when none was refused."""
     try:
-        sync()
-    except BuildError as refused:
-        print(f"\n{refused}", file=sys.stderr)
-        sys.exit(1)
+        sync(root)
+    except BuildError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
