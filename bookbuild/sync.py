@@ -105,7 +105,7 @@ def _refusal(name: Path, edited: list[str], changed: list[str] | None) -> str:
     source, command = name.with_suffix(".py"), "python -m jupytext --to py:percent"
     told = [f"{name} was edited, and {source} was not:"]
     told += edited or ["  cells were taken out, or are in another order"]
-    take = f"`{command} {name}`, then `make sync`"
+    take = f"`{command} {name}`, `python -m ruff format {source}`, then `make sync`"
     if changed is not None:
         where = f"cell {', '.join(changed)}" if changed else "by cells that went or moved"
         told[0] = f"{name} and {source} were both edited since `make sync`:"

@@ -193,10 +193,10 @@ def test_all_refusals_are_told_at_once_and_the_status_is_1(project, edit):
     assert "book/20_b.ipynb cannot be read as a notebook" in done.stderr
 
 
-def run_command_of(message, project):
-    """Run the command that a message quotes."""
-    (command,) = re.findall(r"`python (-m jupytext [^`]+)`", message)
-    subprocess.run([sys.executable, *command.split()], cwd=project, check=True)
+def run_commands_of(message, project):
+    """Run the commands that a message quotes."""
+    for command in re.findall(r"`python (-m [^`]+)`", message):
+        subprocess.run([sys.executable, *command.split()], cwd=project, check=True)
 
 
 def test_edits_are_taken_over_as_the_message_says(project, edit):
@@ -206,9 +206,9 @@ def test_edits_are_taken_over_as_the_message_says(project, edit):
     edit(lambda cells: cells.append(nbformat.v4.new_code_cell("f(1)")))
     with pytest.raises(BuildError) as caught:
         sync(project)
-    run_command_of(str(caught.value), project)
+    run_commands_of(str(caught.value), project)
     source = project / "book/10_a.py"
-    more = "\n\n# %% [markdown]\n# ## More\n\n# %%\ndef f(x):\n    return x\n\n\n# %%\nf(1)\n"
+    more = "\n\n# %% [markdown]\n# ## More\n\n\n# %%\ndef f(x):\n    return x\n\n\n# %%\nf(1)\n"
     assert source.read_text(encoding="utf-8") == A.replace("arange(3)", "arange(7)") + more
     for check in (["check"], ["format", "--check"]):
         subprocess.run([sys.executable, "-m", "ruff", *check, str(source)], check=True)
@@ -226,7 +226,7 @@ def test_where_both_were_edited_the_source_is_not_overwritten(project, edit):
     assert "cell 3 of 3, which begins `lags = np.arange(7)`" in str(caught.value)
     assert "the source has changed as well: cell 1\n" in str(caught.value)
     (project / "_build").mkdir()
-    run_command_of(str(caught.value), project)
+    run_commands_of(str(caught.value), project)
     assert source.read_text(encoding="utf-8") == other
     taken = (project / "_build/10_a.py").read_text(encoding="utf-8")
     assert taken == A.replace("arange(3)", "arange(7)")
