@@ -8,6 +8,7 @@ never overwritten.
 import hashlib
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import jupytext
@@ -30,8 +31,8 @@ PAIR = {
 def notebook_text(source: Path) -> str:
     """Give the exact text of the committed notebook of ``source``."""
     notebook = notebook_of(source)
-    generated = [_mark(cell) for cell in _cells(notebook)]
-    notebook.metadata.update(jupytext=dict(PAIR), microprop={"generated": generated})
+    notebook.metadata["jupytext"] = dict(PAIR)
+    notebook.metadata["microprop"] = {"generated": list(_cells(notebook))}
     return nbformat.writes(notebook) + "\n"
 
 
@@ -64,53 +65,61 @@ def sync(root: Path = ROOT, sources: list[Path] | None = None) -> list[Path]:
             continue
         name = notebook.relative_to(root)
         try:
-            stale = _changed_cells(name, old, text) if old else ""
+            news = _news(name, old, text) if old else ""
         except BuildError as error:
             refused.append(str(error))
             continue
         notebook.write_text(text, encoding="utf-8", newline="\n")
-        print(f"wrote {name}{stale}", flush=True)
+        print(f"wrote {name}{news}", flush=True)
         written.append(notebook)
     if refused:
         raise BuildError("\n\n".join(refused))
     return written
 
 
-def _changed_cells(name: Path, old: str, new: str) -> str:
+def _news(name: Path, old: str, new: str) -> str:
     """Say which cells of a source are new to its notebook; raise if the notebook was edited."""
     try:
         notebook = nbformat.reads(old, as_version=4)
-    except (nbformat.reader.NotJSONError, ValueError, KeyError) as error:
+    except (ValueError, nbformat.ValidationError) as error:  # marks of a conflict, for instance
         raise BuildError(
             f"{name} cannot be read as a notebook: {str(error)[:80]}. "
             "Delete it and run `make sync`."
         ) from error
-    fresh = nbformat.reads(new, as_version=4)
-    own, source = _cells(notebook), [_mark(cell) for cell in _cells(fresh)]
-    marks = [_mark(cell) for cell in own]
-    generated = notebook.metadata.get("microprop", {}).get("generated", source)
-    changed = [str(n) for n, mark in enumerate(source, 1) if mark not in generated]
-    if marks not in (source, generated):
-        edited = [
-            f"  cell {n} of {len(own)}, which begins `{_first_line(cell)}`"
-            for n, (cell, mark) in enumerate(zip(own, marks, strict=True), 1)
-            if mark not in generated
-        ]
-        raise BuildError(_refusal(name, edited, changed if generated != source else None))
-    return f", new in its source: cell {', '.join(changed)} of {len(source)}" if changed else ""
+    own, source = _cells(notebook), _cells(nbformat.reads(new, as_version=4))
+    generated = notebook.metadata.get("microprop", {}).get("generated", [])
+    edits = [_place(own, mark) for mark in own if mark not in (*generated, *source)]
+    if not edits:
+        gone = [mark for mark in generated if mark in source and mark not in own]
+        edits = [f"without {_place(source, mark)}" for mark in gone]
+    if not edits and all(_in_other_order(own, cells) for cells in (generated, source)):
+        edits = ["the same cells in another order"]
+    if edits:
+        raise BuildError(_refusal(name, edits, source_too=generated != list(source)))
+    fresh = [str(n) for n, mark in enumerate(source, 1) if mark not in own]
+    return f", new in its source: cell {', '.join(fresh)} of {len(source)}" if fresh else ""
 
 
-def _refusal(name: Path, edited: list[str], changed: list[str] | None) -> str:
-    """Say how edits of a notebook are taken over, also where its source has edits of its own."""
+def _in_other_order(marks: Collection[str], others: Collection[str]) -> bool:
+    """Tell whether the cells that two notebooks share stand in another order."""
+    return [mark for mark in marks if mark in others] != [mark for mark in others if mark in marks]
+
+
+def _place(cells: dict[str, str], mark: str) -> str:
+    """Say which of a notebook's cells has a mark."""
+    place = f"cell {list(cells).index(mark) + 1} of {len(cells)}"
+    return f"{place}, which begins `{cells[mark].strip().splitlines()[0]}`"
+
+
+def _refusal(name: Path, edits: list[str], source_too: bool) -> str:
+    """Say how edits of a notebook are taken over, also where its source may have its own."""
     source, command = name.with_suffix(".py"), "python -m jupytext --to py:percent"
-    told = [f"{name} was edited, and {source} was not:"]
-    told += edited or ["  cells were taken out, or are in another order"]
+    told = [f"{name} was edited, and its source {source} does not hold the edits:"]
+    told += [f"  {edit}" for edit in edits]
     take = f"`{command} {name}`, `python -m ruff format {source}`, then `make sync`"
-    if changed is not None:
-        where = f"cell {', '.join(changed)}" if changed else "by cells that went or moved"
-        told[0] = f"{name} and {source} were both edited since `make sync`:"
-        told += [f"  the source has changed as well: {where}"]
+    if source_too:
         copy = f"_build/{source.name}"
+        told += [f"{source} is not the one that the notebook was written from either."]
         take = f"`{command} --output {copy} {name}`; copy what you want from {copy} into {source}"
         take += f", delete {name}, then `make sync`"
     told += [f"To take the edits over: {take}."]
@@ -118,22 +127,20 @@ def _refusal(name: Path, edited: list[str], changed: list[str] | None) -> str:
     return "\n".join(told)
 
 
-def _cells(notebook: nbformat.NotebookNode) -> list[tuple]:
-    """Give what a percent source would hold of a notebook: no outputs, and no empty cells."""
+def _cells(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """Give the text of each cell that a source would hold, by a mark made from all it holds.
+
+    A source holds no outputs; empty cells do not count.
+    """
     bare = nbformat.v4.new_notebook(cells=notebook.cells, metadata={"jupytext": dict(PAIR)})
-    cells = jupytext.reads(jupytext.writes(bare, "py:percent"), "py:percent").cells
-    options = [{k: c.metadata[k] for k in ("tags", "mystnb") if c.metadata.get(k)} for c in cells]
-    pairs = zip(cells, options, strict=True)
-    return [(c.cell_type, c.source.rstrip(), kept) for c, kept in pairs if c.source.strip()]
-
-
-def _mark(cell: tuple) -> str:
-    """Give a short digest of a cell."""
-    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _first_line(cell: tuple) -> str:
-    return cell[1].strip().splitlines()[0]
+    cells = {}
+    for cell in jupytext.reads(jupytext.writes(bare, "py:percent"), "py:percent").cells:
+        if text := cell.source.rstrip():
+            options = [cell.metadata.get(name) or None for name in ("tags", "mystnb")]
+            held = json.dumps([cell.cell_type, text, *options], sort_keys=True)
+            mark = hashlib.sha256(held.encode()).hexdigest()[:12]
+            cells[f"{mark}-{len(cells)}" if mark in cells else mark] = text
+    return cells
 
 
 def main(root: Path = ROOT) -> int:
