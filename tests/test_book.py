@@ -148,7 +148,8 @@ def test_source_is_what_jupytext_writes(source):
     old = source.read_text(encoding="utf-8")
     new = jupytext.writes(nbformat.reads(notebook_text(source), as_version=4), "py:percent")
     other = [*difflib.unified_diff(old.splitlines(), new.splitlines(), n=0, lineterm="")][2:]
-    remedy = f"Write it so: `python -m jupytext --to py:percent book/{source.stem}.ipynb`"
+    command = f"python -m jupytext --to py:percent book/{source.stem}.ipynb"
+    remedy = f"Write the lines with + in place of those with -, or `make sync`, then `{command}`."
     refuse(other, source.name, "what JupyterLab would write otherwise", remedy)
 
 
