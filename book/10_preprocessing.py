@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Preprocessing
 #
@@ -16,6 +8,12 @@
 # The paper answers with three steps: crop, resize where the network asks for it, and repeat the
 # grey values as red, green and blue {cite}`whitman2025`. They look harmless. They decide what a
 # feature can know: what is cut off or blurred away here, no network brings back.
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import numpy as np
@@ -75,7 +73,7 @@ badge(study, note=note)
 # places for one size of image. For CLIP {cite}`radford2021` and SAM {cite}`kirillov2023` we keep to
 # that size, 224 x 224 and 1024 x 1024 pixels. DINOv2 {cite}`oquab2023` is used with any number of patches: its table of
 # places is interpolated. So is that of MicroViT, the small network that ships with this book
-# ({doc}`92_microvit`). The ResNet, a convolutional network {cite}`stuckner2022`, has no patches.
+# ([MicroViT: a vision transformer that has only seen microstructures](92_microvit.ipynb)). The ResNet, a convolutional network {cite}`stuckner2022`, has no patches.
 #
 # The table follows from the rules that the rest of this page goes through. *Kept* is the share of
 # the image's area that reaches the network.

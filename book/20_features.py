@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Features from vision transformers
 #
@@ -15,6 +7,12 @@
 # sure that it is what one thinks it is?**
 #
 # This page assumes that you know what a matrix product is, and nothing about transformers.
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import tempfile
@@ -74,7 +72,7 @@ badge(study, encoder.title, note="" if of_paper else note)
 # patch in pixels. The first eight rows are those of Fig. 1 of the paper, with what one needs to know
 # to use them; the second ResNet is not in the paper. Neither is **MicroViT**, which ships with this
 # book: a small network of DINOv2's form that saw no photograph, only synthetic microstructures
-# ({doc}`92_microvit`). The table is made from the registry in `data/registry.json`, from which the
+# ([MicroViT: a vision transformer that has only seen microstructures](92_microvit.ipynb)). The table is made from the registry in `data/registry.json`, from which the
 # encoders are loaded.
 
 
@@ -110,7 +108,7 @@ pd.DataFrame(table).T.rename_axis("encoder").reset_index().style.hide(axis="inde
 # **Patches.** A vision transformer {cite}`dosovitskiy2021` looks at the pixels only once: it cuts the
 # image into patches, turns each into one vector, and from then on works with these vectors, as a
 # language model works with words {cite}`vaswani2017`. A section of 51 x 51 pixels is first cut to whole
-# patches ({doc}`10_preprocessing`).
+# patches ([Preprocessing](10_preprocessing.ipynb)).
 
 # %% mystnb={"figure": {"caption": "A section as the network of this page gets it (left), and the nine patches at its top left. Inside the network each patch becomes one vector.", "name": "fig-features-patches"}, "image": {"alt": "Left: a black and white section with lines that divide it into squares. Right: nine of the squares, those at its top left, drawn apart in three rows."}} tags=["hide-input"]
 down, across = ((np.diff(sections, axis=axis) != 0).sum((1, 2)) for axis in (1, 2))
@@ -379,7 +377,7 @@ display(
 - **The cost of these spans a factor of about {round(heaviest / lightest, -3):,.0f}**, from {lightest:.1f} to
   {heaviest:,.0f} GFLOP per section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
   {tokens(ENCODERS["sam-h"]):,} for SAM.
-- **Which features predict a property** is the question of {{doc}}`40_case_study_1`.
+- **Which features predict a property** is the question of [Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb).
 """)
 )
 

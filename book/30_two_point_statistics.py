@@ -10,6 +10,12 @@
 # into given phases {cite}`torquato2002,jiao2007,niezgoda2013`. The paper uses them as the
 # benchmark that its vision transformers have to beat {cite}`whitman2025`.
 
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
+
 # %%
 import time
 
@@ -104,7 +110,7 @@ assert np.allclose(two_point_statistics(tiny), by_hand)
 # ## Reading a map
 #
 # Three sections made for this page by the generator of the embedded data
-# ({doc}`91_two_phase_data`), about half stiff, show what a map tells. Their noise was smoothed by
+# ([Making the two-phase data](91_two_phase_data.ipynb)), about half stiff, show what a map tells. Their noise was smoothed by
 # Gaussian filters of known width: narrow, wide, and wide in one direction only.
 
 # %%
@@ -363,6 +369,6 @@ display(
 - The first principal component of single sections holds {100 * explained[0]:.0f} % of the variance
   and is the square of the area fraction. The paper states {stated:.0f} % for its two-point
   statistics, and does not say whether of single or of three concatenated sections
-  {{cite}}`whitman2025`; {{doc}}`40_case_study_1` shows both.
+  {{cite}}`whitman2025`; [Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb) shows both.
 """)
 )

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Case study 1: stiffness of two-phase volumes
 #
@@ -22,6 +14,12 @@
 # 4. **Reduction.** Principal component analysis (PCA) keeps a few numbers a volume.
 # 5. **Regression.** A linear (LR) or second-order polynomial (PR) model maps them to the
 #    modulus.
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import numpy as np
@@ -62,10 +60,10 @@ badge(study, *titles, note="The control has random weights, and says so.")
 # both with Poisson's ratio 0.3 {cite}`cecen2018`. The contrast of 50 is what makes the problem
 # hard: it leaves wide room between the stiffest and the most compliant arrangement of the *same*
 # amounts of the two phases. How the embedded volumes and their moduli were made is told in
-# {doc}`91_two_phase_data`.
+# [Making the two-phase data](91_two_phase_data.ipynb).
 #
 # In profile embedded this page takes the first 3 000 of the 5 900 volumes, to run within a minute. With
-# all of them ({doc}`the page on MicroViT <92_microvit>`) the errors are similar and in the same order.
+# all of them ([the page on MicroViT](92_microvit.ipynb)) the errors are similar and in the same order.
 #
 # The property is the modulus along x, the first axis. The section normal to x is perpendicular to
 # the load; the other two contain its direction. (For the published file this is an assumption:
@@ -100,7 +98,7 @@ plots.plot_modulus(
 # %% [markdown]
 # ## Features
 #
-# The two-point autocorrelation of the stiff phase ({doc}`30_two_point_statistics`) of every
+# The two-point autocorrelation of the stiff phase ([Two-point statistics](30_two_point_statistics.ipynb)) of every
 # section: for each lag, the probability that two voxels that far apart are both stiff. The
 # sections are periodic, so no edge correction is needed. Beside it stands a baseline that the
 # paper does not have: the stiff area fraction of each section and nothing else. What two-point
@@ -118,9 +116,9 @@ descriptors = {
 }
 
 # %% [markdown]
-# The encoders ({doc}`20_features`) see the same sections, preprocessed as in {doc}`10_preprocessing`.
+# The encoders ([Features from vision transformers](20_features.ipynb)) see the same sections, preprocessed as in [Preprocessing](10_preprocessing.ipynb).
 # One of them ships with the book: MicroViT, a small vision transformer that was trained to predict
-# statistics of synthetic microstructures ({doc}`92_microvit`), made from other seeds than the data on this
+# statistics of synthetic microstructures ([MicroViT: a vision transformer that has only seen microstructures](92_microvit.ipynb)), made from other seeds than the data on this
 # page. No property was among them, but estimates of the conductivity along each axis were, and these are
 # akin to a modulus. In profile paper all other encoders whose weights are on this machine are run as well. One
 # more row is a control that the paper does not have: MicroViT with *random* weights. It has never
@@ -266,7 +264,7 @@ plots.plot_scree(shares)
 # %% [markdown]
 # How closely does the first component follow the volume fraction, and what else could it be? The
 # mean of a periodic autocorrelation is the square of the section's area fraction
-# ({doc}`30_two_point_statistics`).
+# ([Two-point statistics](30_two_point_statistics.ipynb)).
 
 # %%
 first = two_point.tuning[:, 0]

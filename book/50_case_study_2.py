@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Case study 2: hardness of superalloys
 #
@@ -18,7 +10,13 @@
 #
 # Most superalloys are strong because of small precipitates, called *gamma prime*, in a softer matrix,
 # *gamma*. A micrograph shows how many there are, of what size and shape. It does not show what the
-# two phases are made of; that is the subject of {doc}`60_composition`.
+# two phases are made of; that is the subject of [Adding composition](60_composition.ipynb).
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import numpy as np
@@ -107,7 +105,7 @@ display(
 # ## From micrograph to descriptor
 #
 # A network takes the grey micrograph, cropped to whole patches and made smaller where the network
-# asks for it ({doc}`10_preprocessing`). Two-point
+# asks for it ([Preprocessing](10_preprocessing.ipynb)). Two-point
 # statistics need to know the phase of every pixel first. The paper segments the micrographs with a
 # denoising filter and a threshold that follows the local mean, and then takes the *cross*-correlation
 # of foreground and background: it is the same, but for a turn by 180 degrees, whichever phase is the
@@ -216,7 +214,7 @@ plots_images.plot_steps(rows)
 #
 # The published set comes with the vectors of nine encoders. For the embedded set there is one encoder
 # that needs no download: MicroViT, which ships with the book and learned to predict statistics of
-# synthetic microstructures ({doc}`92_microvit`). Beside it stand two baselines: the same network
+# synthetic microstructures ([MicroViT: a vision transformer that has only seen microstructures](92_microvit.ipynb)). Beside it stand two baselines: the same network
 # with *random* weights, and the share of bright pixels, a single number.
 
 # %% tags=["remove-output"]
@@ -243,7 +241,7 @@ pd.Series({titles.get(name, name): X.shape[1] for name, X in descriptors.items()
 # the polynomial). The model with that number is fitted on the nine tenths, components included, and
 # predicts the tenth that took no part. The result is the mean of ten errors and their standard deviation.
 #
-# The error is the mean absolute percentage error (MAPE) of {doc}`40_case_study_1`. Three models: linear (LR)
+# The error is the mean absolute percentage error (MAPE) of [Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb). Three models: linear (LR)
 # and second-order polynomial regression (PR) as before, and support vector regression (SVR) with a linear
 # kernel and the settings that scikit-learn comes with. SVR fits a linear model too, but does not
 # square the misses and pays for large coefficients. How much it pays is a number in units of the
@@ -298,7 +296,7 @@ wide_table(scores).assign(**{"paper: SVR": lambda t: t.index.map(stated).fillna(
 #
 # ```{warning}
 # *ResNet-50 (MicroNet)* is what the paper calls the row. But the public notebook downloads the MicroNet
-# weights and never loads them ({doc}`20_features`), and the published vectors look like those of a
+# weights and never loads them ([Features from vision transformers](20_features.ipynb)), and the published vectors look like those of a
 # network that was never trained.
 # ```
 #
@@ -472,7 +470,7 @@ if embedded:
         Markdown(f"""
 - **Embedded micrographs:** SVR errs by {shown["microvit"]} % with the features of MicroViT, by {shown[twin]} % with those
   of its untrained twin, by {shown[TWO_POINT]} % with two-point statistics. Training changes the error by
-  {change:+.1f} points on these folds; {{doc}}`92_microvit` asks how sure that is.
+  {change:+.1f} points on these folds; [MicroViT: a vision transformer that has only seen microstructures](92_microvit.ipynb) asks how sure that is.
 """)
     )
 

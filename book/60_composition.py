@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Adding composition
 #
@@ -13,7 +5,13 @@
 # every data sheet. **Does a model of hardness get better when it knows the composition as well?** The
 # paper appends it to the features of the micrograph {cite}`whitman2025`, building on a study with two-point
 # statistics {cite}`khatavkar2020`, and finds that it hardly does. This chapter repeats that with all
-# descriptors of {doc}`50_case_study_2`, and finds out which alloy upsets one of the models.
+# descriptors of [Case study 2: hardness of superalloys](50_case_study_2.ipynb), and finds out which alloy upsets one of the models.
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import numpy as np
@@ -230,7 +228,7 @@ comparison.style.format(precision=2)
 # alloy becomes a number of dozens or hundreds, and whatever coefficient the model has there is
 # multiplied by it. In the published set that alloy is, by the title of its source, no superalloy of gamma
 # and gamma prime but a wear-resistant cladding, and its row sums to far more than 100
-# ({doc}`50_case_study_2`). What does the same fold look like for the other descriptors?
+# ([Case study 2: hardness of superalloys](50_case_study_2.ipynb)). What does the same fold look like for the other descriptors?
 
 # %% tags=["remove-input"]
 fold = int(outlier["fold"].iloc[0])

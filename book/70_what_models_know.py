@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What do these models know?
 #
@@ -18,6 +10,12 @@
 # This page does four things: it holds all descriptors against predictors that know little; it keeps a record
 # of what a check of data and protocol turned up; it gives a verdict on each conclusion of the paper; and
 # it says what that means for a study of your own. Its tool, `audit` of `helpers.audit.audit`, takes any matrix of descriptors.
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import numpy as np
@@ -231,7 +229,7 @@ display(Markdown("\n".join(told)))
 # those of unseen sources, and what must be alike is sources {cite}`dunn2023`. With 19 of them the coverage is
 # reported, not judged.
 
-# %% mystnb={"figure": {"caption": "90 % prediction intervals: samples that they held (left, lines from the lowest to the highest shuffle) and their mean width (right); published superalloys, linear regression.", "name": "fig-audit-intervals"}, "image": {"alt": "Two panels with a row for each descriptor. Left, coverage scatters around 90 per cent; right, the widths are several hundred kgf/mm², wider on folds by source than on shuffled ones."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "90 % prediction intervals: samples that they held (left, lines from the lowest to the highest shuffle) and their mean width (right); published superalloys, linear regression.", "name": "fig-audit-intervals"}, "image": {"alt": "Two panels with a row for each descriptor. Left, coverage scatters around 90 per cent; right, the widths are several hundred kgf/mm\u00b2, wider on folds by source than on shuffled ones."}} tags=["hide-input"]
 plots.plot_intervals(lr.intervals, "kgf/mm²", titles)
 
 # %% tags=["remove-input"]
@@ -254,7 +252,7 @@ plots.plot_learning_curve(some, titles)
 # Case study 1 has no sources: every volume is made by itself, so shuffled folds are the right ones. Here the
 # audit asks, on a part of the embedded volumes, what the descriptors gain over the stiff fraction of the sections and over a network
 # without training. With all of them the errors are lower, and MicroViT errs less than two-point statistics
-# ({doc}`the page on MicroViT <92_microvit>`): what sets the two apart needs more samples than these.
+# ([the page on MicroViT](92_microvit.ipynb)): what sets the two apart needs more samples than these.
 
 # %% mystnb={"figure": {"caption": "Case study 1, a part of the embedded volumes, polynomial regression on concatenated sections: descriptors above the dotted line, controls below.", "name": "fig-audit-volumes"}, "image": {"alt": "Rows of points for the descriptors and controls. The mean and the median err by far more than all that look at the sections."}} tags=["hide-input"]
 plots.plot_audit(without_mixed(volumes.table))
@@ -321,7 +319,7 @@ else:
 # ### Features of a network that look untrained
 #
 # The row *ResNet-50 (MicroNet)* is meant to be a network trained on micrographs {cite}`stuckner2022`. The public notebook
-# downloads its weights and does not load them ({doc}`20_features`). Do the published vectors show it?
+# downloads its weights and does not load them ([Features from vision transformers](20_features.ipynb)). Do the published vectors show it?
 
 # %% tags=["remove-output"]
 if not embedded:
@@ -386,8 +384,8 @@ crop = input_rule("sam-h", (662, 731)).crop
 print(f"a micrograph of 662 x 731 is cropped to {crop} for SAM; multiples of 16 would give 656")
 
 # %% [markdown]
-# The factors stand in each other's place; {doc}`10_preprocessing` shows the figure. The published hardness values
-# are converted the right way ({doc}`50_case_study_2`), so the formula is a misprint. The patch size only changes which
+# The factors stand in each other's place; [Preprocessing](10_preprocessing.ipynb) shows the figure. The published hardness values
+# are converted the right way ([Case study 2: hardness of superalloys](50_case_study_2.ipynb)), so the formula is a misprint. The patch size only changes which
 # few pixels at the rim are cut before the image is resized.
 #
 # ### Niobium twice, odd sums, silicon
@@ -406,10 +404,10 @@ display(
     Markdown(f"""
 - **Niobium stands in two columns**, Nb ({nb:.0f} alloys) and Cb, its old name ({cb:.0f}). Change of the error of three descriptors with composition
   when they are summed up: {change}.
-- **{len(sums)} compositions do not sum to about 100 %** ({sums.min():.1f} to {sums.max():.1f}, {{doc}}`50_case_study_2`). With them in the table,
+- **{len(sums)} compositions do not sum to about 100 %** ({sums.min():.1f} to {sums.max():.1f}, [Case study 2: hardness of superalloys](50_case_study_2.ipynb)). With them in the table,
   the error of a linear model of the composition alone on the *other* alloys changes by {points(*odd)}.
 - **Silicon.** The paper says that all alloys but one hold less than {limit:.1f} % of it; {outlier["whose"]} holds {outlier["largest_other"]:.1f}
-  ({{doc}}`60_composition`).
+  ([Adding composition](60_composition.ipynb)).
 """)
 )
 
@@ -442,7 +440,7 @@ display(Markdown("\n".join(lines)))
 # ### Pixels that are not normalised
 #
 # The paper's pixels go in from 0 to 1, while CLIP, DINOv2, SAM and ResNet expect them centred and scaled
-# ({doc}`10_preprocessing`). The grey micrographs of the paper are not public, so this is from the embedded ones; *untrained* says
+# ([Preprocessing](10_preprocessing.ipynb)). The grey micrographs of the paper are not public, so this is from the embedded ones; *untrained* says
 # that the trained weights were not at hand, and then only the size of the change counts. MicroViT has no such step.
 
 # %% tags=["remove-input"]
@@ -460,7 +458,7 @@ display(Markdown(f"**Embedded grey micrographs: computed on {when}**\n\n" + "\n"
 #
 # The notebook that draws the bars without composition passes SAM's *linear* scores for its SVR bar. The parity plots of
 # Figs. 8b and 9b show one split, mostly of fitted points, the second one from features that were not standardised although the
-# text says so ({doc}`50_case_study_2` and {doc}`60_composition` draw them).
+# text says so ([Case study 2: hardness of superalloys](50_case_study_2.ipynb) and [Adding composition](60_composition.ipynb) draw them).
 
 # %% tags=["remove-input"]
 scores = committed_scores.query(f"composition == 'no' and seed == {PAPER_SEED}")
@@ -706,7 +704,7 @@ display(
   cannot tell reading the microstructure from recognising the source.
 - **Verdicts:** not decided: 1.2, 2.1, 2.3a, 2.4a, 2.4b, 4.b; cannot be tested here: 1.1, 1.3, 1.4, 2.2; holds: 2.3b, 4.a, 4.c, 4.d.
 - **Case study 1 has no sources, so its shuffled folds are the right ones.** Errors on {N_VOLUMES} embedded volumes, polynomial regression: {on_volumes}; with all
-  of them they are lower and further apart ({{doc}}`the page on MicroViT <92_microvit>`).
+  of them they are lower and further apart ([the page on MicroViT](92_microvit.ipynb)).
 """)
 )
 

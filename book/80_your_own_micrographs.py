@@ -1,16 +1,14 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Your own micrographs
 #
 # A folder of micrographs and a table of what was measured: **does the microstructure in the pictures predict
 # the property, how sure is that, and what can be said about a new picture?**
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 from datetime import date

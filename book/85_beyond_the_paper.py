@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Beyond the paper
 #
@@ -17,6 +9,12 @@
 #
 # Goal, set before the runs: on case study 1, an error (MAPE) of at most 0.6 times that of the paper's best
 # protocol, from the same three sections.
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import ast
@@ -82,7 +80,7 @@ badge(study, microvit.title, note=note)
 #   notice; and combinations with two-point statistics, with counted statistics, and with the stiff fractions and
 #   the bounds of Hashin and Shtrikman that they imply {cite}`hashin1963`.
 #
-# The split is the paper's ({doc}`40_case_study_1`). Learners are tuned on the validation part. **So is every
+# The split is the paper's ([Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb)). Learners are tuned on the validation part. **So is every
 # choice on this page, also which row of the table is the best.** The lowest test error of many rows would be
 # lowered by luck. Intervals are split conformal ones {cite}`lei2018`: residuals of the validation part set their
 # width; nominal coverage is 90 %.
@@ -272,7 +270,7 @@ display(
 # The same learners on the published superalloys, by nested cross-validation: the paper's shuffled folds, and folds
 # that keep the alloys of one source paper together, in both loops. MAPE [%], mean over the ten outer folds, of
 # principal components; *SVR* is the paper's best model. Means over folds are not pooled errors, which
-# {doc}`70_what_models_know` gives, and which are lower where folds differ in size.
+# [What do these models know?](70_what_models_know.ipynb) gives, and which are lower where folds differ in size.
 
 # %% tags=["remove-input"]
 alloys = board[board["study"].isin(FOLDS.values())].copy()
@@ -336,7 +334,7 @@ fresh[["study", "descriptor", "learner", *columns]].style.format(precision=2).hi
 # ## What the components see
 #
 # Principal components of MicroViT's concatenated features, of the same volumes, live. (Where the network itself
-# looks, its attention, is drawn in {doc}`92_microvit`.) Each row of the next figure
+# looks, its attention, is drawn in [MicroViT: a vision transformer that has only seen microstructures](92_microvit.ipynb).) Each row of the next figure
 # follows one component from low to high scores. Shown are sections normal to y: the load is vertical.
 
 # %% tags=["hide-input"]
@@ -469,7 +467,7 @@ display(
 - **On 149 superalloys** the best of {tried} combinations of reduction and learner errs less than the paper's SVR on
   {told}. It was taken after the fact, so that is an upper limit of the gain. And **on unseen sources none of this helps**: R² is
   negative for {(unseen["r2"] < 0).sum()} of {len(unseen)} combinations on folds by source, so always saying the mean of the held-out alloys would be as good
-  ({{doc}}`70_what_models_know` holds descriptors against the mean).
+  ([What do these models know?](70_what_models_know.ipynb) holds descriptors against the mean).
 """)
 )
 

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Making the two-phase data
 #
@@ -13,9 +5,15 @@
 # {cite}`cecen2018`, is not ours to ship. So that this book runs anywhere, it brings a set of its
 # own with the same form: as many volumes, the same phases, the same size, made by the same kind of
 # recipe. One number was matched on purpose, the share of the variance in the first principal
-# component of the autocorrelations ({doc}`40_case_study_1`). Whether the morphologies agree beyond
+# component of the autocorrelations ([Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb)). Whether the morphologies agree beyond
 # that was not checked, because the published volumes were not at hand. This page makes a few of them from scratch, solves their elasticity problem in
 # front of you, and checks the stored numbers. How far can the modulus be trusted?
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import time
@@ -198,7 +196,7 @@ display(
 - Among the {middle.sum()} volumes with stiff fractions from 0.48 to 0.52 the moduli run from
   {study.modulus[middle].min():.0f} to {study.modulus[middle].max():.0f} GPa, with phases of
   {PHASE_MODULI[0]} and {PHASE_MODULI[1]:.0f} GPa. The amounts set the range, the arrangement decides
-  where in it a volume lies. That is what the descriptors of {{doc}}`40_case_study_1` have to see
+  where in it a volume lies. That is what the descriptors of [Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb) have to see
   in three sections.
 - The paper's data come from finite elements on the published volumes {{cite}}`cecen2018`. Nothing on
   this page is computed from them.

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # MicroViT: a vision transformer that has only seen microstructures
 #
@@ -18,7 +10,13 @@
 # No background in machine learning is needed. A *vision transformer* cuts an image into patches, here
 # of 7 x 7 pixels, turns each into a list of numbers, its *token*, and lets the tokens exchange information through several
 # layers. One more token, the *class token*, belongs to no patch and collects what the whole image
-# says. Its 192 numbers are the features of this book ({doc}`20_features`).
+# says. Its 192 numbers are the features of this book ([Features from vision transformers](20_features.ipynb)).
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import numpy as np
@@ -70,7 +68,7 @@ badge(study, microvit.title, note=note)
 # the images of the first steps with the embedded data and finds no part in common.
 #
 # But one of the five families, filtered noise, is of the same *kind* as the volumes of
-# {doc}`40_case_study_1`, and sizes and length scales cover theirs. In case study 1 MicroViT is therefore
+# [Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb), and sizes and length scales cover theirs. In case study 1 MicroViT is therefore
 # at home, which a network trained on photographs is not. The published micrographs of case study 2 are
 # the test on something foreign.
 
@@ -154,7 +152,7 @@ display(
 # `python -m helpers.microvit.pretraining` trains on a CPU or a GPU, and goes on where it was interrupted.
 # Its log:
 
-# %% mystnb={"figure": {"caption": "The run that made the shipped weights. Left: loss. Middle: R² of the linear probes. Right: error of the modulus on probe volumes. Minute 0 is the random network.", "name": "fig-microvit-curves"}, "image": {"alt": "Three panels over the minutes of training: the loss, five curves of R² and the error of the modulus."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The run that made the shipped weights. Left: loss. Middle: R\u00b2 of the linear probes. Right: error of the modulus on probe volumes. Minute 0 is the random network.", "name": "fig-microvit-curves"}, "image": {"alt": "Three panels over the minutes of training: the loss, five curves of R\u00b2 and the error of the modulus."}} tags=["hide-input"]
 log = read_results("microvit/pretraining")
 plots.plot_training(log)
 
@@ -244,7 +242,7 @@ display(
 # ### Case study 1: the modulus
 #
 # MAPE [%] of the test part, a tenth of the embedded volumes, by the protocol of
-# {doc}`40_case_study_1`; the others fit and tune. Two more rows: the stiff fraction alone, and the statistics
+# [Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb); the others fit and tune. Two more rows: the stiff fraction alone, and the statistics
 # that MicroViT learned to predict, counted in the sections instead: on perfect images a network that
 # only imitates them could be spared.
 
@@ -270,7 +268,7 @@ wide("case study 1", ["variance of the first component"], digits=0)
 #
 # ### Case study 2: the hardness
 #
-# Nested cross-validation as in {doc}`50_case_study_2`, for 20 shuffles of the outer folds: mean MAPE [%].
+# Nested cross-validation as in [Case study 2: hardness of superalloys](50_case_study_2.ipynb), for 20 shuffles of the outer folds: mean MAPE [%].
 # *Mean of all* and *mean of the source* never see an image. They predict the mean of the other folds: of
 # all samples, or of those from the same source paper. The folds mix the samples of a source, so a low error may mean that
 # a descriptor recognises the source.
@@ -404,7 +402,7 @@ display(
   should. It may be that a network of this size, or these training images, cannot do better; that was not looked into.
 - **Goals:** {len(goals) - len(missed)} of {len(goals)} are met.
 - **Speed:** {rates[OURS] / rates["DINOv2 S14"]:.1f} times the sections a second of DINOv2 S14 ({shown_there:.1f} times in
-  {{doc}}`20_features`, at another hour on a shared machine), which has {n_other / n_weights:.0f} times as many weights and patches of twice the side.
+  [Features from vision transformers](20_features.ipynb), at another hour on a shared machine), which has {n_other / n_weights:.0f} times as many weights and patches of twice the side.
 - MicroViT was trained on two phases in synthetic images. Three phases, cracks, pores with contrast at
   their rims, or anything that depends on a scale bar, it has not seen. Its model card is `data/microvit/README.md`.
 """)
@@ -413,7 +411,7 @@ display(
 # %% [markdown]
 # ```{admonition} Try it
 # :class: tip
-# 1. Give `microvit` in {doc}`20_features` your own micrographs. Do neighbours look alike to you?
+# 1. Give `microvit` in [Features from vision transformers](20_features.ipynb) your own micrographs. Do neighbours look alike to you?
 # 2. Add a family to `helpers.microvit.microstructures` that looks like your material, train with
 #    `python -m helpers.microvit.pretraining --steps 500 --out _build/mine`, and compare with
 #    `python -m helpers.microvit.evaluation --model _build/mine/model`.

@@ -1,17 +1,15 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Scaling out
 #
 # Features of a few thousand micrographs take minutes on a laptop. A detector that runs for a week, or a
 # wafer that is mapped tile by tile, leaves ten million. **What does it take to describe ten million tiles: how
 # many machines, how long, at what price, and how much disk?**
+
+# %% tags=["remove-cell"]
+# Only away from a clone of the book: take the # off the two lines below,
+# run the cell, and restart the kernel.
+# # !git clone https://github.com/microprop/microprop-book
+# # %pip install -e "./microprop-book[book]"
 
 # %%
 import sys
@@ -276,7 +274,7 @@ display(
 # %% [markdown]
 # The price does not depend on the number of nodes as long as they are kept busy, so take as many as the storage can
 # feed. The column *images to read* is what it has to deliver. Larger networks change the scale and not the plan: the rates of all encoders
-# are in {doc}`20_features`. Whether a GPU pays depends on the network; none was measured for this page.
+# are in [Features from vision transformers](20_features.ipynb). Whether a GPU pays depends on the network; none was measured for this page.
 #
 # ## Try it
 #

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from bookbuild.chapters import REGISTRY, ROOT, BuildError, affected, chapters_in_toc
 from bookbuild.runner import Run, execute, plan
 from bookbuild.site import build_site
+from bookbuild.sync import sync
 
 # Where data and weights come from; a chapter declares those that it uses.
 PROFILES = {
@@ -48,8 +49,8 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
     Raises
     ------
     BuildError
-        An unknown chapter, a chapter that fails, a site that cannot be built, another build at
-        work in the same folder.
+        An unknown chapter, a notebook that was edited, a chapter that fails, a site that cannot
+        be built, another build at work in the same folder.
     """
     fixtures = bool(os.environ.get(REGISTRY))
     if fixtures and site:
@@ -65,7 +66,9 @@ def build(root: Path, profile: str, jobs: int, *, names=(), site: bool = True) -
         message = f"Another build is at work in {output}; wait for it or end it."
         raise BuildError(message) from None
     with lock:
-        runs = plan(root, _choose(chapters_in_toc(root), names), PROFILES[profile], folder)
+        chapters = _choose(chapters_in_toc(root), names)
+        sync(root, chapters)
+        runs = plan(root, chapters, PROFILES[profile], folder)
         for run in runs:
             if run.cached:
                 print(f"{run.name}: up to date")

@@ -26,6 +26,7 @@ from helpers.io.provenance import imported, syntax_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+HIDDEN = {"hide-input", "hide-cell", "remove-input"}  # tags of cells whose code the site hides
 REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
 # What makes, executes and judges a notebook; an edit of it executes all chapters again.
 EXECUTION = [Path(__file__)]
@@ -58,10 +59,10 @@ def chapters_in_toc(root: Path) -> list[Path]:
 
 
 def notebook_of(source: Path) -> nbformat.NotebookNode:
-    """Turn a percent source into the notebook that is committed beside it.
+    """Turn a percent source into a notebook without outputs.
 
-    Cell ids follow the position of the cell instead of chance, so that generating a notebook
-    again gives the same bytes.
+    Code that the site hides is closed in JupyterLab as well. Cell ids follow the position of the
+    cell instead of chance, so that generating a notebook again gives the same bytes.
     """
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC})
@@ -70,12 +71,9 @@ def notebook_of(source: Path) -> nbformat.NotebookNode:
         cell.id = f"cell-{number:02d}"
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+            if HIDDEN & set(tags(cell)):
+                cell.metadata.jupyter = {"source_hidden": True}
     return notebook
-
-
-def notebook_text(source: Path) -> str:
-    """Give the exact text of the committed notebook of ``source``."""
-    return nbformat.writes(notebook_of(source)) + "\n"
 
 
 def cell_lines(source: Path) -> dict[str, int]:

@@ -1,11 +1,15 @@
 """The chapters as files: pairing, order, shape of the cells. `make book` executes them."""
 
 import ast
+import difflib
 import json
 import re
 import subprocess
 import sys
+import tomllib
 
+import jupytext
+import nbformat
 import pytest
 from lessons import frame_of_a_chapter
 
@@ -16,10 +20,10 @@ from bookbuild.chapters import (
     declared_parameters,
     inputs,
     notebook_of,
-    notebook_text,
     tags,
     toc_entries,
 )
+from bookbuild.sync import notebook_text
 
 SOURCES = sorted((ROOT / "book").glob("*.py"))
 LONGEST_CELL = 25  # lines
@@ -46,6 +50,18 @@ def committed(source):
     if not path.is_file():
         pytest.fail(f"{path.name} is missing; run `make sync`", pytrace=False)
     return path.read_text(encoding="utf-8")
+
+
+def first_cell():
+    """What a reader runs who has this notebook and no clone; commented, in a source twice."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    address = project["urls"]["Repository"]
+    return (
+        "# Only away from a clone of the book: take the # off the two lines below,\n"
+        "# run the cell, and restart the kernel.\n"
+        f"# !git clone {address}\n"
+        f'# %pip install -e "./{address.rpartition("/")[2]}[book]"'
+    )
 
 
 def first_line(cell):
@@ -118,6 +134,50 @@ def test_chapter_begins_with_its_title(source):
 
 
 @each_source
+def test_the_first_code_cell_installs_the_book(source):
+    first = code_cells(notebook_of(source))[0]
+    if first.source != first_cell() or tags(first) != ["remove-cell"]:
+        lines = re.sub("^# ([!%])", r"# # \1", first_cell(), flags=re.MULTILINE)
+        remedy = f'it should be\n\n# %% tags=["remove-cell"]\n{lines}'
+        pytest.fail(f"{source.name}, the first code cell: {remedy}", pytrace=False)
+
+
+@each_source
+def test_source_is_what_jupytext_writes(source):
+    """Or saving the chapter in JupyterLab would change more than what one edits."""
+    old = source.read_text(encoding="utf-8")
+    new = jupytext.writes(nbformat.reads(notebook_text(source), as_version=4), "py:percent")
+    other = [*difflib.unified_diff(old.splitlines(), new.splitlines(), n=0, lineterm="")][2:]
+    command = f"python -m jupytext --to py:percent book/{source.stem}.ipynb"
+    remedy = f"Write the lines with + in place of those with -, or `make sync`, then `{command}`."
+    refuse(other, source.name, "what JupyterLab would write otherwise", remedy)
+
+
+def prose(source):
+    """The text that readers of a chapter see: Markdown without formulas, and strings of code."""
+    for cell in notebook_of(source).cells:
+        if cell.cell_type == "markdown":
+            yield re.sub(r"\$\$.+?\$\$|\$.+?\$", "", cell.source, flags=re.DOTALL)
+        else:
+            nodes = ast.walk(ast.parse(cell.source))
+            yield from (n.value for n in nodes if isinstance(n, ast.Constant) and n.value)
+
+
+@each_source
+def test_links_lead_to_chapters(source):
+    """In a clone, in JupyterLab and on the site, whose build looks for a #part."""
+    text = "\n".join(part for part in prose(source) if isinstance(part, str))
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    notebooks = {path.with_suffix(".ipynb").name for path in SOURCES}
+    dead = [t for t in targets if "://" not in t and t.partition("#")[0] not in notebooks]
+    remedy = "Name the notebook of a chapter, [its title](NN_name.ipynb), or a full address."
+    refuse(dead, source.name, "links that lead to no chapter", remedy)
+    roles = re.findall(r"\{(?:doc|ref)\}`[^`]*`", text)
+    remedy = "Write an ordinary link, [its title](NN_name.ipynb)."
+    refuse(roles, source.name, "roles that JupyterLab does not follow", remedy)
+
+
+@each_source
 def test_cells_are_short(source):
     long = [
         f"{len(cell.source.splitlines())} lines in the cell that begins with {first_line(cell)!r}"
@@ -134,16 +194,16 @@ def imports(nodes):
 
 @each_source
 def test_imports_come_first(source):
-    first, *others = code_cells(notebook_of(source))
-    remedy = "Put all imports into the first code cell."
+    _, first, *others = code_cells(notebook_of(source))
+    remedy = "Put all imports into the code cell after the one that installs the book."
     without = [] if imports(ast.parse(first.source).body) else [repr(first_line(first))]
-    refuse(without, source.name, "the first code cell imports nothing", remedy)
+    refuse(without, source.name, "the second code cell imports nothing", remedy)
     late = [
         f"in the cell that begins with {first_line(cell)!r}: {'; '.join(lines)}"
         for cell in others
         if (lines := imports(ast.walk(ast.parse(cell.source))))
     ]
-    refuse(late, source.name, "imports after the first code cell", remedy)
+    refuse(late, source.name, "imports after the second code cell", remedy)
 
 
 @each_source
@@ -173,6 +233,7 @@ def test_the_frame_of_contributing_runs(tmp_path, capsys):
     path = tmp_path / "45_frame.py"
     path.write_text(frame_of_a_chapter(), encoding="utf-8")
     assert declared_parameters(path) == {"data": "embedded"}
+    assert code_cells(notebook_of(path))[0].source == first_cell(), "CONTRIBUTING.md"
     names = {}
     for cell in code_cells(notebook_of(path)):
         exec(compile(cell.source, path, "exec"), names)

@@ -234,6 +234,6 @@ def test_without_the_published_data_the_chapter_says_what_is_missing(
 ):
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "empty"))
-    with pytest.raises(BuildError, match=r"(?s)30_two_point_statistics.*code cell 3 .*"
+    with pytest.raises(BuildError, match=r"(?s)30_two_point_statistics.*code cell 4 .*"
                        r"could not download two_phase/dataset\.mat.*MICROPROP_DATA"):  # fmt: skip
         build(project, "paper", 1, names=CHAPTERS[:1], site=False)
