@@ -98,7 +98,7 @@ def narrow_code(notebook):
 def visible_code(notebook):
     """At least seven tenths of the code lines are visible: show the fits, splits and scores that
     answer the question; what only plots or lays out becomes one call of a helper."""
-    cells = code_cells(notebook)
+    cells = [cell for cell in code_cells(notebook) if "remove-cell" not in tags(cell)]  # installs
     hidden = sorted(filter(is_hidden, cells), key=length, reverse=True)
     every, unseen = sum(map(length, cells)), sum(map(length, hidden))
     if unseen > (1 - SEEN) * every:
