@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import textwrap
 
 import altair as alt
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from helpers.images.read import read_image
 from helpers.plots import panels
+from helpers.plots_images import frame
 
 THUMBNAIL = 128  # pixels of the longer side
 MOST = 500  # images in one page
@@ -135,9 +137,8 @@ def plot_worst(images, titles):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = panels(1, len(images), (2.1 * len(images), 2.7))
+    figure, axes = panels(1, len(images), 2.0)
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         ax.imshow(read_image(image), cmap="gray")
-        ax.set_title(title, fontsize=8, parse_math=False)
-        ax.set(xticks=[], yticks=[])
+        frame(ax, textwrap.fill(title, 20))
     return figure
