@@ -172,10 +172,10 @@ def plot_volumes(volumes, titles=None):
             colours = colours_of_phases[values]
             axis.plot_surface(x, y, z, facecolors=colours, shade=False, rcount=n, ccount=n)
         ends = {f"{name}ticks": [0, n] for name in "xyz"}
-        axis.set(xlabel="x [voxels]", ylabel="y [voxels]", zlabel="z [voxels]", **ends)
+        axis.set(xlabel="x", ylabel="y", zlabel="z [voxels]", **ends)
         axis.set_title("" if titles is None else titles[i])
         axis.view_init(elev=25, azim=-135)
-        axis.set_box_aspect((1, 1, 1), zoom=0.85)
+        axis.set_box_aspect((1, 1, 1), zoom=0.75)
     return figure
 
 

@@ -65,10 +65,10 @@ def plot_attention(images, maps, titles):
     --------
     >>> import numpy as np
     >>> len(plot_attention([np.eye(14)], [np.ones((3, 2, 2))], ["section"]).axes)
-    6
+    9
     """
     k, columns = len(images), len(maps[0]) + 2
-    figure, grid = panels(k, columns, (WIDTH / columns + 0.2) * k)
+    figure, grid = panels(k, columns, (WIDTH / columns + 0.6) * k)
     for axes, image, weights, title in zip(grid, images, maps, titles, strict=True):
         h, w = image.shape
         axes[0].imshow(image, cmap="gray", vmin=0, vmax=1)
@@ -76,10 +76,10 @@ def plot_attention(images, maps, titles):
         drawn = {f"head {i + 1}": head for i, head in enumerate(weights)}
         drawn["mean of heads"] = weights.mean(0)
         for ax, (name, values) in zip(axes[1:], drawn.items(), strict=True):
-            scale = {"vmin": 0, "vmax": weights.max() * values.size}
-            shown = ax.imshow(values * values.size, extent=(0, w, h, 0), **scale)
+            relative = values * values.size
+            shown = ax.imshow(relative, extent=(0, w, h, 0), vmin=0)
             frame(ax, name)
-        figure.colorbar(shown, ax=axes[-1], shrink=0.8, label="of the average")
+            figure.colorbar(shown, ax=ax, location="bottom")
     return figure
 
 
