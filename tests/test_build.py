@@ -766,14 +766,19 @@ def small_site(tmp_path):
     write(root / "_toc.yml", "format: jb-book\nroot: index\nchapters:\n- file: other\n")
     write(root / "pages/references.bib", "")
     write(root / "pages/index.md", "# Welcome\n\n$a^2$\n")
-    write(root / "pages/other.md", "# First title\n")
+    write(root / "pages/other.md", "# First title\n\n![a](picture.png)\n![b](chart.png)\n")
+    Image.new("L", (200, 100)).save(root / "pages/picture.png", dpi=(192, 192))
+    Image.new("RGBA", (30, 20)).save(root / "pages/chart.png")
     return root, lambda: site.build_site(root, [], tmp_path / "work", tmp_path / "html")
 
 
 def test_a_site_of_two_pages_is_built_once(tmp_path, small_site):
     _, built = small_site
     assert built()
-    assert "First title" in (tmp_path / "html/other.html").read_text(encoding="utf-8")
+    text = (tmp_path / "html/other.html").read_text(encoding="utf-8")
+    assert "First title" in text
+    assert '<img width="100" height="50" alt="a" src' in text, "twice as fine"
+    assert '<img width="30" height="20" alt="b" class="chart dark-light" loading="lazy"' in text
     assert not built(), "nothing changed"
 
 

@@ -68,7 +68,8 @@ def hover_charts(table, name, interval):
     tips += [alt.Tooltip("predicted", format=".4g"), "image"]
     scale = alt.Scale(zero=False)
     points = alt.Chart(table).mark_circle(size=55, opacity=0.8).encode(tooltip=tips)
-    measured = alt.Color("measured", title=name, scale=alt.Scale(scheme="viridis"))
+    colours = {"scale": alt.Scale(scheme="viridis"), "legend": alt.Legend(orient="top")}
+    measured = alt.Color("measured", title=name, **colours)
     left = points.encode(
         x=alt.X("component 1:Q", scale=scale),
         y=alt.Y("component 2:Q", scale=scale),
@@ -89,9 +90,9 @@ def hover_charts(table, name, interval):
         color=measured,
     )
     both = {"components": left, "parity": right}
-    return alt.hconcat(
-        *(c.properties(width=290, height=290).interactive(name=n) for n, c in both.items())
-    )
+    # Together as wide as the column of the page, with lettering of at least 8 pt.
+    charts = (c.properties(width=260, height=260).interactive(name=n) for n, c in both.items())
+    return alt.hconcat(*charts).configure(axis={"labelFontSize": 11}, legend={"labelFontSize": 11})
 
 
 class _NoTags(json.JSONEncoder):
