@@ -209,7 +209,7 @@ def plot_predictions(parts, quantity, unit):
     """
     k = len(parts)
     width = min(WIDTH, 3.8 * k)
-    figure, axes = panels(1, k, width / k + 0.3, width, sharex=True, sharey=True)
+    figure, axes = panels(1, k, width / k + 0.4, width, sharex=True, sharey=True)
     values = [v for points in parts.values() for pair in points.values() for v in pair]
     ends = np.array([min(v.min() for v in values), max(v.max() for v in values)])
     ends += np.array([-0.03, 0.03]) * np.ptp(ends)
@@ -310,6 +310,7 @@ def plot_scree(shares):
     sns.lineplot(table, marker=".", dashes=False, legend=False, ax=each)
     sns.lineplot(table.cumsum(), marker=".", dashes=False, ax=summed)
     each.set(yscale="log", xlabel="component", ylabel="variance explained [%]")
+    each.yaxis.set_major_formatter("{x:g}")  # the exponents of powers would be small
     summed.set(xlabel="component", ylabel="variance explained, summed [%]")
     return figure
 

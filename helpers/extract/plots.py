@@ -33,6 +33,7 @@ def plot_scaling(table, most=64):
     ax.set(xscale="log", yscale="log", xlabel="workers, one core each", ylabel="images a second")
     ticks = 2 ** np.arange(int(np.log2(most)) + 1)
     ax.set_xticks(ticks, map(str, ticks), minor=False)
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
     ax.legend()
     return figure
