@@ -127,13 +127,17 @@ def plot_occlusion(volumes, maps, titles):
         reach, (h, w) = np.abs(changes).max(), sections.shape[1:]
         rows, columns = changes.shape[1:]
         extent = (0, w - w % columns, h - h % rows, 0)
-        for i, normal in zip(range(k), "xyz", strict=False):
-            axes[i].imshow(sections[i], cmap="gray", vmin=0, vmax=1, extent=(0, w, h, 0))
-            frame(axes[i], f"normal to {normal}")
-            shown = axes[k + i].imshow(
-                changes[i], "RdBu_r", vmin=-reach, vmax=reach, extent=extent
-            )
-            frame(axes[k + i], f"hidden, {normal}")
+        scale = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
+        for section, change, left, right in zip(
+            sections, changes, axes[:k], axes[k:], strict=True
+        ):
+            left.imshow(section, cmap="gray", vmin=0, vmax=1, extent=(0, w, h, 0))
+            shown = right.imshow(change, **scale, extent=extent)
+        for axis in axes:
+            frame(axis)
         axes[0].set_ylabel(title)
-        figure.colorbar(shown, ax=axes[-1], label="change [%]")
+        figure.colorbar(shown, ax=axes[-1], label="change [%]", shrink=0.85)
+    for i, normal in zip(range(k), "xyz", strict=False):
+        grid[0, i].set_title(f"normal to {normal}")
+        grid[0, k + i].set_title(f"hidden, {normal}")
     return figure

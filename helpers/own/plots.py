@@ -138,8 +138,9 @@ def plot_worst(images, titles):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = panels(1, len(images), 2.0)
+    figure, axes = panels(1, len(images), 2.4)
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         ax.imshow(read_image(image), cmap="gray")
-        frame(ax, textwrap.fill(title, 20))
+        lines = [textwrap.fill(line, 18) for line in title.splitlines()]
+        frame(ax, "\n".join(lines))
     return figure
