@@ -167,7 +167,7 @@ for name, one in own.properties.items():
     off = (one.out_of_fold["predicted"] / one.out_of_fold["measured"] - 1).abs()
     worst = one.out_of_fold.loc[off.nlargest(5).index]
     titles = [
-        f"{r.sample}\n{r.measured:.4g}, predicted {r.predicted:.4g}" for r in worst.itertuples()
+        f"{r.sample}\n{r.measured:.4g},\npredicted {r.predicted:.4g}" for r in worst.itertuples()
     ]
     figure = plots.plot_worst([pictures[rows[s]] for s in worst["sample"]], titles)
     figure.suptitle(name, parse_math=False)

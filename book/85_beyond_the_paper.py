@@ -344,7 +344,7 @@ sheet = {}
 for i, values in enumerate(first.T):
     picked = [int(np.argmin(np.abs(values - np.percentile(values, p)))) for p in percents]
     sheet[f"component {i + 1}"] = sections[picked, 1]
-above = {"component 1": [f"{p} % of volumes" for p in percents]}
+above = {"component 1": [f"{p} %" for p in percents]}
 
 # %% mystnb={"figure": {"caption": "Sections normal to y of volumes along the first four components of MicroViT's features. Above: share of the volumes with a lower score. White: stiff.", "name": "fig-beyond-along"}, "image": {"alt": "Four rows of seven two-phase sections, one row a principal component, ordered from low to high scores."}} tags=["hide-input"]
 plot_sheet(sheet, titles=above)

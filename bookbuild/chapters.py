@@ -30,7 +30,9 @@ HIDDEN = {"hide-input", "hide-cell", "remove-input"}  # tags of cells whose code
 REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
 # What makes, executes and judges a notebook; an edit of it executes all chapters again.
 EXECUTION = [Path(__file__)]
-EXECUTION += [Path(__file__).with_name(f"{name}.py") for name in ("runner", "worker", "outcome")]
+EXECUTION += [
+    Path(__file__).with_name(f"{name}.py") for name in ("runner", "worker", "outcome", "figures")
+]
 
 
 class BuildError(Exception):

@@ -48,7 +48,7 @@ def predictions(study, features):
 
 def draw_hero(study, features, predicted):
     """Give the figure: a micrograph, patches of it, its features, predictions of all alloys."""
-    figure, (axes,) = panels(1, 5, (7.2, 2.0), width_ratios=[1, 1, 0.12, 1, 1])
+    figure, (axes,) = panels(1, 5, 2.0, width_ratios=[1, 1, 0.12, 1, 1])
     figure.get_layout_engine().set(w_pad=0.12)
     picture, patches, vector, *parities = axes
     image, _, _ = preprocess_micrograph(study.images[SHOWN], "microvit")  # as the network gets it

@@ -11,17 +11,24 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch, Rectangle
 
-from helpers.plots import COLOURS, legend_above, panels
+from helpers.plots import COLOURS, WIDTH, legend_above, panels
 
 PATCH_COLOUR, KEPT_COLOUR = COLOURS[4:6]
 PHASE_COLOURS = ("#00306f", "#fee838")  # a dark and the brightest colour of cividis
 PHASE_NAMES = ("compliant (0)", "stiff (1)")
 
 
+def frame(ax, title=""):
+    """Set a thin frame and a title around a picture, whose pixels are no quantity to read off."""
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(title, parse_math=False)
+    ax.spines[:].set(visible=True, color="0.6", lw=0.5)
+
+
 def _section_axes(ax, section, title=""):
     """Draw one two-phase section (h, w), values 0 and 1, into ax."""
     ax.imshow(section, cmap=ListedColormap(PHASE_COLOURS), vmin=0, vmax=1)
-    ax.set(xlabel="column [pixels]", ylabel="row [pixels]", title=title)
+    frame(ax, title)
 
 
 def _map_axes(ax, correlation_map, title="", vmin=0.0, vmax=None):
@@ -58,11 +65,12 @@ def plot_sections_and_maps(sections, maps, titles):
     """
     maps = np.asarray(maps)
     k = len(maps)
-    figure, axes = panels(2, k, (2.6 * k + 0.9, 5.6))
+    width = min(WIDTH, 2.5 * k + 0.9)
+    figure, axes = panels(2, k, 2 * (width - 1.2) / k + 0.8, width)
     for column, (section, values, title) in enumerate(zip(sections, maps, titles, strict=True)):
         _section_axes(axes[0, column], section, title)
         image = _map_axes(axes[1, column], values, vmax=maps.max())
-    for ax in axes[:, 1:].flat:
+    for ax in axes[1, 1:]:
         ax.set_ylabel("")
     figure.colorbar(image, ax=axes[1], label="probability")
     handles = [Patch(color=c, label=n) for c, n in zip(PHASE_COLOURS, PHASE_NAMES, strict=True)]
@@ -91,10 +99,10 @@ def plot_maps(maps, titles, label="probability"):
     4
     """
     k = len(maps)
-    figure, axes = panels(1, k, (3.2 * k, 2.9))
+    figure, axes = panels(1, k, WIDTH / k + 0.7)
     for ax, values, title in zip(axes.flat, maps, titles, strict=True):
         image = _map_axes(ax, values, title, vmin=None)
-        figure.colorbar(image, ax=ax, label=label, shrink=0.8)
+        figure.colorbar(image, ax=ax, label=label, location="bottom")
     for ax in axes.flat[1:]:
         ax.set_ylabel("")
     return figure
@@ -123,11 +131,12 @@ def plot_sections(sections, titles, axes):
     """
     columns = len(axes)
     rows = -(-len(sections) // columns)
-    figure, grid = panels(rows, columns, (2.4 * columns, 2.7 * rows))
+    size = 2.4 * rows, min(WIDTH, 2.4 * columns)
+    figure, grid = panels(rows, columns, *size)
     for i, (ax, section, title) in enumerate(zip(grid.flat, sections, titles, strict=True)):
         _section_axes(ax, section, title)
         down, across = axes[i % columns]
-        ax.set(xlabel=f"{across} [voxels]", ylabel=f"{down} [voxels]")
+        ax.set(xlabel=across, ylabel=down)
     return figure
 
 
@@ -153,7 +162,7 @@ def plot_volumes(volumes, titles=None):
     """
     colours_of_phases = np.array([to_rgb(c) for c in PHASE_COLOURS])
     cubes = {"subplot_kw": {"projection": "3d"}}
-    figure, axes = panels(1, len(volumes), (2.6 * len(volumes), 2.9), **cubes)
+    figure, axes = panels(1, len(volumes), 2.7, min(WIDTH, 2.6 * len(volumes)), **cubes)
     for i, (axis, volume) in enumerate(zip(axes[0], volumes, strict=True)):
         n = len(volume)
         a, b = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
@@ -162,10 +171,11 @@ def plot_volumes(volumes, titles=None):
         for x, y, z, values in faces:
             colours = colours_of_phases[values]
             axis.plot_surface(x, y, z, facecolors=colours, shade=False, rcount=n, ccount=n)
-        axis.set(xlabel="x [voxels]", ylabel="y [voxels]", zlabel="z [voxels]")
+        ends = {f"{name}ticks": [0, n] for name in "xyz"}
+        axis.set(xlabel="x", ylabel="y", zlabel="z [voxels]", **ends)
         axis.set_title("" if titles is None else titles[i])
         axis.view_init(elev=25, azim=-135)
-        axis.set_box_aspect((1, 1, 1), zoom=0.85)
+        axis.set_box_aspect((1, 1, 1), zoom=0.75)
     return figure
 
 
@@ -189,14 +199,15 @@ def plot_fields(section, fields):
     3
     """
     k = 1 + len(fields)
-    figure, (axes,) = panels(1, k, (3.0 * k, 2.9))
+    figure, (axes,) = panels(1, k, WIDTH / k + 0.7)
     _section_axes(axes[0], section.T, "phases (yellow: stiff)")
     for ax, (name, field) in zip(axes[1:], fields.items(), strict=True):
         low, high = np.percentile(field, [0.5, 99.5])
         image = ax.imshow(field.T, vmin=low, vmax=high)
-        figure.colorbar(image, ax=ax, label=name, shrink=0.8, extend="both")
+        figure.colorbar(image, ax=ax, label=name, location="bottom", extend="both")
+        frame(ax)
     for ax in axes:
-        ax.set(xlabel="x [voxels]", ylabel="y [voxels]")
+        ax.set(xlabel="x", ylabel="y")
     return figure
 
 
@@ -218,11 +229,11 @@ def _image_axes(ax, image, title):
     # Images with more pixels than the figure would alias on the page; small ones keep theirs.
     how = "nearest" if max(np.shape(image)) <= 256 else "auto"
     ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation=how)
-    ax.set(xlabel="column [pixels]", ylabel="row [pixels]", title=title)
+    frame(ax, title)
 
 
 def plot_images(images, titles, *, same_scale=False):
-    """Grey or RGB images side by side, with pixels on the axes.
+    """Grey or RGB images side by side.
 
     Parameters
     ----------
@@ -244,16 +255,15 @@ def plot_images(images, titles, *, same_scale=False):
     """
     k = len(images)
     shapes = np.array([np.shape(image)[:2] for image in images])
-    height, widths = 3.1, None
+    width, widths = min(WIDTH, 3.0 * k), None
+    height = width / k + 0.3
     if same_scale:  # high enough that the widths alone decide
-        height = 3.0 * k * shapes[:, 0].max() / shapes[:, 1].sum() + 0.3
+        height = width * shapes[:, 0].max() / shapes[:, 1].sum() + 0.5
         widths = shapes[:, 1]
-    figure, axes = panels(1, k, (3.0 * k, height), width_ratios=widths)
+    figure, axes = panels(1, k, height, width, width_ratios=widths)
     for ax, image, title in zip(axes.flat, images, titles, strict=True):
         _image_axes(ax, image, title)
         ax.set_anchor("N")
-    for ax in axes.flat[1:]:
-        ax.set_ylabel("")
     return figure
 
 
@@ -277,15 +287,11 @@ def plot_sheet(rows, *, titles=None):
     6
     """
     columns, titles = len(next(iter(rows.values()))), titles or {}
-    size = (1.05 * columns + 1, (1.3 if titles else 1.1) * len(rows))
-    figure, grid = panels(len(rows), columns, size)
+    figure, grid = panels(len(rows), columns, (1.05 if titles else 0.85) * len(rows))
     for axes, (name, images) in zip(grid, rows.items(), strict=True):
         for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
             ax.imshow(image, cmap="gray", vmin=0, vmax=1)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set(visible=True, color="0.6", lw=0.5)
-            if name in titles:
-                ax.set_title(titles[name][i], fontsize=7)
+            frame(ax, titles[name][i] if name in titles else "")
         axes[0].set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
     return figure
 
@@ -311,14 +317,14 @@ def plot_steps(chains):
     2
     """
     columns = len(next(iter(chains.values())))
-    figure, grid = panels(len(chains), columns, (2.7 * columns, 2.8 * len(chains)))
+    figure, grid = panels(len(chains), columns, (min(WIDTH / columns, 2) + 0.3) * len(chains))
     for axes, (name, steps) in zip(grid, chains.items(), strict=True):
         for i, (ax, step) in enumerate(zip(axes, steps, strict=True)):
             if step is None:
                 ax.remove()
                 continue
             _image_axes(ax, step.image, step.title)
-            ax.set_ylabel(f"{name}\nrow [pixels]" if i == 0 else "")
+            ax.set_ylabel(name if i == 0 else "")
             _mark(ax, step)
     return figure
 
@@ -355,7 +361,7 @@ def plot_pixel_values(tensors, bins=80):
     >>> len(plot_pixel_values({"none": np.zeros((3, 2, 2)), "encoder": np.ones((3, 2, 2))}).axes)
     2
     """
-    figure, axes = panels(1, len(tensors), (3.6 * len(tensors), 3.0))
+    figure, axes = panels(1, len(tensors), 2.9)
     blue, red, green, *_ = COLOURS
     looks = [("red", red, "-"), ("green", green, "--"), ("blue", blue, ":")]
     for ax, (title, tensor) in zip(axes.flat, tensors.items(), strict=True):

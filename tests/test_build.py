@@ -1,5 +1,7 @@
 """The runner, on tiny projects of its own: what runs when, and what a failure leaves behind."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -15,6 +17,7 @@ import nbformat
 import psutil
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 import bookbuild.__main__ as build
 from bookbuild import site
@@ -565,8 +568,55 @@ def test_fixture_results_never_reach_the_site(project, monkeypatch):
     assert planned(project) == {"10_a", "20_b"}
 
 
+def shown(pixels: int, **metadata):
+    """Give a cell that shows an image of that width, and has an alt text."""
+    file = io.BytesIO()
+    Image.new("L", (pixels, 10)).save(file, "PNG")
+    data = {"image/png": base64.b64encode(file.getvalue()).decode()}
+    image = nbformat.v4.new_output("display_data", data, metadata={"image/png": metadata})
+    alt = {"figure": {"caption": "x", "name": "x"}, "image": {"alt": "A line."}}
+    return nbformat.v4.new_code_cell("plots.x()", outputs=[image], metadata={"mystnb": alt})
+
+
+def test_image_wider_than_the_column_is_refused():
+    assert fault_of(shown(691)) == ""
+    assert fault_of(shown(1382, width=691)) == "", "twice as fine"
+    assert re.search(r"8\.3 in wide.* 7\.2.*panels", fault_of(shown(800)))
+
+
+def test_lettering_below_8_points_is_refused_and_charts_have_no_background(project):
+    alt = 'mystnb={"figure": {"caption": "x"}, "image": {"alt": "A line."}}'
+    write(
+        project / "book/20_b.py",
+        f"""\
+        # %% {alt}
+        import matplotlib.pyplot as plt
+        figure, axis = plt.subplots()
+        plt.close(figure)
+        axis.plot([1, 2])
+        figure
+
+        # %% {alt}
+        picture, axis = plt.subplots()
+        plt.close(picture)
+        axis.imshow([[1, 2]])
+        picture
+
+        # %% {alt}
+        axis.set_title("small", fontsize=6)
+        picture
+        """,
+    )
+    with pytest.raises(BuildError, match=r"cell 3 of 3 [^\0]*lettering of 6 pt, .* 8"):
+        run(project, names=["20_b"])
+    notebook = nbformat.read(project / "_build/failed/20_b.ipynb", as_version=4)
+    images = [base64.b64decode(cell.outputs[0].data["image/png"]) for cell in notebook.cells[-3:]]
+    corners = [Image.open(io.BytesIO(i)).convert("RGBA").getpixel((0, 0))[3] for i in images]
+    assert corners == [0, 255, 255]
+
+
 def test_image_without_alt_text_is_refused():
-    image = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
+    image = shown(600).outputs[0]
     cell = nbformat.v4.new_code_cell("plots.x()", outputs=[image])
     assert "no alt text" in fault_of(cell)
     cell.metadata["mystnb"] = {"figure": {"name": "x"}, "image": {"alt": "A line."}}
@@ -749,14 +799,19 @@ def small_site(tmp_path):
     write(root / "_toc.yml", "format: jb-book\nroot: index\nchapters:\n- file: other\n")
     write(root / "pages/references.bib", "")
     write(root / "pages/index.md", "# Welcome\n\n$a^2$\n")
-    write(root / "pages/other.md", "# First title\n")
+    write(root / "pages/other.md", "# First title\n\n![a](picture.png)\n![b](chart.png)\n")
+    Image.new("L", (200, 100)).save(root / "pages/picture.png", dpi=(192, 192))
+    Image.new("RGBA", (30, 20)).save(root / "pages/chart.png")
     return root, lambda: site.build_site(root, [], tmp_path / "work", tmp_path / "html")
 
 
 def test_a_site_of_two_pages_is_built_once(tmp_path, small_site):
     _, built = small_site
     assert built()
-    assert "First title" in (tmp_path / "html/other.html").read_text(encoding="utf-8")
+    text = (tmp_path / "html/other.html").read_text(encoding="utf-8")
+    assert "First title" in text
+    assert '<img width="100" height="50" alt="a" src' in text, "twice as fine"
+    assert '<img width="30" height="20" alt="b" class="chart dark-light" loading="lazy"' in text
     assert not built(), "nothing changed"
 
 

@@ -3,7 +3,7 @@
 import seaborn as sns
 
 from helpers import UserError
-from helpers.plots import COLOURS, legend_above, panels, with_ranges
+from helpers.plots import COLOURS, WIDTH, legend_above, panels, with_ranges
 
 KINDS = ["shuffled", "by source", "leave one source out"]
 COLOUR = dict(zip(KINDS, COLOURS, strict=False))
@@ -146,8 +146,8 @@ def plot_learning_curve(curve, titles=None):
     names = list(curve["predictor"].unique())
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    size = (2.6 + 2.2 * columns, 1.2 + 2.4 * rows)
-    figure, axes = panels(rows, columns, size, sharex=True, sharey=True)
+    size = 1.2 + 2.2 * rows, min(WIDTH, 1.0 + 2.4 * columns)
+    figure, axes = panels(rows, columns, *size, sharex=True, sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):
         some = curve[curve["predictor"] == name].sort_values("n_train")
         lines = with_ranges(some, ["folds", "n_train"], "mape_pooled", "pooled_low", "pooled_high")
@@ -164,7 +164,7 @@ def plot_learning_curve(curve, titles=None):
 
 def _row_panels(table, by, columns=1, **options):
     """Panels as high as their rows need, one for each value of the column `by`."""
-    return panels(1, columns, (7.0, 1.4 + 0.42 * table[by].nunique()), **options)
+    return panels(1, columns, 1.4 + 0.42 * table[by].nunique(), **options)
 
 
 def _points(axis, table, by, titles, value, low=None, high=None):

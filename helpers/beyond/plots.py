@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from helpers.plots import panels
+from helpers.plots import WIDTH, panels
+from helpers.plots_images import frame
 
 
 def plot_leaderboard(table, marks):
@@ -27,7 +28,7 @@ def plot_leaderboard(table, marks):
     >>> len(plot_leaderboard(pd.DataFrame([row]), {"goal": 10.0}).axes)
     1
     """
-    figure, ((axis,),) = panels(size=(8.4, 1.6 + 0.36 * table["descriptor"].nunique()))
+    figure, ((axis,),) = panels(height=1.8 + 0.33 * table["descriptor"].nunique())
     look = {"style": "learner", "hue": "learner", "palette": "tab10", "s": 45, "linewidth": 0}
     sns.scatterplot(table, x="mape", y="descriptor", **look, ax=axis)
     for (label, value), style in zip(marks.items(), ("--", ":", "-."), strict=False):
@@ -64,7 +65,7 @@ def plot_section_counts(table, order, marks):
     >>> len(plot_section_counts(pd.DataFrame([row]), ["3 sections"], {"3-D": 9.0}).axes)
     1
     """
-    figure, ((axis,),) = panels(size=(7.6, 4.2))
+    figure, ((axis,),) = panels(height=4.2)
     table = table.assign(study=pd.Categorical(table["study"], order))
     look = {"hue": "curve", "style": "curve", "markers": True, "dashes": False}
     sns.lineplot(table, x="study", y="mape", errorbar=None, **look, ax=axis)
@@ -93,7 +94,8 @@ def plot_correlations(table):
     >>> len(plot_correlations(pd.DataFrame({"fraction": [0.9, -0.1]})).axes)
     2
     """
-    figure, ((axis,),) = panels(size=(2.6 + 1.2 * table.shape[1], 1.6 + 0.42 * len(table)))
+    width = min(WIDTH, 2.6 + 1.2 * table.shape[1])
+    figure, ((axis,),) = panels(height=1.2 + 0.4 * len(table), width=width)
     look = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "annot": True, "fmt": ".2f"}
     sns.heatmap(table, **look, cbar_kws={"label": "correlation r [-]"}, ax=axis)
     return figure
@@ -120,20 +122,22 @@ def plot_occlusion(volumes, maps, titles):
     7
     """
     k = len(volumes[0])
-    figure, grid = panels(len(volumes), 2 * k, (1.7 * 2 * k, 1.9 * len(volumes)))
+    figure, grid = panels(len(volumes), 2 * k, 1.3 * len(volumes))
     for axes, sections, changes, title in zip(grid, volumes, maps, titles, strict=True):
         reach, (h, w) = np.abs(changes).max(), sections.shape[1:]
         rows, columns = changes.shape[1:]
         extent = (0, w - w % columns, h - h % rows, 0)
-        for i, normal in zip(range(k), "xyz", strict=False):
-            axes[i].imshow(sections[i], cmap="gray", vmin=0, vmax=1, extent=(0, w, h, 0))
-            axes[i].set_title(f"normal to {normal}", fontsize=8)
-            shown = axes[k + i].imshow(
-                changes[i], "RdBu_r", vmin=-reach, vmax=reach, extent=extent
-            )
-            axes[k + i].set_title(f"hidden, {normal}", fontsize=8)
+        scale = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
+        for section, change, left, right in zip(
+            sections, changes, axes[:k], axes[k:], strict=True
+        ):
+            left.imshow(section, cmap="gray", vmin=0, vmax=1, extent=(0, w, h, 0))
+            shown = right.imshow(change, **scale, extent=extent)
         for axis in axes:
-            axis.set(xticks=[], yticks=[])
-        axes[0].set_ylabel(title, fontsize=8)
-        figure.colorbar(shown, ax=axes[-1], label="change [%]")
+            frame(axis)
+        axes[0].set_ylabel(title)
+        figure.colorbar(shown, ax=axes[-1], label="change [%]", shrink=0.85)
+    for i, normal in zip(range(k), "xyz", strict=False):
+        grid[0, i].set_title(f"normal to {normal}")
+        grid[0, k + i].set_title(f"hidden, {normal}")
     return figure

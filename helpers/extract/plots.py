@@ -24,7 +24,7 @@ def plot_scaling(table, most=64):
     measured = table[table["what"] == "Ray"].sort_values("workers")
     one = table[table["what"] == "one process"].iloc[0]
     last = measured.iloc[-1]
-    figure, ((ax,),) = panels(size=(5.6, 3.6))
+    figure, ((ax,),) = panels(height=3.6, width=5.6)
     ax.plot(measured["workers"], measured["images_per_s"], "o-", label="Ray, measured")
     ax.plot(one["workers"], one["images_per_s"], "s", mfc="none", label="one process, measured")
     workers = np.array([last["workers"], most])
@@ -33,6 +33,7 @@ def plot_scaling(table, most=64):
     ax.set(xscale="log", yscale="log", xlabel="workers, one core each", ylabel="images a second")
     ticks = 2 ** np.arange(int(np.log2(most)) + 1)
     ax.set_xticks(ticks, map(str, ticks), minor=False)
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
     ax.legend()
     return figure

@@ -3,7 +3,8 @@
 import seaborn as sns
 from matplotlib.ticker import ScalarFormatter
 
-from helpers.plots import panels, with_ranges
+from helpers.plots import WIDTH, panels, with_ranges
+from helpers.plots_images import frame
 
 
 def plot_training(log):
@@ -26,7 +27,7 @@ def plot_training(log):
     >>> len(plot_training(pd.DataFrame(rows, columns=["curve", "minutes", "value"])).axes)
     3
     """
-    figure, ((loss, probes, error),) = panels(1, 3, (9.6, 3.4))
+    figure, ((loss, probes, error),) = panels(1, 3, 2.9)
     for axis, start, label in (
         (loss, "loss", "loss [-]"),
         (probes, "r2_", "R² of the linear probes [-]"),
@@ -66,19 +67,19 @@ def plot_attention(images, maps, titles):
     >>> len(plot_attention([np.eye(14)], [np.ones((3, 2, 2))], ["section"]).axes)
     9
     """
-    k, heads = len(images), len(maps[0])
-    figure, grid = panels(k, heads + 2, (2.3 * (heads + 2), 2.4 * k))
+    k, columns = len(images), len(maps[0]) + 2
+    figure, grid = panels(k, columns, (WIDTH / columns + 0.6) * k)
     for axes, image, weights, title in zip(grid, images, maps, titles, strict=True):
         h, w = image.shape
         axes[0].imshow(image, cmap="gray", vmin=0, vmax=1)
-        axes[0].set(title=title, xlabel="column [pixels]", ylabel="row [pixels]")
+        frame(axes[0], title)
         drawn = {f"head {i + 1}": head for i, head in enumerate(weights)}
-        drawn["mean of the heads"] = weights.mean(0)
+        drawn["mean of heads"] = weights.mean(0)
         for ax, (name, values) in zip(axes[1:], drawn.items(), strict=True):
             relative = values * values.size
             shown = ax.imshow(relative, extent=(0, w, h, 0), vmin=0)
-            ax.set(title=name, xticks=[], yticks=[])
-            figure.colorbar(shown, ax=ax, shrink=0.75)
+            frame(ax, name)
+            figure.colorbar(shown, ax=ax, location="bottom")
     return figure
 
 
@@ -101,7 +102,7 @@ def plot_table_differences(rows):
     >>> len(plot_table_differences(pd.DataFrame([row])).axes)
     1
     """
-    figure, ((axis,),) = panels(size=(7.0, 1.0 + 0.4 * len(rows)))
+    figure, ((axis,),) = panels(height=1.0 + 0.4 * len(rows))
     points = with_ranges(rows, ["label"], "value", "low", "high")
     sns.pointplot(
         **points,

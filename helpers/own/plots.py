@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import textwrap
 
 import altair as alt
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from helpers.images.read import read_image
 from helpers.plots import panels
+from helpers.plots_images import frame
 
 THUMBNAIL = 128  # pixels of the longer side
 MOST = 500  # images in one page
@@ -66,7 +68,8 @@ def hover_charts(table, name, interval):
     tips += [alt.Tooltip("predicted", format=".4g"), "image"]
     scale = alt.Scale(zero=False)
     points = alt.Chart(table).mark_circle(size=55, opacity=0.8).encode(tooltip=tips)
-    measured = alt.Color("measured", title=name, scale=alt.Scale(scheme="viridis"))
+    colours = {"scale": alt.Scale(scheme="viridis"), "legend": alt.Legend(orient="top")}
+    measured = alt.Color("measured", title=name, **colours)
     left = points.encode(
         x=alt.X("component 1:Q", scale=scale),
         y=alt.Y("component 2:Q", scale=scale),
@@ -87,9 +90,9 @@ def hover_charts(table, name, interval):
         color=measured,
     )
     both = {"components": left, "parity": right}
-    return alt.hconcat(
-        *(c.properties(width=290, height=290).interactive(name=n) for n, c in both.items())
-    )
+    # Together as wide as the column of the page, with lettering of at least 8 pt.
+    charts = (c.properties(width=260, height=260).interactive(name=n) for n, c in both.items())
+    return alt.hconcat(*charts).configure(axis={"labelFontSize": 11}, legend={"labelFontSize": 11})
 
 
 class _NoTags(json.JSONEncoder):
@@ -135,9 +138,9 @@ def plot_worst(images, titles):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = panels(1, len(images), (2.1 * len(images), 2.7))
+    figure, axes = panels(1, len(images), 2.4)
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         ax.imshow(read_image(image), cmap="gray")
-        ax.set_title(title, fontsize=8, parse_math=False)
-        ax.set(xticks=[], yticks=[])
+        lines = [textwrap.fill(line, 18) for line in title.splitlines()]
+        frame(ax, "\n".join(lines))
     return figure
