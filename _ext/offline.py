@@ -1,7 +1,7 @@
 """Sphinx extension that keeps every request of the site on the site.
 
 A plain jupyter-book page asks one host for MathJax and another for thebe. Here MathJax comes
-along as one file, without fonts or parts to load later, and thebe is left out.
+along with its fonts, for pages with formulas alone, and thebe is left out.
 """
 
 import shutil
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sphinx.errors import ExtensionError
 
-MATHJAX = "mathjax.js"
+MATHJAX = "mathjax/tex-chtml-full.js"  # nothing to load later but fonts
+FONTS = "mathjax/output/chtml/fonts/woff-v2"  # where it looks for them
 # Excerpts below search results are fetched, which browsers refuse on pages opened from disk.
 NO_EXCERPTS_FROM_DISK = (
     'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
@@ -21,6 +22,7 @@ def configure(app, config):
     """Point Sphinx at the MathJax of this site and set what _config.yml cannot."""
     config.mathjax_path = MATHJAX
     config.html_theme_options["navbar_persistent"] = []  # one search field, in the sidebar
+    config.html_theme_options["max_navbar_depth"] = 1  # the reference lists its pages itself
     address = config.html_theme_options["repository_url"]
     link = {"repository": f"[repository]({address})"}
     config.myst_substitutions = {**config.myst_substitutions, **link}
@@ -37,6 +39,13 @@ def drop_thebe(app, config):
                 app.disconnect(listener.id)
 
 
+def drop_unused_mathjax(app, pagename, templatename, context, doctree):
+    """Take MathJax out of a page without formulas: Sphinx gives it to those above one as well."""
+    if 'class="math' not in context.get("body", ""):
+        scripts = context["script_files"]
+        scripts[:] = [s for s in scripts if getattr(s, "filename", "") != f"_static/{MATHJAX}"]
+
+
 def copy_mathjax(app, exception):
     """Copy MathJax beside the other static files, once the site is written."""
     if exception or app.builder.format != "html":
@@ -44,14 +53,16 @@ def copy_mathjax(app, exception):
     package = find_spec("sphinx-mathjax-offline")
     if package is None:
         raise ExtensionError("The package sphinx-mathjax-offline is missing; run `make setup`.")
-    mathjax = Path(package.origin).parent / "static" / "mathjax" / "tex-svg-full.js"
-    shutil.copyfile(mathjax, Path(app.outdir) / "_static" / MATHJAX)
+    static, target = Path(package.origin).parent / "static", Path(app.outdir) / "_static"
+    shutil.copytree(static / FONTS, target / FONTS)
+    shutil.copyfile(static / MATHJAX, target / MATHJAX)
 
 
 def setup(app):
     """Register the extension."""
     app.connect("config-inited", configure)
     app.connect("config-inited", drop_thebe)
+    app.connect("html-page-context", drop_unused_mathjax, priority=600)  # after it was added
     app.connect("build-finished", copy_mathjax)
     app.add_js_file(None, body=NO_EXCERPTS_FROM_DISK)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
