@@ -1,7 +1,7 @@
 """Sphinx extension that keeps every request of the site on the site.
 
 A plain jupyter-book page asks one host for MathJax and another for thebe. Here MathJax comes
-along with its fonts, for pages with formulas alone, and thebe is left out.
+along with its fonts, and thebe is left out.
 """
 
 import shutil
@@ -39,13 +39,6 @@ def drop_thebe(app, config):
                 app.disconnect(listener.id)
 
 
-def drop_unused_mathjax(app, pagename, templatename, context, doctree):
-    """Take MathJax out of a page without formulas: Sphinx gives it to those above one as well."""
-    if 'class="math' not in context.get("body", ""):
-        scripts = context["script_files"]
-        scripts[:] = [s for s in scripts if getattr(s, "filename", "") != f"_static/{MATHJAX}"]
-
-
 def copy_mathjax(app, exception):
     """Copy MathJax beside the other static files, once the site is written."""
     if exception or app.builder.format != "html":
@@ -62,7 +55,6 @@ def setup(app):
     """Register the extension."""
     app.connect("config-inited", configure)
     app.connect("config-inited", drop_thebe)
-    app.connect("html-page-context", drop_unused_mathjax, priority=600)  # after it was added
     app.connect("build-finished", copy_mathjax)
     app.add_js_file(None, body=NO_EXCERPTS_FROM_DISK)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
