@@ -8,7 +8,7 @@ import re
 
 # A part of a file's name, and what the text of a page holds that needs the file.
 NEEDED_BY = {
-    "mathjax": 'class="math',
+    "formulas.js": 'class="math',
     "mystnb": 'class="cell',
     "copybutton": 'class="highlight',
     "clipboard": 'class="highlight',

@@ -20,7 +20,7 @@ NO_EXCERPTS_FROM_DISK = (
 
 def configure(app, config):
     """Point Sphinx at the MathJax of this site and set what _config.yml cannot."""
-    config.mathjax_path = MATHJAX
+    config.mathjax_path = "formulas.js"  # loads it
     config.html_theme_options["navbar_persistent"] = []  # one search field, in the sidebar
     config.html_theme_options["max_navbar_depth"] = 1  # the reference lists its pages itself
     address = config.html_theme_options["repository_url"]

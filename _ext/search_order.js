@@ -1,3 +1,3 @@
-// Results of the search, shelf by shelf: lessons, other pages, and last what the code says.
-Scorer.score = ([page, , , , score]) =>
-  score + (page.startsWith("book/") ? 1000 : page.startsWith("reference") ? 0 : 500);
+// Results of the search, shelf by shelf: lessons, appendices, other pages, and last what the code says.
+const SHELVES = [/^reference/, /^(?!book)/, /^book\/9/, /^book/];
+Scorer.score = ([page, , , , score]) => score + 1000 * SHELVES.findIndex((shelf) => shelf.test(page));
