@@ -1,6 +1,7 @@
 """Sphinx extension that links the words of the glossary where a chapter first uses them.
 
-Words in headings, captions, code, tables and emphasis, and what is a link already, stay as they are.
+Words in headings, captions, code, tables and emphasis, and what is a link already, stay as they
+are.
 """
 
 import re

@@ -184,6 +184,15 @@ def test_an_old_address_leads_to_the_new_one(watched, old):
     assert (SITE / NEW_ADDRESSES[old].partition("#")[0]).is_file()
 
 
+@pytest.mark.parametrize("path", [page for page in PAGES if page.startswith("book/")])
+def test_a_chapter_links_a_word_of_the_glossary_once(path):
+    text = (SITE / path).read_text(encoding="utf-8")
+    terms = re.findall(r'<a class="glossary-term[^>]*glossary\.html#([^"]+)"', text)
+    assert len(set(terms)) == len(terms) > 0
+    glossary = (SITE / "glossary.html").read_text(encoding="utf-8")
+    assert [term for term in terms if f'id="{term}"' not in glossary] == []
+
+
 def test_a_message_of_troubleshooting_opens_and_its_headings_are_reached(watched):
     watched.open("troubleshooting.html#little-memory")
     assert watched.page.evaluate("scrollY") > 0
