@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sphinx.errors import ExtensionError
 
+LOADER = "formulas.js"  # not in _static, whose scripts jupyter-book gives to every page
 MATHJAX = "mathjax/tex-chtml-full.js"  # nothing to load later but fonts
 FONTS = "mathjax/output/chtml/fonts/woff-v2"  # where it looks for them
 # Excerpts below search results are fetched, which browsers refuse on pages opened from disk.
@@ -20,7 +21,7 @@ NO_EXCERPTS_FROM_DISK = (
 
 def configure(app, config):
     """Point Sphinx at the MathJax of this site and set what _config.yml cannot."""
-    config.mathjax_path = "formulas.js"  # loads it
+    config.mathjax_path = LOADER
     config.html_theme_options["navbar_persistent"] = []  # one search field, in the sidebar
     config.html_theme_options["max_navbar_depth"] = 1  # the reference lists its pages itself
     address = config.html_theme_options["repository_url"]
@@ -49,6 +50,7 @@ def copy_mathjax(app, exception):
     static, target = Path(package.origin).parent / "static", Path(app.outdir) / "_static"
     shutil.copytree(static / FONTS, target / FONTS)
     shutil.copyfile(static / MATHJAX, target / MATHJAX)
+    shutil.copyfile(Path(__file__).with_name(LOADER), target / LOADER)
 
 
 def setup(app):
