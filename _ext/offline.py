@@ -1,7 +1,7 @@
 """Sphinx extension that keeps every request of the site on the site.
 
 A plain jupyter-book page asks one host for MathJax and another for thebe. Here MathJax comes
-along as one file, without fonts or parts to load later, and thebe is left out.
+along with its fonts, and thebe is left out.
 """
 
 import shutil
@@ -10,7 +10,9 @@ from pathlib import Path
 
 from sphinx.errors import ExtensionError
 
-MATHJAX = "mathjax.js"
+LOADER = "formulas.js"  # not in _static, whose scripts jupyter-book gives to every page
+MATHJAX = "mathjax/tex-chtml-full.js"  # nothing to load later but fonts
+FONTS = "mathjax/output/chtml/fonts/woff-v2"  # where it looks for them
 # Excerpts below search results are fetched, which browsers refuse on pages opened from disk.
 NO_EXCERPTS_FROM_DISK = (
     'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
@@ -19,8 +21,9 @@ NO_EXCERPTS_FROM_DISK = (
 
 def configure(app, config):
     """Point Sphinx at the MathJax of this site and set what _config.yml cannot."""
-    config.mathjax_path = MATHJAX
+    config.mathjax_path = LOADER
     config.html_theme_options["navbar_persistent"] = []  # one search field, in the sidebar
+    config.html_theme_options["max_navbar_depth"] = 1  # the reference lists its pages itself
     address = config.html_theme_options["repository_url"]
     link = {"repository": f"[repository]({address})"}
     config.myst_substitutions = {**config.myst_substitutions, **link}
@@ -44,8 +47,10 @@ def copy_mathjax(app, exception):
     package = find_spec("sphinx-mathjax-offline")
     if package is None:
         raise ExtensionError("The package sphinx-mathjax-offline is missing; run `make setup`.")
-    mathjax = Path(package.origin).parent / "static" / "mathjax" / "tex-svg-full.js"
-    shutil.copyfile(mathjax, Path(app.outdir) / "_static" / MATHJAX)
+    static, target = Path(package.origin).parent / "static", Path(app.outdir) / "_static"
+    shutil.copytree(static / FONTS, target / FONTS)
+    shutil.copyfile(static / MATHJAX, target / MATHJAX)
+    shutil.copyfile(Path(__file__).with_name(LOADER), target / LOADER)
 
 
 def setup(app):

@@ -48,11 +48,11 @@ badge(
 # microprop predict model/ features/ --out predictions.csv
 # ```
 #
-# {term}`Ray` is a library that starts processes on one machine or on many and hands work to them. Its module
+# Ray is a library that starts processes on one machine or on many and hands work to them. Its module
 # [Ray Data](https://docs.ray.io/en/latest/data/data.html) does so for long lists. Here the list is cut into
 # *parts* of 1024 images. A *worker* is a process that holds the network: one on each GPU where there are any,
 # otherwise one on each core. It reads the images of a part, computes their features and writes one
-# {term}`parquet <Parquet>` file, whole or not at all. That file is the only thing that has to survive:
+# parquet file, whole or not at all. That file is the only thing that has to survive:
 #
 # - A worker that is killed costs the part that it was at. Ray starts another one, which computes that part.
 # - A job that was stopped goes on when the same command is given again: parts that are there stay.
@@ -68,12 +68,12 @@ badge(
 #
 # ## Where the images may be, and on which machines
 #
-# Images may be in an {term}`object store <Object store>` (`s3://`, `gs://`, whatever
+# Images may be in an object store (`s3://`, `gs://`, whatever
 # [fsspec](https://filesystem-spec.readthedocs.io) opens). That needs one more package, which the extra `ray` does not
 # bring: `pip install s3fs` for `s3://`, `pip install gcsfs` for `gs://`. `s3://` was tried with two workers on a local S3
 # server (moto), and the features were equal to those of the same files on the disk. No store of a provider was tried.
 #
-# A cluster is a set of machines, its {term}`nodes <Node>`. Start Ray on each and name the first in the environment
+# A cluster is a set of machines, its nodes. Start Ray on each and name the first in the environment
 # variable [`RAY_ADDRESS`](https://docs.ray.io/en/latest/ray-core/starting-ray.html); nothing else changes:
 #
 # ```shell

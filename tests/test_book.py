@@ -266,19 +266,18 @@ def _shows_a_plot(code: str) -> bool:
     return bool(body) and ast.unparse(body[-1]).startswith(("plot", "fig", "plt.show"))
 
 
+REFERENCE = (ROOT / "pages" / "reference.md").read_text(encoding="utf-8")
+
+
 def test_reference_names_every_public_helper():
     paths = (path.relative_to(ROOT).with_suffix("") for path in (ROOT / "helpers").rglob("*.py"))
     modules = {".".join(path.parts) for path in paths if not path.name.startswith("_")}
-    modules |= {f"helpers.{path.parent.name}" for path in (ROOT / "helpers").glob("*/__init__.py")}
-    text = (ROOT / "pages" / "reference.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"automodule:: (helpers\.[\w.]+)", text))
-    lacking = [f".. automodule:: {name}" for name in sorted(modules - listed)]
-    remedy = (
-        "Put each there under its room: a heading `### name`, and the line with `   :members:` "
-        "under it between ```{eval-rst} and ```, as those beside it."
-    )
-    refuse(lacking, "pages/reference.md", "modules that it does not name", remedy)
-    dead = [f".. automodule:: {name}" for name in sorted(listed - modules)]
+    rooms = {path.parent.name for path in (ROOT / "helpers").glob("*/__init__.py")}
+    modules |= {"helpers", *(f"helpers.{room}" for room in rooms)}
+    listed = set(re.findall(r"^   (helpers[\w.]*)$", REFERENCE, re.MULTILINE))
+    remedy = "Put each under its room, in the list below `.. autosummary::`: it gets a page so."
+    refuse(sorted(modules - listed), "pages/reference.md", "modules that it does not name", remedy)
+    dead = sorted(listed - modules)
     refuse(dead, "pages/reference.md", "modules that are not there", "Mend or remove these lines.")
 
 
@@ -295,6 +294,16 @@ def test_one_badge_near_the_top_says_whose_data_and_networks(source):
         "helpers.datasets.badge."
     )
     refuse(wrong, source.name, "a chapter has one badge near its top", remedy)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "chapter"),
+    re.findall(r"`~(helpers[\w.]*)\.(\w+)` \|.*\(book/(\w+)\) \|", REFERENCE),
+)
+def test_reference_tells_where_a_function_is_used(module, name, chapter):
+    nodes = ast.walk(ast.parse((ROOT / "book" / f"{chapter}.py").read_text(encoding="utf-8")))
+    taken = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module == module]
+    assert name in {alias.name for node in taken for alias in node.names}
 
 
 def test_every_citation_has_an_entry():

@@ -18,7 +18,7 @@ PAGES = ROOT / "pages"
 BLIND = "mean of the source"
 TROUBLES = (PAGES / "troubleshooting.md").read_text(encoding="utf-8")
 SOURCES = [*(ROOT / "helpers").rglob("*.py"), *(ROOT / "bookbuild").glob("*.py")]
-QUOTED = re.findall(r"^- `([^`]*(?:`[^`]*)?)`\n  \S", TROUBLES, re.MULTILINE)
+QUOTED = re.findall(r"^:::\{dropdown\} `([^`]*(?:`[^`]*)?)`\n\S", TROUBLES, re.MULTILINE)
 
 
 def _text(node):
@@ -45,8 +45,8 @@ def test_there_are_messages_of_every_group():
         "Images", "Tables", "Weights and downloads", "Features and memory",
         "Models and validation", "Your own micrographs", "Building the book",
     ]  # fmt: skip
-    assert all(group.count("\n- `") >= 3 for group in groups)
-    assert len(QUOTED) == sum(group.count("\n- `") for group in groups)
+    assert all(group.count("\n:::{dropdown} `") >= 3 for group in groups)
+    assert len(QUOTED) == sum(group.count("\n:::{dropdown} `") for group in groups)
 
 
 @pytest.mark.parametrize("message", QUOTED)

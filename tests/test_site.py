@@ -6,13 +6,16 @@ MICROPROP_SITE names another folder to look at, MICROPROP_CHROMIUM another brows
 """
 
 import functools
+import html
 import http.server
 import os
+import re
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from browsing import Watched
 
 from bookbuild.chapters import ROOT, toc_entries
@@ -22,7 +25,12 @@ pytestmark = pytest.mark.browser
 SITE = Path(os.environ.get("MICROPROP_SITE", ROOT / "_build" / "html"))
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 PHONE = 390  # pixels
+REFERENCE = [f"reference/{path.name}" for path in sorted(SITE.glob("reference/*.html"))]
 PAGES = [f"{entry}.html" for entry in toc_entries(ROOT)] + ["search.html", "genindex.html"]
+PAGES += ["reference/helpers.synthetic.hardness.html"]  # one with formulas
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+MOVED = CONFIG["sphinx"]["config"]["redirects"]
+LANDING_BYTES = 1_500_000  # of the landing page with all that it loads
 
 
 class SilentHandler(http.server.SimpleHTTPRequestHandler):
@@ -99,17 +107,99 @@ def test_page_is_whole_without_a_network(watched, address, path):
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= PHONE
 
 
-@pytest.mark.parametrize("path", PAGES)
+def test_pages_of_the_reference_fit_a_phone(watched):
+    watched.page.set_viewport_size({"width": PHONE, "height": 900})
+    for path in REFERENCE:
+        watched.page.goto(watched.address + path)
+        if watched.page.evaluate("document.documentElement.scrollWidth") > PHONE:
+            watched.troubles.append(f"{path} is wider than a phone")
+    assert REFERENCE
+    assert not watched.troubles, "\n".join(watched.troubles)
+
+
+@pytest.mark.parametrize("path", PAGES + REFERENCE)
 def test_page_names_no_folder_of_whoever_built_it(path):
     assert str(ROOT) not in (SITE / path).read_text(encoding="utf-8")
 
 
-def test_search_finds_a_word_of_the_book(watched):
-    watched.open("search.html?q=autocorrelation")
-    watched.page.wait_for_selector("#search-results li a", timeout=15_000)
-    results = watched.page.locator("#search-results li a").all_inner_texts()
+@pytest.mark.parametrize("path", PAGES + REFERENCE)
+def test_page_has_one_description(path):
+    text = (SITE / path).read_text(encoding="utf-8")
+    (words,) = re.findall(r'<meta name="description" content="([^"]+)">', text)
+    assert len(html.unescape(words)) <= 160
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_loads_mathjax_for_formulas_alone(watched, path):
+    loaded = []
+    watched.page.on("request", lambda request: loaded.append(request.url))
+    watched.open(path)
+    with_formulas = watched.page.locator(".math").count() > 0
+    assert any("mathjax" in url for url in loaded) == with_formulas
+
+
+def test_landing_page_is_light(watched):
+    loaded = set()
+    watched.page.on("request", lambda request: loaded.add(request.url))
+    watched.open("index.html")
+    watched.page.evaluate(OPEN_ALL)
     watched.page.wait_for_load_state("networkidle")
-    assert any("Two-point statistics" in text for text in results), results
+    paths = {urlsplit(url.removeprefix(watched.address)).path for url in loaded}
+    sizes = {path: (SITE / path).stat().st_size for path in paths}
+    assert "_static/book.css" in sizes
+    assert sum(sizes.values()) < LANDING_BYTES, sizes
+
+
+@pytest.mark.parametrize("word", ["hardness", "autocorrelation", "SVR"])
+def test_search_puts_lessons_first_and_the_reference_last(watched, word):
+    watched.open(f"search.html?q={word}")
+    watched.page.wait_for_selector("#search-results li a", timeout=15_000)
+    watched.page.wait_for_function("() => /found/.test(Search.status.innerText)")
+    links = watched.page.locator("#search-results li a")
+    found = links.evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    lessons = [link.startswith("book/") for link in found]
+    code = [link.startswith("reference") for link in found]
+    assert lessons[0]
+    assert lessons == sorted(lessons, reverse=True), found
+    assert code == sorted(code), found
+    watched.page.wait_for_load_state("networkidle")
+    assert not watched.troubles, "\n".join(watched.troubles)
+
+
+NEW_ADDRESSES = {f"{old}.html#part": f"book/{new}#part" for old, new in MOVED.items()}
+NEW_ADDRESSES |= {  # all modules stood on one page
+    f"reference.html#{old}": f"reference/helpers.two_point.html#{new}"
+    for old, new in [
+        ("helpers.two_point.two_point_statistics", "helpers.two_point.two_point_statistics"),
+        ("module-helpers.two_point", "helpers.two_point"),
+        ("helpers-two-point", "helpers-two-point"),
+    ]
+}
+
+
+@pytest.mark.parametrize("old", NEW_ADDRESSES)
+def test_an_old_address_leads_to_the_new_one(watched, old):
+    watched.page.goto(watched.address + old)
+    watched.page.wait_for_url(watched.address + NEW_ADDRESSES[old])
+    assert (SITE / NEW_ADDRESSES[old].partition("#")[0]).is_file()
+
+
+@pytest.mark.parametrize("path", [page for page in PAGES if page.startswith("book/")])
+def test_a_chapter_links_a_word_of_the_glossary_once(path):
+    text = (SITE / path).read_text(encoding="utf-8")
+    terms = re.findall(r'<a class="glossary-term[^>]*glossary\.html#([^"]+)"', text)
+    assert len(set(terms)) == len(terms) > 0
+    glossary = (SITE / "glossary.html").read_text(encoding="utf-8")
+    assert [term for term in terms if f'id="{term}"' not in glossary] == []
+
+
+def test_a_message_of_troubleshooting_opens_and_its_headings_are_reached(watched):
+    watched.open("troubleshooting.html#little-memory")
+    assert watched.page.evaluate("scrollY") > 0
+    answer = watched.page.get_by_text("The disk is full or write-protected")
+    assert not answer.is_visible()
+    watched.page.locator("summary", has_text="could not write").click()
+    assert answer.is_visible()
     assert not watched.troubles, "\n".join(watched.troubles)
 
 
