@@ -99,7 +99,7 @@ def plot_maps(maps, titles, label="probability"):
     4
     """
     k = len(maps)
-    figure, axes = panels(1, k, WIDTH / k + 0.7)
+    figure, axes = panels(1, k, WIDTH / k + 0.9)
     for ax, values, title in zip(axes.flat, maps, titles, strict=True):
         image = _map_axes(ax, values, title, vmin=None)
         figure.colorbar(image, ax=ax, label=label, location="bottom")
@@ -199,7 +199,7 @@ def plot_fields(section, fields):
     3
     """
     k = 1 + len(fields)
-    figure, (axes,) = panels(1, k, WIDTH / k + 0.7)
+    figure, (axes,) = panels(1, k, WIDTH / k + 0.65)
     _section_axes(axes[0], section.T, "phases (yellow: stiff)")
     for ax, (name, field) in zip(axes[1:], fields.items(), strict=True):
         low, high = np.percentile(field, [0.5, 99.5])
