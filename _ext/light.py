@@ -6,13 +6,13 @@ one below it has some.
 
 import re
 
-# A part of a file's name, and what the text of a page holds that needs the file.
+# A part of a file's name, and a pattern of what needs the file in the text of a page.
 NEEDED_BY = {
-    "formulas.js": 'class="math',
+    "formulas.js": r'class="[^"]*\bmath\b',
     "mystnb": 'class="cell',
     "copybutton": 'class="highlight',
     "clipboard": 'class="highlight',
-    "sphinx-design": 'class="sd-',
+    "sphinx-design": r"\bsd-",
     "design-tabs": "sd-tab",
     "togglebutton": "dropdown|toggle",
     "thebe": "thebe",

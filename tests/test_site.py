@@ -125,7 +125,8 @@ def test_page_names_no_folder_of_whoever_built_it(path):
 @pytest.mark.parametrize("path", PAGES + REFERENCE)
 def test_page_has_one_description(path):
     text = (SITE / path).read_text(encoding="utf-8")
-    (words,) = re.findall(r'<meta name="description" content="([^"]+)">', text)
+    (tag,) = re.findall(r'<meta [^>]*name="description"[^>]*>', text)
+    words = re.search(r'content="([^"]+)"', tag)[1]
     assert len(html.unescape(words)) <= 160
 
 
