@@ -10,7 +10,7 @@ def visit_image(translator, node):
     """Write an image as the theme does, with its size, so that no text moves when it arrives.
 
     All but the first of a page are loaded when the reader comes near. A chart is an image without
-    background, which bookbuild/figures.py takes away; _static/book.css goes by its class.
+    background, which bookbuild/kernel.py takes away; _static/book.css goes by its class.
     """
     size, path = "", Path(translator.builder.srcdir, node["uri"])
     if path.suffix in (".png", ".webp") and path.is_file():

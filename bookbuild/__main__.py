@@ -13,10 +13,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bookbuild.chapters import REGISTRY, ROOT, BuildError, affected, chapters_in_toc
+from bookbuild.chapters import ROOT, BuildError, affected, chapters_in_toc
 from bookbuild.runner import Run, execute, plan
 from bookbuild.site import build_site
 from bookbuild.sync import sync
+from helpers.io.downloads import REGISTRY
 
 # Where data and weights come from; a chapter declares those that it uses.
 PROFILES = {

@@ -21,17 +21,16 @@ import yaml
 from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
 from helpers.io import provenance
-from helpers.io.downloads import LOCAL_COPY, cache_folder
+from helpers.io.downloads import LOCAL_COPY, REGISTRY, cache_folder
 from helpers.io.provenance import imported, syntax_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
-HIDDEN = {"hide-input", "hide-cell", "remove-input"}  # tags of cells whose code the site hides
-REGISTRY = "MICROPROP_REGISTRY"  # names the registry of downloads that helpers use instead
+CLOSED = {"hide-input", "hide-cell", "remove-input"}  # tags of cells whose code JupyterLab folds
 # What makes, executes and judges a notebook; an edit of it executes all chapters again.
 EXECUTION = [Path(__file__)]
 EXECUTION += [
-    Path(__file__).with_name(f"{name}.py") for name in ("runner", "worker", "outcome", "figures")
+    Path(__file__).with_name(f"{name}.py") for name in ("runner", "worker", "outcome", "kernel")
 ]
 
 
@@ -73,7 +72,7 @@ def notebook_of(source: Path) -> nbformat.NotebookNode:
         cell.id = f"cell-{number:02d}"
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            if HIDDEN & set(tags(cell)):
+            if CLOSED & set(tags(cell)):
                 cell.metadata.jupyter = {"source_hidden": True}
     return notebook
 

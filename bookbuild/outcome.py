@@ -1,18 +1,14 @@
 """What an executed notebook shows: where it failed, and whether it is fit for the site."""
 
-import base64
-import io
 import re
 from pathlib import Path
 
 import nbformat
-from PIL import Image
 
 from bookbuild.chapters import cell_lines, code_cells, notebook_of, tags
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
-WIDTH, LETTERING = 7.2, 8  # inches of the text column, and points that are still legible
 
 
 def error_in(notebook: nbformat.NotebookNode, source: Path) -> tuple[str, str]:
@@ -53,35 +49,12 @@ def fault_of(cell: nbformat.NotebookNode) -> str:
             f"its figure shows {images} times. Draw it on axes of `helpers.plots.panels`, which "
             "pyplot does not show as well, and let the cell end with the figure"
         )
-    caption = options.get("figure", {}).get("caption", "")
-    texts = {"caption": caption, "alt text": options.get("image", {}).get("alt", "")}
-    lacking = [name for name, text in texts.items() if not str(text).strip()]
+    texts = [("caption", "figure", "caption"), ("alt text", "image", "alt")]
+    lacking = [n for n, part, key in texts if not str(options.get(part, {}).get(key, "")).strip()]
     if images and lacking:
         return (
             f"its figure has no {' and no '.join(lacking)}. Give the cell the metadata "
             'mystnb={"figure": {"caption": "..."}, "image": {"alt": "..."}}'
-        )
-    return next(filter(None, map(size_fault, cell.outputs)), "")
-
-
-def size_fault(output: nbformat.NotebookNode) -> str:
-    """Say what the page would show too small: it squeezes what is wider than its column."""
-    data = output.get("data", {})
-    if "image/png" not in data:
-        return ""
-    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as image:
-        width = output.metadata.get("image/png", {}).get("width", image.width) / 96
-    if round(width, 1) > WIDTH:
-        return (
-            f"its figure is {width:.1f} in wide, the column of the page {WIDTH}. Draw it on axes "
-            "of `helpers.plots.panels`; an image of your own has 96 pixels an inch"
-        )
-    # bookbuild/figures.py, in the kernel, has written it.
-    lettering = re.search(r"lettering from ([\d.]+) pt", data.get("text/plain", ""))
-    if lettering and float(lettering[1]) < LETTERING:
-        return (
-            f"its figure has lettering of {float(lettering[1]):g} pt, expected at least "
-            f"{LETTERING}: leave out `fontsize`, or wrap text that does not fit"
         )
     return ""
 

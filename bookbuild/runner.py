@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ import nbformat
 from ipykernel import kernelspec
 
 from bookbuild.chapters import (
-    REGISTRY,
     ROOT,
     BuildError,
     chapter_key,
@@ -24,8 +22,9 @@ from bookbuild.chapters import (
     write_stamp,
 )
 from bookbuild.outcome import error_in, fault_in, tidy
+from helpers.io.downloads import CACHE, LOCAL_COPY, REGISTRY
 
-PATH_VARIABLES = ("MICROPROP_DATA", "MICROPROP_CACHE", REGISTRY)
+PATH_VARIABLES = (LOCAL_COPY, CACHE, REGISTRY)
 
 
 @dataclass
@@ -144,15 +143,13 @@ def _finish(run: Run, build: Path, status: int):
 def _environment(root: Path, build: Path, threads: int) -> dict:
     """Give workers this interpreter's kernel and their share of cores."""
     kernelspec.install(prefix=str(build))
-    start_up = build / "ipython" / "profile_default" / "startup"
-    start_up.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "bookbuild" / "figures.py", start_up)
     named = {name: os.environ[name] for name in PATH_VARIABLES if os.environ.get(name)}
     return {
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
         "JUPYTER_PATH": str(build / "share" / "jupyter"),  # before kernels registered elsewhere
-        "IPYTHONDIR": str(build / "ipython"),  # no start-up file but that one
+        "IPYTHONDIR": str(build / "ipython"),  # no start-up file of the user
+        "PYTHONSTARTUP": str(ROOT / "bookbuild" / "kernel.py"),
         "PYTHONPATH": str(root),
         "PYTHONUTF8": "1",
         "TQDM_DISABLE": "1",  # on a slow machine bars would become part of a page

@@ -8,7 +8,7 @@ never overwritten.
 import hashlib
 import json
 import sys
-from collections.abc import Collection
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -16,16 +16,9 @@ import nbformat
 
 from bookbuild.chapters import ROOT, BuildError, notebook_of
 
-# The pair as jupytext understands it, in the notebook itself: a server that was started in book/
-# sees no pyproject.toml, which says the same to the command line.
-PAIR = {
-    "formats": "ipynb,py:percent",
-    "notebook_metadata_filter": "-all",
-    # What JupyterLab and others note in cells. To name those that stay instead, tags and mystnb,
-    # would write an empty list of tags, which JupyterLab leaves in cells whose panel was open.
-    "cell_metadata_filter": "-jupyter,-editable,-deletable,-slideshow,-raw_mimetype,"
-    "-jp-MarkdownHeadingCollapsed,-user_expressions,-papermill,-vscode",
-}
+# What makes a pair of the two, which stands in the notebook as well: a server that was started in
+# book/ sees no pyproject.toml.
+PAIR = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["jupytext"]
 
 
 def notebook_text(source: Path) -> str:
@@ -89,20 +82,15 @@ def _news(name: Path, old: str, new: str) -> str:
     own, source = _cells(notebook), _cells(nbformat.reads(new, as_version=4))
     generated = notebook.metadata.get("microprop", {}).get("generated", [])
     edits = [_place(own, mark) for mark in own if mark not in (*generated, *source)]
-    if not edits:
-        gone = [mark for mark in generated if mark in source and mark not in own]
-        edits = [f"without {_place(source, mark)}" for mark in gone]
-    if not edits and all(_in_other_order(own, cells) for cells in (generated, source)):
-        edits = ["the same cells in another order"]
+    old = [mark for mark in generated if mark in source]
+    kept = [mark for mark in own if mark in old]
+    if not edits and kept not in (old, [mark for mark in source if mark in old]):
+        gone = [f"without {_place(source, mark)}" for mark in old if mark not in own]
+        edits = gone or ["the same cells in another order"]
     if edits:
         raise BuildError(_refusal(name, edits, source_too=generated != list(source)))
     fresh = [str(n) for n, mark in enumerate(source, 1) if mark not in own]
     return f", new in its source: cell {', '.join(fresh)} of {len(source)}" if fresh else ""
-
-
-def _in_other_order(marks: Collection[str], others: Collection[str]) -> bool:
-    """Tell whether the cells that two notebooks share stand in another order."""
-    return [mark for mark in marks if mark in others] != [mark for mark in others if mark in marks]
 
 
 def _place(cells: dict[str, str], mark: str) -> str:
@@ -114,17 +102,17 @@ def _place(cells: dict[str, str], mark: str) -> str:
 def _refusal(name: Path, edits: list[str], source_too: bool) -> str:
     """Say how edits of a notebook are taken over, also where its source may have its own."""
     source, command = name.with_suffix(".py"), "python -m jupytext --to py:percent"
-    told = [f"{name} was edited, and its source {source} does not hold the edits:"]
-    told += [f"  {edit}" for edit in edits]
+    lines = [f"{name} was edited, and its source {source} does not hold the edits:"]
+    lines += [f"  {edit}" for edit in edits]
     take = f"`{command} {name}`, `python -m ruff format {source}`, then `make sync`"
     if source_too:
         copy = f"_build/{source.name}"
-        told += [f"{source} is not the one that the notebook was written from either."]
+        lines += [f"{source} is not the one that the notebook was written from either."]
         take = f"`{command} --output {copy} {name}`; copy what you want from {copy} into {source}"
         take += f", delete {name}, then `make sync`"
-    told += [f"To take the edits over: {take}."]
-    told += [f"To drop them: delete {name}, then `make sync`."]
-    return "\n".join(told)
+    lines += [f"To take the edits over: {take}."]
+    lines += [f"To drop them: delete {name}, then `make sync`."]
+    return "\n".join(lines)
 
 
 def _cells(notebook: nbformat.NotebookNode) -> dict[str, str]:
@@ -139,7 +127,9 @@ def _cells(notebook: nbformat.NotebookNode) -> dict[str, str]:
             options = [cell.metadata.get(name) or None for name in ("tags", "mystnb")]
             held = json.dumps([cell.cell_type, text, *options], sort_keys=True)
             mark = hashlib.sha256(held.encode()).hexdigest()[:12]
-            cells[f"{mark}-{len(cells)}" if mark in cells else mark] = text
+            while mark in cells:
+                mark += "+"  # an equal cell stands before it
+            cells[mark] = text
     return cells
 
 

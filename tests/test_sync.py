@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 
 import jupytext
 import nbformat
@@ -14,7 +13,7 @@ import pytest
 
 import bookbuild.__main__ as build
 from bookbuild.chapters import ROOT, BuildError, notebook_of
-from bookbuild.sync import PAIR, sync
+from bookbuild.sync import sync
 
 SOURCES = sorted((ROOT / "book").glob("*.py"))
 A = """\
@@ -87,11 +86,6 @@ def in_jupyter(start, path, change=lambda notebook: None):
     execute(model["content"])
     change(model["content"])
     manager.save(model, path.relative_to(start).as_posix())
-
-
-def test_the_two_places_that_name_the_pair_agree():
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-    assert tool["jupytext"] == PAIR
 
 
 def test_code_that_the_site_hides_is_closed(project):
