@@ -98,7 +98,8 @@ def narrow_code(notebook):
 def visible_code(notebook):
     """At least seven tenths of the code lines are visible: show the fits, splits and scores that
     answer the question; what only plots or lays out becomes one call of a helper."""
-    cells = [cell for cell in code_cells(notebook) if "remove-cell" not in tags(cell)]  # installs
+    first, *cells = code_cells(notebook)
+    cells = cells if "remove-cell" in tags(first) else [first, *cells]  # which installs the book
     hidden = sorted(filter(is_hidden, cells), key=length, reverse=True)
     every, unseen = sum(map(length, cells)), sum(map(length, hidden))
     if unseen > (1 - SEEN) * every:
@@ -123,7 +124,7 @@ def html_is_no_prose(notebook):
     for where, held in shown(notebook):
         html = held.get("text/html", "")
         around = re.sub(r"<(style|script|table)\b.*?</\1>", "", html, flags=re.DOTALL)
-        if not html or "data-badge" in html or "vega" in html:
+        if not html or 'class="data-badge"' in html or "vega" in html:
             continue
         if "<table" not in html or SENTENCE.search(re.sub(r"<[^>]*>", "", around)):
             yield where

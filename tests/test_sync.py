@@ -234,6 +234,15 @@ def test_cells_that_are_equal_are_told_apart(project, edit, capsys):
         sync(project)
 
 
+def test_equal_cells_stay_equal_when_another_is_written_before_them(project):
+    source = project / "book/10_a.py"
+    source.write_text(A + "\n# %%\nx\n\n# %%\nx\n", encoding="utf-8")
+    sync(project)
+    source.write_text(source.read_text().replace("# %%\nx\n", "# %%\ny\n\n# %%\nx\n", 1))
+    in_jupyter(project, project / "book/10_a.ipynb")
+    assert sync(project) == [project / "book/10_a.ipynb"]
+
+
 def test_where_both_were_edited_the_source_is_not_overwritten(project, edit):
     edit(change_code)
     source = project / "book/10_a.py"
