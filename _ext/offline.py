@@ -19,16 +19,6 @@ NO_EXCERPTS_FROM_DISK = (
 )
 
 
-def configure(app, config):
-    """Point Sphinx at the MathJax of this site and set what _config.yml cannot."""
-    config.mathjax_path = LOADER
-    config.html_theme_options["navbar_persistent"] = []  # one search field, in the sidebar
-    config.html_theme_options["max_navbar_depth"] = 1  # the reference lists its pages itself
-    address = config.html_theme_options["repository_url"]
-    link = {"repository": f"[repository]({address})"}
-    config.myst_substitutions = {**config.myst_substitutions, **link}
-
-
 def drop_thebe(app, config):
     """Take out sphinx-thebe, which adds its scripts to every page, whether it is used or not.
 
@@ -55,7 +45,6 @@ def copy_mathjax(app, exception):
 
 def setup(app):
     """Register the extension."""
-    app.connect("config-inited", configure)
     app.connect("config-inited", drop_thebe)
     app.connect("build-finished", copy_mathjax)
     app.add_js_file(None, body=NO_EXCERPTS_FROM_DISK)

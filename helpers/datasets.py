@@ -41,8 +41,8 @@ EMBEDDED_SUPERALLOYS = DATA / "superalloys"
 PAPER_RESULTS = DATA / "paper_results.csv"
 PUBLISHED_TWO_PHASE = "two_phase/dataset.mat"
 SYNTHETIC = "Synthetic data"
-COLOURS = {SYNTHETIC: "#0072b2", "Published data": "#00664b"}  # dark enough for white letters
-OTHER_COLOUR = "#8a4600"
+# Dark enough for white letters.
+BADGE_COLOURS, OTHER_COLOUR = {SYNTHETIC: "#0072b2", "Published data": "#00664b"}, "#8a4600"
 PHASE_MODULI = (2.4, 120.0)  # of phases 0 and 1 [GPa], Cecen et al. 2018: a contrast of 50
 
 
@@ -197,6 +197,7 @@ def load_superalloys(source="embedded"):
 class Badge:
     """What a page rests on, in a few words that open to say more; made by `badge`."""
 
+    kind: str
     label: str
     note: str
 
@@ -208,7 +209,7 @@ class Badge:
 
     def _repr_html_(self):
         """Colours stand here and not in a style sheet, so that Jupyter shows them as well."""
-        colour = COLOURS.get(self.label.split(",")[0], OTHER_COLOUR)
+        colour = BADGE_COLOURS.get(self.kind, OTHER_COLOUR)
         look = f"background: {colour}; color: white; border-radius: 1em; padding: 0.15em 0.9em"
         note = re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(self.note))
         return (
@@ -249,7 +250,7 @@ def badge(data, *parts, note=""):
         parts = [f"{len(parts)} networks"]
     if not isinstance(data, str) and kind != SYNTHETIC:
         notes.append("Takeaways written into the page describe its run on the synthetic data.")
-    return Badge(", ".join([kind, *parts]), " ".join(filter(None, notes)))
+    return Badge(kind, ", ".join([kind, *parts]), " ".join(filter(None, notes)))
 
 
 def paper_results():

@@ -224,20 +224,16 @@ Read (\d+) min, run \d+ min
         "another chapter, with its question and minutes"
     )
     words = sum(len(cell.source.split()) for cell in notebook_of(source).cells)
-    assert int(minutes[1]) == pytest.approx(words / 200, abs=5), (
+    assert int(minutes[1]) == pytest.approx(words / 200, abs=3), (
         f"pages/index.md: at 200 words a minute {source.stem} takes {words / 200:.0f} minutes"
     )
 
 
-def test_the_frame_of_contributing_runs(tmp_path, capsys):
+def test_the_frame_of_contributing_is_a_chapter(tmp_path):
     path = tmp_path / "45_frame.py"
     path.write_text(frame_of_a_chapter(), encoding="utf-8")
     assert declared_parameters(path) == {"data": "embedded"}
     assert code_cells(notebook_of(path))[0].source == first_cell(), "CONTRIBUTING.md"
-    names = {}
-    for cell in code_cells(notebook_of(path)):
-        exec(compile(cell.source, path, "exec"), names)
-    assert "of the pixels are stiff" in capsys.readouterr().out
     check = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml")]
     done = subprocess.run([*check, "--ignore=INP,N999", str(path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

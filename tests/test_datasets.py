@@ -365,7 +365,7 @@ def test_a_badge_of_other_data_says_what_takeaways_are_about(published):
     shown = badge(load_two_phase("published"), "DINOv2 B14")
     assert shown.label == "Test fixture, not the published set, DINOv2 B14"
     assert shown.note.endswith("written into the page describe its run on the synthetic data.")
-    page = dataclasses.replace(shown, label="Published data, DINOv2 B14")._repr_html_()
+    page = dataclasses.replace(shown, kind="Published data")._repr_html_()
     colours = [re.search("background: (#[0-9a-f]+)", p)[1] for p in (page, shown._repr_html_())]
     assert len({*colours, re.search("#[0-9a-f]+", badge("Synthetic data")._repr_html_())[0]}) == 3
 

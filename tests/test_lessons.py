@@ -202,7 +202,7 @@ answer = f"The mean errs by {error:.1f} %, which is {share} of it."
     assert sentences(text) == ["line 8: `The mean errs by 0 %, which is 0 of it.`"]
 
 
-NOTES = re.compile("help|note|notice")  # what a command or a badge says about an option or data
+NOTES = re.compile(r"help|notes?|(\w+_)?notice")  # what is said about an option or data
 ANSWERS = re.compile(r"(Error|Warning|print|warn|tell|notes\.append)$")
 
 
@@ -224,7 +224,7 @@ def _spoken(node):
             ast.Assign(targets=[ast.Name(id=name)])
             | ast.FunctionDef(name=name)
             | ast.keyword(arg=str(name))
-        ) if NOTES.search(name):
+        ) if NOTES.fullmatch(name):
             return
         case ast.Call(func=f) if ANSWERS.search(ast.unparse(f)):
             return  # what a chapter prints is judged there
