@@ -89,12 +89,12 @@ class SuperalloyData(AlloyTable):
 
     @functools.cached_property
     def merged_composition(self):
-        """Composition with Nb and Cb summed as Nb: DataFrame (n, 21)."""
+        """DataFrame (n, 21): composition with Nb and Cb summed as Nb."""
         return merge_niobium(self.composition)
 
     @functools.cached_property
     def groups(self):
-        """Number of the source paper of every micrograph: ndarray of int, shape (n,).
+        """ndarray of int, shape (n,): number of the source paper of every micrograph.
 
         The digits in front of the first hyphen of its name, 27 of ``"Paper27-10"``.
         """
@@ -102,7 +102,7 @@ class SuperalloyData(AlloyTable):
 
     @functools.cached_property
     def binary_images(self):
-        """Segmented micrographs of 0 and 1: list of ndarray of uint8, shape (h, w).
+        """list of ndarray of uint8, shape (h, w): segmented micrographs of 0 and 1.
 
         The published ones; for the embedded set segmented as in the paper when first asked for.
         """
