@@ -228,12 +228,32 @@ def test_results_of_fixtures_never_reach_the_site(project, fixture_data):
         build(project, "paper", 1)
 
 
+LESSONS = ["00_quick_start", *sorted(CHAPTERS)]
+DATA = {"00_quick_start": r"superalloys/\S+"}  # what a chapter asks for first
+
+
 @pytest.mark.slow
-def test_without_the_published_data_the_chapter_says_what_is_missing(
-    project, fixture_data, monkeypatch, tmp_path
+@pytest.mark.parametrize("name", LESSONS)
+def test_without_the_published_data_a_chapter_says_what_is_missing_at_its_top(
+    project, fixture_data, monkeypatch, tmp_path, name
 ):
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "empty"))
-    with pytest.raises(BuildError, match=r"(?s)30_two_point_statistics.*code cell 4 .*"
-                       r"could not download two_phase/dataset\.mat.*MICROPROP_DATA"):  # fmt: skip
-        build(project, "paper", 1, names=CHAPTERS[:1], site=False)
+    wanted = DATA.get(name, r"two_phase/dataset\.mat")
+    with pytest.raises(BuildError) as error:
+        build(project, "paper", 1, names=[name], site=False)
+    assert re.search(rf"{name}.*code cell [1-5] .*{wanted}.*MICROPROP_DATA", str(error.value), re.S)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["00_quick_start", "20_features", "40_case_study_1"])
+def test_without_the_weights_of_microvit_a_chapter_says_so_at_its_top(
+    project, monkeypatch, tmp_path, name
+):
+    entries = json.loads((ROOT / "data" / "registry.json").read_text(encoding="utf-8"))
+    entries["encoders/microvit"]["shipped"] = "gone"
+    registry = tmp_path / "registry.json"
+    registry.write_text(json.dumps(entries), encoding="utf-8")
+    monkeypatch.setenv("MICROPROP_REGISTRY", str(registry))
+    with pytest.raises(BuildError, match=rf"(?s){name}.*code cell [1-5] .*gone.* is missing"):
+        build(project, "embedded", 1, names=[name], site=False)
