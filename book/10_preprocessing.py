@@ -81,6 +81,7 @@ for ax, (what, image) in zip(axes, pictures.items(), strict=True):
         ax.plot(x, at, f"{colour}o", ms=4, clip_on=False)
         text = f"{ENCODERS[name].title}\n{y:.3g} x {x:.3g}"
         ax.text(1.06 * w, at, text, va="center", color=colour)
+    ax.set(xlim=(0, w), ylim=(h, 0))
     plots_images.frame(ax, f"{what}, {h} x {w} pixels")
 figure
 
@@ -105,8 +106,7 @@ figure
 split = np.kron(section, np.ones((5, 5)))  # 51 becomes 255
 tensor = np.stack([split[:224, :224]] * 3)  # red, green, blue
 assert np.array_equal(tensor, preprocess_section(section, "clip-b16"))
-print("section", section.shape, "split", split.shape)
-print("input", tensor.shape)
+print(section.shape, split.shape, tensor.shape)
 
 # %% [markdown]
 # SAM does the same with 21 x 21. For DINOv2 and MicroViT a crop is enough, to a multiple of their
