@@ -54,7 +54,7 @@ badge(study, note=f"Micrograph: {kind}, {shape} pixels. No network runs on this 
 # %% [markdown]
 # Three steps make an image an input: crop, resize where the network asks for it, and repeat the
 # grey values as red, green and blue {cite}`whitman2025`. The figure below shows the crops of four
-# networks. What lies outside its frame, a network never sees.
+# networks: a network never sees what lies outside its frame.
 
 
 # %%
@@ -99,8 +99,8 @@ figure
 # ## A section, by hand
 #
 # We follow one network, CLIP B16. A section has only 51 x 51 pixels, all of them 0 or 1, and must
-# grow. So each pixel is *split* into 5 x 5 equal ones, the fewest that reach 224. The rest is cut
-# off at the bottom and at the right.
+# grow. So each pixel is *split* into 5 x 5 equal ones, the fewest that reach 224. What is too much
+# is cut off at the bottom and at the right: 224 / 5 = 44.8 pixels of the section remain.
 
 # %%
 split = np.kron(section, np.ones((5, 5)))  # 51 becomes 255
@@ -155,8 +155,8 @@ for name in ("dinov2-s14", "clip-b16", "sam-h", "microvit"):
 #
 # ## A micrograph, by hand
 #
-# A micrograph is large and grey, and has no sharp phases to spoil. CLIP B16, whose patches have 16 x 16
-# pixels, gets the largest square of whole patches, resized to 224 x 224.
+# A micrograph is large and grey, and interpolation spoils no sharp phases. CLIP B16, whose patches
+# have 16 x 16 pixels, gets the largest square of whole patches, resized to 224 x 224.
 
 # %%
 side = min(micrograph.shape) // 16 * 16
@@ -214,7 +214,8 @@ plots_images.plot_images(inputs, titles)
 # Where an image shrinks, plain bilinear interpolation looks at the four pixels around each new one
 # and skips those in between. *Antialiasing* takes a weighted mean over all that the new pixel
 # covers. A fair test moves the frame by one pixel, which says nothing about the specimen: how
-# much does the input change? We take the micrograph, and lamellae three pixels apart.
+# much does the input change? We take the micrograph, and lamellae three pixels apart, which is
+# about one pixel of the input.
 
 # %%
 bright = np.arange(657) % 3 < 1
@@ -247,8 +248,8 @@ plots_images.plot_images(shown, titles)
 # ## Normalisation
 #
 # Networks are trained on images minus a mean, divided by a standard deviation, channel by channel.
-# The paper's features were made without this step, as here by default; `normalize="encoder"` takes
-# it. The range of values for CLIP B16:
+# The paper's features were made without this step, as here by default; `normalize="encoder"` adds
+# it. The values that CLIP B16 then gets:
 
 # %%
 clip = ENCODERS["clip-b16"]
@@ -311,7 +312,7 @@ assert dark.max() < 0.1 < 0.5 < right.max()  # 4
 # 2. Every crop keeps the top left. Would the centre keep the stiff fraction better?
 # 3. Two microscopes look at one specimen, the second with pixels twice as large, and give images of
 #    one size. Make the inputs comparable.
-# 4. Read a micrograph of your own. Is the microscope's data bar still in the input?
+# 4. Read a micrograph of your own. Is the microscope's data bar still in the input? Crop it away.
 #
 # ````{dropdown} Solution of 1
 # ```python
@@ -350,6 +351,4 @@ assert dark.max() < 0.1 < 0.5 < right.max()  # 4
 # ```
 # ````
 #
-# ## Where to go next
-#
-# [Features from vision transformers](20_features.ipynb): what a network makes of the tensor.
+# Next: [Features from vision transformers](20_features.ipynb), what a network makes of the tensor.
