@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch, Rectangle
 
-from helpers.plots import COLOURS, WIDTH, legend_above, panels
+from helpers.plots import COLOURS, WIDTH, panels
 
 PATCH_COLOUR, KEPT_COLOUR = COLOURS[4:6]
 PHASE_COLOURS = ("#00306f", "#fee838")  # a dark and the brightest colour of cividis
@@ -232,7 +232,7 @@ def _image_axes(ax, image, title):
     frame(ax, title)
 
 
-def plot_images(images, titles, *, same_scale=False):
+def plot_images(images, titles):
     """Grey or RGB images side by side.
 
     Parameters
@@ -240,9 +240,6 @@ def plot_images(images, titles, *, same_scale=False):
     images : sequence of ndarray, shape (h, w) or (h, w, 3)
         Values in [0, 1].
     titles : sequence of str
-    same_scale : bool
-        True: one pixel has the same size everywhere, so that images show how large they are.
-        False: every image fills its axes.
 
     Returns
     -------
@@ -254,13 +251,8 @@ def plot_images(images, titles, *, same_scale=False):
     3
     """
     k = len(images)
-    shapes = np.array([np.shape(image)[:2] for image in images])
-    width, widths = min(WIDTH, 3.0 * k), None
-    height = width / k + 0.3
-    if same_scale:  # high enough that the widths alone decide
-        height = width * shapes[:, 0].max() / shapes[:, 1].sum() + 0.5
-        widths = shapes[:, 1]
-    figure, axes = panels(1, k, height, width, width_ratios=widths)
+    width = min(WIDTH, 3.0 * k)
+    figure, axes = panels(1, k, width / k + 0.3, width)
     for ax, image, title in zip(axes.flat, images, titles, strict=True):
         _image_axes(ax, image, title)
         ax.set_anchor("N")
@@ -340,37 +332,3 @@ def _mark(ax, step):
         lines = {"colors": PATCH_COLOUR, "lw": 0.6}
         ax.vlines(np.arange(step.patch, w, step.patch) - 0.5, -0.5, h - 0.5, **lines)
         ax.hlines(np.arange(step.patch, h, step.patch) - 0.5, -0.5, w - 0.5, **lines)
-
-
-def plot_pixel_values(tensors, bins=80):
-    """Histograms of the values in input tensors, a curve for each channel.
-
-    Parameters
-    ----------
-    tensors : mapping of str to ndarray, shape (3, H, W)
-        Title -> pixels as a network gets them.
-    bins : int
-        Of each histogram, over the range of all values of a tensor.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Examples
-    --------
-    >>> len(plot_pixel_values({"none": np.zeros((3, 2, 2)), "encoder": np.ones((3, 2, 2))}).axes)
-    2
-    """
-    figure, axes = panels(1, len(tensors), 2.9)
-    blue, red, green, *_ = COLOURS
-    looks = [("red", red, "-"), ("green", green, "--"), ("blue", blue, ":")]
-    for ax, (title, tensor) in zip(axes.flat, tensors.items(), strict=True):
-        edges = np.linspace(tensor.min(), tensor.max() + 1e-6, bins + 1)
-        for channel, (name, colour, style) in zip(tensor, looks, strict=True):
-            counts, _ = np.histogram(channel, edges)
-            share = 100 * counts / channel.size
-            ax.step(edges[:-1], share, where="post", color=colour, ls=style, label=name)
-        ax.set(xlabel="value in the tensor [-]", title=title)
-    axes.flat[0].set_ylabel("share of the pixels [%]")
-    legend_above(figure, axes.flat[0])
-    return figure
