@@ -9,6 +9,8 @@
 # After this page you can say what patches, tokens and attention are, compute features of your own images
 # in one call, and hold them against the control that matters: the same network before any training. You
 # need to know what a matrix product is. Ten minutes to read, one to run.
+#
+# ![Four steps. One: a micrograph is cut into sixteen square patches. Two: each patch becomes a token, a column of numbers; a class token stands before them, and each has a position. Three: in every layer tokens take over what others say, called attention, then a small network changes each token by itself. Four: the class token alone is kept, as the row of numbers that describes the image.](../_static/transformer.svg)
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
@@ -53,9 +55,7 @@ badge(study, encoder.title, note="The micrograph was drawn by the book; no micro
 # %% [markdown]
 # ## From pixels to tokens
 #
-# The drawing shows the whole way. We shall walk it with a real network.
-#
-# ![Four steps. One: a micrograph is cut into sixteen square patches. Two: each patch becomes a token, a column of numbers; a class token stands before them, and each has a position. Three: in every layer tokens take over what others say, called attention, then a small network changes each token by itself. Four: the class token alone is kept, as the row of numbers that describes the image.](../_static/transformer.svg)
+# We walk the way of the drawing with a real network.
 #
 # An *encoder* is such a network, *frozen*: its weights stay as they are. Ours is **MicroViT**, a small one
 # that ships with the book and has seen nothing but made-up microstructures
@@ -133,7 +133,7 @@ print("with the class token: ", tuple(tokens.shape))
 
 # %%
 layer = model.encoder.layer[0]
-d = layer.attention.head_dim
+d = layer.attention.head_dim  # we take the first head alone
 with torch.inference_mode():
     x = layer.norm1(tokens)[0]  # each token rescaled
     question = layer.attention.q_proj(x)[:, :d]
@@ -142,7 +142,7 @@ with torch.inference_mode():
     shares = torch.softmax(question @ label.T / d**0.5, dim=1)
     taken_over = shares @ value
 print("shares:", tuple(shares.shape))
-print("sum of the shares of a token:", shares[0].sum().item())
+print(f"sum of the shares of a token: {shares[0].sum():.3f}")
 print("taken over:", tuple(taken_over.shape))
 
 # %% [markdown]
@@ -222,8 +222,9 @@ for title, plane in planes.items():
     print(f"{title}: |r| = {r[title]:.2f}")
 
 # %% [markdown]
-# That is less of a wonder than it looks: sums of pixels, even with random weights, change with the number of
-# bright ones. So we ask for more. *Interface* is how often the phase changes from a pixel to the next.
+# The trained network has it in the second component instead. And that the untrained one has it at all is less
+# of a wonder than it looks: sums of pixels, even with random weights, change with the number of bright
+# ones. So we ask for more. *Interface* is how often the phase changes from a pixel to the next.
 # *Direction* is the difference between the changes down and across: along which axis the phases are
 # stretched. A linear model on ten components predicts each of the three, for sections it was not fitted on.
 
@@ -298,8 +299,8 @@ table["trained for"] = table.index.map(trained_for)
 table.style.hide(axis="index")
 
 # %% [markdown]
-# The letter is the size (S small, B base, L large, G giant, H huge), the number the side of a patch in
-# pixels. SAM has no class token, and the ResNet has no tokens at all: their features are means over the
+# The letter is the size (S small, B base, L large, G giant, H huge), the number behind it the side of a patch
+# in pixels, and *numbers* is how many an image becomes. SAM has no class token, and the ResNet has no tokens at all: their features are means over the
 # image.
 #
 # For images of another size than in training, DINOv2 and MicroViT interpolate their position embeddings.
@@ -377,8 +378,8 @@ figure
 #    else is in the stack.
 # 2. **A network without any training knows the area fraction as well as a trained one.** That a model can
 #    read it off features proves nothing yet.
-# 3. **Training adds the arrangement.** The trained network tells along which axis the phases are stretched;
-#    the untrained one hardly does.
+# 3. **Training adds shape.** The trained network tells along which axis the phases are stretched; the
+#    untrained one hardly does.
 # 4. **The cost spans four powers of ten** from the smallest DINOv2 to SAM.
 #
 # | What the paper says | What we saw |
@@ -407,8 +408,8 @@ assert 5 < rates.loc["sam-h", "hours"] / 24 < 10  # 4
 # 1. Was the untrained network unlucky? Draw other random weights, and predict the direction again.
 # 2. Take the mean of the patch tokens, `pooling="mean"`, in the place of the class token. Which of the two
 #    networks knows the direction now?
-# 3. Shuffle the patches of the micrograph. By how much does the feature change? And if you set the position
-#    embeddings to zero?
+# 3. Shuffle the patches of the micrograph. By how much does the feature change, and by how much from this
+#    micrograph to another? What if you set the position embeddings to zero? Say what the network reads.
 # 4. A small study: among the micrographs `load_superalloys("embedded").images`, find the three nearest
 #    neighbours of one, in the features of the trained and of the untrained network. What do they have
 #    in common?
@@ -446,13 +447,14 @@ assert 5 < rates.loc["sam-h", "hours"] / 24 < 10  # 4
 # parts = parts.reshape(rows, columns, 3, side, side)
 # shuffled = parts.transpose(2, 0, 3, 1, 4).reshape(pixels.shape)
 #
-# for title, network in {"with": encoder, "without": blind}.items():
-#     before, after = (
-#         network(torch.from_numpy(image.copy())[None])
-#         for image in (pixels, shuffled)
-#     )
-#     change = (after - before).norm() / before.norm()
-#     print(f"{title} positions: relative change {change:.0e}")
+# another = load_superalloys("embedded").images[88]
+# another = preprocess_micrograph(another, encoder)
+# for network, positions in ((encoder, "as learned"), (blind, "zero")):
+#     before = network(batch)
+#     for image in (shuffled, another):
+#         after = network(torch.from_numpy(image.copy())[None])
+#         change = (after - before).norm() / before.norm()
+#         print(f"positions {positions}, change {change:.0e}")
 # ```
 # ````
 #
