@@ -10,7 +10,7 @@
 # in one call, and hold them against the control that matters: the same network before any training. You
 # need to know what a matrix product is. Ten minutes to read, one to run.
 #
-# ![Four steps. One: a micrograph is cut into sixteen square patches. Two: each patch becomes a token, a column of numbers; a class token stands before them, and each has a position. Three: in every layer tokens take over what others say, called attention, then a small network changes each token by itself. Four: the class token alone is kept, as the row of numbers that describes the image.](../_static/transformer.svg)
+# ![Four steps. A micrograph is cut into sixteen patches. Each becomes a token, a column of numbers with a position; a class token stands before them. In every layer tokens take over what others say, called attention, and a small network changes each by itself. The class token is kept, as the row of numbers that describes the image.](../_static/transformer.svg)
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
@@ -55,11 +55,9 @@ badge(study, encoder.title, note="The micrograph was drawn by the book; no micro
 # %% [markdown]
 # ## From pixels to tokens
 #
-# We walk the way of the drawing with a real network.
-#
-# An *encoder* is such a network, *frozen*: its weights stay as they are. Ours is **MicroViT**, a small one
+# We go through the drawing with a real network, an *encoder*. It is *frozen*: its weights stay as they are. Ours is **MicroViT**, a small one
 # that ships with the book and has seen nothing but made-up microstructures
-# ([how it was made](92_microvit.ipynb)). Those of the paper work the same way and are larger.
+# ([how it was made](92_microvit.ipynb)). Those of the paper work in the same way and are larger.
 #
 # **Patches.** A vision transformer {cite}`dosovitskiy2021` looks at the pixels only once. It cuts the image
 # into squares, the *patches*, and turns each into a vector. From then on it works with these vectors, as a
@@ -146,8 +144,7 @@ print(f"sum of the shares of a token: {shares[0].sum():.3f}")
 print("taken over:", tuple(taken_over.shape))
 
 # %% [markdown]
-# That was one *head* of the first layer. A layer has several, side by side, each with questions of its
-# own. Then a small network, two matrix products, changes each token by itself, and the next layer begins.
+# That was one *head* of the first layer. A layer has several, each with questions of its own. Then a small network, two matrix products, changes each token by itself, and the next layer begins.
 #
 # Any two patches exchange information in a single layer, however far apart they are. The price: the
 # number of shares grows with the square of the number of tokens.
@@ -163,9 +160,9 @@ print(feature[0, :5].numpy())
 # %% [markdown]
 # ## A matrix of features
 #
-# `extract_features` takes a stack of images, or a folder of files, and gives the matrix that every later
-# chapter starts from: one row for each image. A second call with the same
-# images and the same network reads what the first has stored. Here is one section of each of 300 volumes.
+# `extract_features` takes a stack of images, or a folder of files, and gives the matrix that later chapters
+# start from: one row for each image. A second call with the same images and the same network reads what the
+# first has stored. Here is one section of each of 300 volumes:
 
 # %%
 sections = study.sections[:300, 0]
@@ -199,9 +196,8 @@ planes = {
 }
 
 # %% [markdown]
-# The figure below shows both matrices in the plane of their first two principal components, coloured by the
-# share of the stiff phase. Both are in order: even without training, features sort the sections by their
-# area fraction.
+# The figure below shows both matrices in the plane of their first two principal components. Even without
+# training, features sort the sections by their area fraction.
 
 # %% mystnb={"figure": {"caption": "Features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction.", "name": "fig-features-components"}, "image": {"alt": "Two scatter plots of 300 points each, of the trained and of the untrained network. In both the colour, the stiff area fraction, changes steadily across the cloud: from top to bottom in the first, along a bent band in the second."}} tags=["hide-input", "thumbnail"]
 figure, axes = plots.panels(1, 2, 3.2)
@@ -226,7 +222,7 @@ for title, plane in planes.items():
 # of a wonder than it looks: sums of pixels, even with random weights, change with the number of bright
 # ones. So we ask for more. *Interface* is how often the phase changes from a pixel to the next.
 # *Direction* is the difference between the changes down and across: along which axis the phases are
-# stretched. A linear model on ten components predicts each of the three, for sections it was not fitted on.
+# stretched. A *probe*, a linear model on ten components, predicts each of the three for sections left out.
 
 # %%
 down = (sections[:, 1:] != sections[:, :-1]).mean(axis=(1, 2))
@@ -236,21 +232,20 @@ properties = {
     "interface": down + across,
     "direction": down - across,
 }
-model = make_pipeline(PCA(10, svd_solver="full"), LinearRegression())
+probe = make_pipeline(PCA(10, svd_solver="full"), LinearRegression())
 folds = KFold(5, shuffle=True, random_state=0)
 scores = pd.DataFrame(
     [
         (network, of, score)
         for network, features in described.items()
         for of, values in properties.items()
-        for score in cross_val_score(model, features, values, cv=folds)
+        for score in cross_val_score(probe, features, values, cv=folds)
     ],
     columns=["network", "property", "R2"],
 )
 
 # %% [markdown]
-# The figure below shows the scores: R² is 1 for a perfect prediction, and 0 for a model that
-# always says the mean.
+# The figure below shows the scores. R² is 0 for a model that always says the mean.
 
 # %% mystnb={"figure": {"caption": "How well a linear model on the features predicts three properties of a section: R\u00b2 of five folds, a dot each.", "name": "fig-features-control"}, "image": {"alt": "Dot plot with three rows. Area fraction: both networks close to 1. Interface: the trained network near 0.9, the untrained one near 0.7. Direction: the trained network above 0.9, the untrained one near 0."}} tags=["hide-input"]
 figure, ((axis,),) = plots.panels(height=2.6)
@@ -300,8 +295,8 @@ table.style.hide(axis="index")
 
 # %% [markdown]
 # The letter is the size (S small, B base, L large, G giant, H huge), the number behind it the side of a patch
-# in pixels, and *numbers* is how many an image becomes. SAM has no class token, and the ResNet has no tokens at all: their features are means over the
-# image.
+# in pixels, and *numbers* is how many an image becomes. SAM has no class token, and the ResNet no tokens at
+# all: their features are means over the image.
 #
 # For images of another size than in training, DINOv2 and MicroViT interpolate their position embeddings.
 # There are two rules for it, with slightly different features; `load_encoder` follows the paper's.
@@ -348,8 +343,8 @@ shown = ["dinov2-s14", "clip-l14", "sam-h"]
 print(rates.loc[shown, ["images_per_s", "hours"]].round(2))
 
 # %% [markdown]
-# Less than a minute for the smallest DINOv2, a week for SAM. The figure below shows them all: the rate falls as
-# the number of operations grows, over four powers of ten.
+# Less than a minute for the smallest DINOv2, a week for SAM. In the figure below the rate falls as the number
+# of operations grows.
 
 # %% mystnb={"figure": {"caption": "Operations for an image, and images a second on two processor cores, for sections of 51 x 51 pixels.", "name": "fig-features-cost"}, "image": {"alt": "Scatter plot with logarithmic axes. Ten points lie close to one falling line, from MicroViT and DINOv2 S14 with hundreds of images a second at less than one GFLOP, to SAM H with one image in half a minute at more than 5000."}} tags=["hide-input"]
 points = rates.drop("imagenet-micronet-resnet50")  # as the other
@@ -416,7 +411,6 @@ assert 5 < rates.loc["sam-h", "hours"] / 24 < 10  # 4
 #
 # ````{dropdown} Solution of 1
 # ```python
-# probe = make_pipeline(PCA(10), LinearRegression())
 # for seed in (1, 2):
 #     other = load_encoder(name, "random", seed=seed)
 #     V = extract_features(sections, other, pipeline="section")
