@@ -1,12 +1,16 @@
 # %% [markdown]
 # # Features from vision transformers
 #
-# The idea of the paper fits in one sentence: send an image through a network that others have
-# trained on photographs, change nothing in the network, and use what comes out as a description
-# of the microstructure {cite}`whitman2025`. **What comes out, what does it cost, and how can one be
-# sure that it is what one thinks it is?**
+# The idea of the paper fits in one sentence: send an image through a network that others have trained,
+# change nothing in the network, and use what comes out as a description of the microstructure
+# {cite}`whitman2025`. **How does a vision transformer turn a micrograph into a row of numbers, and what
+# do these numbers know?**
 #
-# This page assumes that you know what a matrix product is, and nothing about transformers.
+# After this page you can say what patches, tokens and attention are, compute features of your own images
+# in one call, and hold them against the control that matters: the same network before any training. You
+# need to know what a matrix product is. Ten minutes to read, one to run.
+#
+# ![Four steps. A micrograph is cut into sixteen patches. Each becomes a token, a column of numbers with a position; a class token stands before them. In every layer tokens take over what others say, called attention, and a small network changes each by itself. The class token is kept, as the row of numbers that describes the image.](../_static/transformer.svg)
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
@@ -15,23 +19,24 @@
 # # %pip install -e "./microprop-book[book]"
 
 # %%
-import tempfile
-
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
-from IPython.display import Markdown, display
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from helpers import plots, plots_images
-from helpers.datasets import badge, load_two_phase, paper_results
+from helpers.datasets import badge, load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
-from helpers.features import ViTFeatures, extract, extract_features
+from helpers.features import ViTFeatures, extract_features
 from helpers.io.results import read_results
-from helpers.preprocessing import input_rule, preprocess_section
-from helpers.vit.weights import how_to_get, weights_at_hand
+from helpers.preprocessing import (
+    preprocess_micrograph,
+    preprocess_section,
+)
 
 # %% tags=["parameters"]
 data = "embedded"
@@ -39,261 +44,276 @@ weights = "embedded"
 
 # %%
 study = load_two_phase(data)
-sections = study.sections.reshape(-1, *study.sections.shape[-2:])
-small = ENCODERS["dinov2-s14"]  # the smallest one of the paper
-of_paper = weights == "pretrained" and weights_at_hand(small) is not None
-name = small.name if of_paper else "microvit"
-encoder = load_encoder(name)
+micrograph = load_superalloys("embedded").images[87]
+name = "dinov2-s14" if weights == "pretrained" else "microvit"
+encoder = load_encoder(name, device="cpu")
+untrained = load_encoder(name, "random", device="cpu")
 
 # %% tags=["remove-input"]
-note = (
-    "MicroViT ships with the book and learned from synthetic microstructures. The paper's smallest "
-    f"network is {small.title}. For its weights, {how_to_get(small)}; then `make book PROFILE=paper` "
-    "shows it here."
-)
-badge(study, encoder.title, note="" if of_paper else note)
-
-# %% [markdown]
-# ## The encoders
-#
-# An *encoder* is such a network, frozen: its weights stay as they are. The paper compares eight
-# vision transformers of three families and, as a network made for microscopy, a ResNet-50
-# with, according to the paper, weights trained on micrographs (MicroNet). The families differ in
-# what they were trained for:
-#
-# - **CLIP** {cite}`radford2021` saw pairs of images and captions, and learned which belong together.
-# - **DINOv2** {cite}`oquab2023` saw images without captions, and learned to describe two crops of
-#   one image alike and to fill in patches that were hidden.
-# - **SAM** {cite}`kirillov2023` learned to outline the objects in an image.
-# - **MicroNet** {cite}`stuckner2022` is a convolutional network that learned to sort micrographs
-#   into classes.
-#
-# The letter is the size (S small, B base, L large, G giant, H huge), the number the side of a
-# patch in pixels. The first eight rows are those of Fig. 1 of the paper, with what one needs to know
-# to use them; the second ResNet is not in the paper. Neither is **MicroViT**, which ships with this
-# book: a small network of DINOv2's form that saw no photograph, only synthetic microstructures
-# ([MicroViT: a vision transformer that has only seen microstructures](92_microvit.ipynb)). The table is made from the registry in `data/registry.json`, from which the
-# encoders are loaded.
-
-
-# %% tags=["remove-input"]
-def tokens(entry, shape=(51, 51)):
-    """Patches of a section, as this encoder gets it."""
-    height, width = input_rule(entry, shape, "section").shape
-    return (height // entry.patch) * (width // entry.patch) if entry.patch else None
-
-
-kinds = {"cls": "class token", "pooler": "class token", "mean": "mean of the patch tokens"}
-
-# %% tags=["remove-input"]
-table = {
-    e.title: {
-        "features": e.n_features,
-        "patch": "none" if e.patch is None else f"{e.patch} x {e.patch}",
-        "input": f"multiples of {e.crop}"
-        if e.input_size is None
-        else f"{e.input_size} x {e.input_size}",
-        "patches of a section": tokens(e) or "none",
-        "feature": "mean over the image" if e.family == "resnet" else kinds[e.pooling],
-        "weights [MB]": f"{e.size / 1e6:,.0f}" + ", shipped" * bool(e.shipped),
-        "licence": e.licence,
-    }
-    for e in ENCODERS.values()
-}
-pd.DataFrame(table).T.rename_axis("encoder").reset_index().style.hide(axis="index")
+badge(study, encoder.title, note="The micrograph was drawn by the book; no microscope took it.")
 
 # %% [markdown]
 # ## From pixels to tokens
 #
-# **Patches.** A vision transformer {cite}`dosovitskiy2021` looks at the pixels only once: it cuts the
-# image into patches, turns each into one vector, and from then on works with these vectors, as a
-# language model works with words {cite}`vaswani2017`. A section of 51 x 51 pixels is first cut to whole
-# patches ([Preprocessing](10_preprocessing.ipynb)).
+# We go through the drawing with a real network, an *encoder*. It is *frozen*: its weights stay as they are. Ours is **MicroViT**, a small one
+# that ships with the book and has seen nothing but made-up microstructures
+# ([how it was made](92_microvit.ipynb)). Those of the paper work in the same way and are larger.
+#
+# **Patches.** A vision transformer {cite}`dosovitskiy2021` looks at the pixels only once. It cuts the image
+# into squares, the *patches*, and turns each into a vector. From then on it works with these vectors, as a
+# language model works with words {cite}`vaswani2017`. The figure below shows a micrograph, and what of it the
+# network gets after [Preprocessing](10_preprocessing.ipynb).
 
-# %% mystnb={"figure": {"caption": "A section as the network of this page gets it (left), and the nine patches at its top left. Inside the network each patch becomes one vector.", "name": "fig-features-patches"}, "image": {"alt": "Left: a black and white section with lines that divide it into squares. Right: nine of the squares, those at its top left, drawn apart in three rows."}} tags=["hide-input"]
-down, across = ((np.diff(sections, axis=axis) != 0).sum((1, 2)) for axis in (1, 2))
-section = sections[np.minimum(down, across).argmax()]  # one with much interface both ways
-pixels = preprocess_section(section, name)
-side = ENCODERS[name].patch
-starts = range(0, 3 * side, side)
-chains = {}
-for row, label in zip(starts, ("", " ", "  "), strict=True):
-    first = plots_images.Step(pixels[0], "input", patch=side) if row == 0 else None
-    chains[label] = [first] + [
-        plots_images.Step(
-            pixels[0, row : row + side, column : column + side],
-            f"row {row // side + 1}, column {column // side + 1}",
-        )
-        for column in starts
-    ]
-plots_images.plot_steps(chains)
+# %%
+side = encoder.entry.patch
+pixels = preprocess_micrograph(micrograph, encoder)
+print("channels, rows, columns:", pixels.shape)
+print("patch:", side, "x", side, "pixels")
+
+# %% mystnb={"figure": {"caption": "A micrograph, the same as the network gets it, with the borders of the patches, and the patches of the marked corner. Inside the network each patch becomes one vector.", "name": "fig-features-patches"}, "image": {"alt": "Left: bright cuboidal precipitates on a dark ground. Centre: the same under a fine grid, with a frame around the top left corner. Right: that corner enlarged, six by six patches, each of which shows a piece of a precipitate, of its edge, or of the ground."}} tags=["hide-input"]
+near = 6 * side  # pixels of the corner
+corner = pixels[0, :near, :near]
+steps = [
+    plots_images.Step(micrograph / 255, "micrograph"),
+    plots_images.Step(pixels[0], "input", (near, near), side),
+    plots_images.Step(corner, "corner of the input", patch=side),
+]
+figure = plots_images.plot_steps({"": steps})
+for axis in figure.axes:
+    axis.set_anchor("N")
+figure
 
 # %% [markdown]
-# **Tokens.** The pixels of a patch, three values each, are multiplied by a matrix of learned
-# weights. The result, a vector, is called a *token*; how long it is for this network is printed below. To
-# each token a second learned vector is added that says where in the image the patch was: the
-# *position embedding*. Without it, the patches could be shuffled and nothing would change.
-#
-# **The class token.** One more token is put in front that belongs to no patch. It is the same for
-# every image at first. While it passes through the network it collects what matters about the
-# whole image, because in training it had to stand for the whole image.
+# **Tokens.** The pixels of a patch, in three channels, are written one after the other and multiplied by a
+# matrix of learned weights. The result is called a *token*. One matrix product, and nothing else:
 
 # %%
 model = encoder.model
+batch = torch.from_numpy(pixels)[None]
 with torch.inference_mode():
-    batch = torch.from_numpy(pixels)[None]
     patch_tokens = model.embeddings.patch_embeddings(batch)
-    all_tokens = model.embeddings(batch)
-print("pixels of the batch:      ", tuple(batch.shape), "images, channels, rows, columns")
-print("tokens of the patches:    ", tuple(patch_tokens.shape), "images, patches, numbers")
-print("with the class token:     ", tuple(all_tokens.shape))
-print(
-    "layers and heads:         ", model.config.num_hidden_layers, model.config.num_attention_heads
-)
+
+first_patch = batch[0, :, :side, :side].flatten()
+to_token = model.embeddings.patch_embeddings.projection
+by_hand = to_token.weight.flatten(1) @ first_patch + to_token.bias
+print("numbers of a patch:", len(first_patch))
+print("numbers of its token:", len(by_hand))
+difference = (by_hand - patch_tokens[0, 0]).abs().max()
+print(f"largest difference: {difference:.0e}")
 
 # %% [markdown]
-# **Attention.** Now the tokens talk to each other. In each layer, every token
-# $i$ asks a question (its *query* $q_i$), every token $j$ shows a label (its *key* $k_j$) and has
-# something to tell (its *value* $v_j$); all three are products of the token and learned matrices.
-# How well label $j$ answers question $i$ decides how large a share of value $j$ token $i$ takes over:
+# So far nobody could tell where a patch was. So a second learned vector is added to each token, the *position
+# embedding*, one for each place in the image.
+#
+# **The class token.** One more token is put in front that belongs to no patch. At first it is the same
+# for every image. On its way through the network it collects what matters about the image as a whole.
+
+# %%
+with torch.inference_mode():
+    tokens = model.embeddings(batch)
+print("tokens of the patches:", tuple(patch_tokens.shape))
+print("with the class token: ", tuple(tokens.shape))
+
+# %% [markdown]
+# ## Attention
+#
+# Now the tokens talk to each other. Every token asks a question (its *query*), shows a label (its
+# *key*), and has something to tell (its *value*). All three are products of the token and learned
+# matrices. How well label $k_j$ answers question $q_i$ decides how large a share of value $v_j$ token $i$
+# takes over:
 #
 # $$
 # \text{token}_i \leftarrow \text{token}_i + W \sum_j a_{ij} v_j ,
 # \qquad a_{ij} = \frac{\exp(q_i \cdot k_j / \sqrt{d})}{\sum_l \exp(q_i \cdot k_l / \sqrt{d})} .
 # $$
 #
-# Here $d$ is the length of $q_i$, and $W$ one more learned matrix. The *shares* $a_{ij}$ of one token
-# sum to one. A layer does this several times side by side, in several *heads*. Then a small network
-# (two matrix products) is applied to each token by itself, its output is added to the token, and
-# the next layer begins. We leave out that tokens are rescaled before each of the two steps.
-#
-# In DINOv2, MicroViT and CLIP any two patches can exchange information in a single layer, however far apart
-# they are. The price: the number of shares $a_{ij}$ grows with the square of the number of tokens.
-# SAM has so many patches that most of its layers look only within windows of 14 x 14 of them.
-#
-# **The feature.** After the last layer we keep one vector an image:
-#
-# - DINOv2, MicroViT and CLIP: the class token, rescaled a last time.
-# - SAM has no class token. Its tokens of 1280 numbers pass two last convolutions (the *neck*), which
-#   leave 256 numbers at each position of the image; these are averaged over all positions.
-# - The ResNet has no tokens at all; its last maps are averaged over the image.
-#
-# In code all of that is one call.
+# Here $d$ is the length of $q_i$, and $W$ one more learned matrix. In code:
 
 # %%
-features = encoder(torch.from_numpy(pixels)[None])
-print(features.shape, features.dtype)
-print(features[0, :5].numpy())
+layer = model.encoder.layer[0]
+d = layer.attention.head_dim  # we take the first head alone
+with torch.inference_mode():
+    x = layer.norm1(tokens)[0]  # each token rescaled
+    question = layer.attention.q_proj(x)[:, :d]
+    label = layer.attention.k_proj(x)[:, :d]
+    value = layer.attention.v_proj(x)[:, :d]
+    shares = torch.softmax(question @ label.T / d**0.5, dim=1)
+    taken_over = shares @ value
+print("shares:", tuple(shares.shape))
+print(f"sum of the shares of a token: {shares[0].sum():.3f}")
+print("taken over:", tuple(taken_over.shape))
+
+# %% [markdown]
+# That was one *head* of the first layer. A layer has several, each with questions of its own. Then a small network, two matrix products, changes each token by itself, and the next layer begins.
+#
+# Any two patches exchange information in a single layer, however far apart they are. The price: the
+# number of shares grows with the square of the number of tokens.
+#
+# **The feature.** After the last layer we keep the class token and forget the rest. One call does
+# everything from the pixels to the feature:
+
+# %%
+feature = encoder(batch)
+print("feature:", tuple(feature.shape))
+print(feature[0, :5].numpy())
 
 # %% [markdown]
 # ## A matrix of features
 #
-# `extract_features` takes a stack of images, or a folder of files, and gives the matrix that every
-# later chapter starts from: one row per image. It cuts the work into batches, uses all cores (or
-# the GPU), and computes equal images once. Here are the first 300 sections.
+# `extract_features` takes a stack of images, or a folder of files, and gives the matrix that later chapters
+# start from: one row for each image. A second call with the same images and the same network reads what the
+# first has stored. Here is one section of each of 300 volumes:
 
 # %%
-some = sections[:300]
-store = tempfile.TemporaryDirectory()  # so that this page leaves nothing behind
-X = extract_features(some, encoder, pipeline="section", store=store.name)
-X.shape, X.dtype
+sections = study.sections[:300, 0]
+X = extract_features(sections, encoder, pipeline="section")
+print(X.shape, X.dtype)
 
 # %% [markdown]
-# Is it the same as sending the images through the network one by one, without any batches?
+# Does a row depend on the other images of the stack? We send a few through the network one at a time:
 
 # %%
-one_by_one = np.concatenate(
-    [encoder(torch.from_numpy(preprocess_section(s, encoder))[None]).numpy() for s in some[:20]]
+alone = []
+for section in sections[:20]:
+    one = torch.from_numpy(preprocess_section(section, encoder))
+    alone.append(encoder(one[None])[0].numpy())
+difference = np.abs(alone - X[:20]).max() / np.abs(X[:20]).max()
+print(f"largest difference, relative: {difference:.0e}")
+
+# %% [markdown]
+# ## The same network without training
+#
+# What of this is there because the network was *trained*, and what would any network of this form give? The
+# control has the same form and random weights, as before training begins.
+
+# %%
+U = extract_features(sections, untrained, pipeline="section")
+described = {"trained": X, "untrained": U}
+area = sections.mean(axis=(1, 2))  # share of the stiff phase
+planes = {
+    title: PCA(2, svd_solver="full").fit_transform(features)
+    for title, features in described.items()
+}
+
+# %% [markdown]
+# The figure below shows both matrices in the plane of their first two principal components. Even without
+# training, features sort the sections by their area fraction.
+
+# %% mystnb={"figure": {"caption": "Features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction.", "name": "fig-features-components"}, "image": {"alt": "Two scatter plots of 300 points each, of the trained and of the untrained network. In both the colour, the stiff area fraction, changes steadily across the cloud: from top to bottom in the first, along a bent band in the second."}} tags=["hide-input", "thumbnail"]
+figure, axes = plots.panels(1, 2, 3.2)
+for axis, (title, plane) in zip(axes[0], planes.items(), strict=True):
+    points = axis.scatter(*plane.T, c=area, s=9, linewidths=0)
+    axis.set(title=title, xlabel="first principal component")
+axes[0, 0].set_ylabel("second principal component")
+figure.colorbar(points, label="stiff area fraction")
+figure
+
+# %% [markdown]
+# How closely does the first component alone follow the area fraction?
+
+# %%
+r = {}
+for title, plane in planes.items():
+    r[title] = abs(np.corrcoef(plane[:, 0], area)[0, 1])
+    print(f"{title}: |r| = {r[title]:.2f}")
+
+# %% [markdown]
+# The trained network has it in the second component instead. And that the untrained one has it at all is less
+# of a wonder than it looks: sums of pixels, even with random weights, change with the number of bright
+# ones. So we ask for more. *Interface* is how often the phase changes from a pixel to the next.
+# *Direction* is the difference between the changes down and across: along which axis the phases are
+# stretched. A *probe*, a linear model on ten components, predicts each of the three for sections left out.
+
+# %%
+down = (sections[:, 1:] != sections[:, :-1]).mean(axis=(1, 2))
+across = (sections[:, :, 1:] != sections[:, :, :-1]).mean(axis=(1, 2))
+properties = {
+    "area fraction": area,
+    "interface": down + across,
+    "direction": down - across,
+}
+probe = make_pipeline(PCA(10, svd_solver="full"), LinearRegression())
+folds = KFold(5, shuffle=True, random_state=0)
+scores = pd.DataFrame(
+    [
+        (network, of, score)
+        for network, features in described.items()
+        for of, values in properties.items()
+        for score in cross_val_score(probe, features, values, cv=folds)
+    ],
+    columns=["network", "property", "R2"],
 )
-difference = np.abs(X[:20] - one_by_one).max() / np.abs(one_by_one).max()
-print(f"largest difference, relative to the largest feature: {difference:.0e}")
 
 # %% [markdown]
-# (The tests of this book also hold features against the unmodified networks of the library
-# transformers, with small weights of every family. On a GPU the computation is done in half
-# precision, bfloat16, and agrees less closely.)
+# The figure below shows the scores. R² is 0 for a model that always says the mean.
+
+# %% mystnb={"figure": {"caption": "How well a linear model on the features predicts three properties of a section: R\u00b2 of five folds, a dot each.", "name": "fig-features-control"}, "image": {"alt": "Dot plot with three rows. Area fraction: both networks close to 1. Interface: the trained network near 0.9, the untrained one near 0.7. Direction: the trained network above 0.9, the untrained one near 0."}} tags=["hide-input"]
+figure, ((axis,),) = plots.panels(height=2.6)
+places = {"x": "R2", "y": "property", "hue": "network"}
+look = {"size": 6, "alpha": 0.7, "dodge": True, "jitter": False}
+sns.stripplot(scores, **places, **look, ax=axis)
+axis.axvline(0, color="0.3", lw=0.8)
+axis.set(xlabel="R\u00b2 out of fold", ylabel="")
+plots.legend_above(figure, axis)
+figure
+
+# %% [markdown]
+# The untrained network is the mark to beat. What it knows comes from the form of the network alone. MicroViT
+# adds what its training asked for, sizes and directions of phases; networks trained on photographs were
+# asked for something else.
 #
-# What is in such a matrix? Its first two principal components, coloured by what each section has
-# of the stiff phase, give a first impression.
-
-# %% mystnb={"figure": {"caption": "The features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction. Which weights made them is said at the top of the page.", "name": "fig-features-components"}, "image": {"alt": "Scatter plot of 300 points, the first against the second principal component of the features; the colour, the stiff area fraction, changes mostly along the first."}} tags=["hide-input", "thumbnail"]
-plane = PCA(2, svd_solver="full").fit_transform(X)
-plots.plot_components(plane, some.mean(axis=(1, 2)), "stiff area fraction of the section")
-
-# %% [markdown]
-# ```{admonition} Position embeddings: two rules
-# :class: note
-# DINOv2 learned the places of 37 x 37 patches, an image of 518 x 518 pixels (MicroViT: 7 x 7 patches,
-# 49 x 49 pixels). For other sizes its
-# table of places is resized, and there are two ways to do it. The authors' own code, with which
-# the paper's features were made, scales by $(n + 0.1)/37$ for $n$ patches a side; the version on
-# the Hugging Face website resizes to $n$ exactly. They sample the table at different points.
-# `load_encoder(..., interpolation="hub")`, the default, is the rule of the authors' code, which
-# PyTorch's hub distributes; `interpolation="hf"` is Hugging Face's.
+# ```{warning}
+# Features of random weights look like any others, and the accident is easy: weights are downloaded, and never
+# loaded. `load_encoder` refuses weights that are incomplete or do not fit. Who wants random ones says
+# `"random"`, and gets "untrained" in every title.
 # ```
-
-# %%
-other = load_encoder(name, interpolation="hf")
-cut = some[:, :42, :42]  # a size for which either network must interpolate
-hub, hf = (
-    extract_features(cut, e, pipeline="section", store=store.name) for e in (encoder, other)
-)
-rules_differ = np.linalg.norm(hub - hf) / np.linalg.norm(hub)
-print(f"relative difference of the features of {len(cut)} sections: {rules_differ:.0e}")
-
-# %% [markdown]
-# ## Computed once
 #
-# Features are expensive and never change, so they are kept. `extract` returns them with their
-# *provenance*: everything that the numbers depend on. It is stored with the matrix, and a hash of
-# it is part of the file's name. Another image, another preprocessing, other weights or another
-# version of a library make another file; nothing is ever mixed up.
-
-# %%
-again = extract(some, encoder, pipeline="section", store=store.name)
-facts = ["encoder", "weights", "fingerprint", "revision", "interpolation", "normalize", "dtype"]
-for fact in facts:
-    print(f"{fact:14}", again.provenance[fact])
-assert np.array_equal(again.features, X)  # read, not computed
-
-# %% [markdown]
-# - The **fingerprint** is a hash of all weights. It tells a trained network from a random one and
-#   one version from the next.
-# - While a matrix is computed, finished rows are written several times a minute. If the process is
-#   stopped or killed, the next call goes on where it was.
-# - Without the argument `store`, everything goes to the folder that `MICROPROP_CACHE` names, or to
-#   the cache of your user account.
+# ## The encoders of the paper
 #
-# ```{admonition} A network with random weights gives features too
-# :class: warning
-# They look like features, have the right shape, and a regression on them may even work a little.
-# It happens: the paper's public notebooks download the MicroNet weights and never load them into
-# the network. So the loader of this book refuses weights that are incomplete or do not fit, and
-# never falls back to random ones on its own. Who asks for them with `weights="random"`, as the case
-# studies do for their control, gets "untrained" in every title.
-# ```
+# The paper compares eight vision transformers of three families, CLIP {cite}`radford2021`, DINOv2
+# {cite}`oquab2023` and SAM {cite}`kirillov2023`, and a convolutional network for micrographs, MicroNet
+# {cite}`stuckner2022`. They differ in what they were trained for:
 
 # %%
-first, second = (load_encoder(name, "random", seed=seed) for seed in (0, 1))
-print(first.title, first.fingerprint[:12])
-print(second.title, second.fingerprint[:12])
+trained_for = {
+    "clip": "which caption belongs to a photograph",
+    "dinov2": "describe two crops of a photograph alike",
+    "sam": "outline objects in a photograph",
+    "resnet": "sort micrographs into classes",
+    "microvit": "count statistics of made-up structures",
+}
+rows = []
+for e in ENCODERS.values():
+    patch = e.patch or "none"
+    rows.append((e.shipped or e.family, e.title, patch, e.n_features))
+columns = ["family", "encoder", "patch", "numbers"]
+table = pd.DataFrame(rows, columns=columns).astype(str)
+families = table.groupby("family", sort=False)
+table = families.agg(lambda cells: ", ".join(cells.unique()))
+table["trained for"] = table.index.map(trained_for)
+table.style.hide(axis="index")
 
 # %% [markdown]
+# The letter is the size (S small, B base, L large, G giant, H huge), the number behind it the side of a patch
+# in pixels, and *numbers* is how many an image becomes. SAM has no class token, and the ResNet no tokens at
+# all: their features are means over the image.
+#
+# For images of another size than in training, DINOv2 and MicroViT interpolate their position embeddings.
+# There are two rules for it, with slightly different features; `load_encoder` follows the paper's.
+#
 # ## In a scikit-learn pipeline
 #
-# `ViTFeatures` is the same as a step of a scikit-learn pipeline. (scikit-learn calls such a step a
-# "transformer"; it has nothing to do with vision transformers.) It takes one image per sample, or
-# several, whose features it aggregates. Everything that is fitted comes after it, so a pipeline
-# with it can be cross-validated as usual.
+# `ViTFeatures` does the same as a step of a pipeline. It takes one image for each sample, or several, whose
+# features it strings together. Three sections of a volume predict its modulus:
 
 # %%
-volumes = study.sections[:100]  # three sections each
-descriptor = ViTFeatures(name, "concat", pipeline="section", store=store.name)
-pipeline = make_pipeline(descriptor, PCA(5, svd_solver="full"), LinearRegression())
-pipeline.fit(volumes, study.modulus[:100])
+volumes, modulus = study.sections[:100], study.modulus[:100]
+descriptor = ViTFeatures(encoder.name, "concat", pipeline="section")
+components = PCA(5, svd_solver="full")
+model = make_pipeline(descriptor, components, LinearRegression())
 print("descriptor:", descriptor.transform(volumes).shape)
-print("fitted moduli [GPa]:", pipeline.predict(volumes[:3]).round(1))
-print("true moduli [GPa]:  ", study.modulus[:3].round(1))
+r2 = cross_val_score(model, volumes, modulus, cv=3)
+print("R\u00b2 of three folds:", r2.round(2))
 
 # %% [markdown]
 # ## Your own encoder
@@ -306,87 +326,133 @@ print("true moduli [GPa]:  ", study.modulus[:3].round(1))
 # ```
 #
 # `pooling` says what becomes the feature: the class token (`"cls"`), the mean of the patch tokens
-# (`"mean"`) or the model's own pooled output (`"pooler"`). To give an encoder a name, add an entry
-# to the registry; CONTRIBUTING says how.
+# (`"mean"`) or the model's own pooled output (`"pooler"`).
 #
 # ## What it costs
 #
-# A forward pass is nearly all matrix products, so its cost can be counted, in GFLOP: billions of
-# multiplications and additions. The times below are projected from measured rates to all sections
-# of the paper's case study 1, three for each of 5900 volumes. The networks were full size, with
-# random weights, which cost as much as trained ones.
+# A pass through a network is nearly all matrix products, so its cost can be counted in GFLOP: billions of
+# multiplications and additions. SAM needs most: it is large and takes every section at 1024 x 1024 pixels,
+# DINOv2 at 42 x 42. Rates were measured on two processor cores. What do they make for all sections of case
+# study 1, three for each of 5900 volumes?
 
-# %% tags=["remove-input"]
-rates = read_results("benchmarks/bench_features")
-rates["title"] = [ENCODERS[n].title for n in rates["encoder"]]
+# %%
+rates = read_results("benchmarks/bench_features").set_index("encoder")
+rates = rates[rates["hardware"].str.startswith("CPU")]
 rates["hours"] = 3 * 5900 / rates["images_per_s"] / 3600
+shown = ["dinov2-s14", "clip-l14", "sam-h"]
+print(rates.loc[shown, ["images_per_s", "hours"]].round(2))
 
+# %% [markdown]
+# Less than a minute for the smallest DINOv2, a week for SAM. In the figure below the rate falls as the number
+# of operations grows.
 
-def in_words(hours):
-    """A time in the unit that one would say."""
-    if hours < 1:
-        return f"{60 * hours:.1f} min"
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
-
-
-table = rates.assign(time=rates["hours"].map(in_words), share=100 * rates["share_of_peak"])
-table["images_per_s"] = table["images_per_s"].map("{:.3g}".format)
-shown = {"title": "encoder", "input": "input", "gflop_per_image": "GFLOP per image"}
-shown |= {"images": "images timed", "images_per_s": "images/s", "share": "share of peak [%]"}
-shown |= {"peak_memory_mb": "peak memory [MB]", "time": "all sections"}
-shown |= {"dtype": "type", "hardware": "hardware"}
-table[list(shown)].rename(columns=shown).style.format(precision=1).format(
-    precision=0, subset=["share of peak [%]"]
-).hide(axis="index")
-
-# %% tags=["remove-input"]
-times = paper_results().query("quantity == 'extraction_time'").set_index("descriptor")["value"]
-cpu = rates[rates["hardware"].str.startswith("CPU")].set_index("encoder")
-cpu = cpu[[ENCODERS[name].in_paper for name in cpu.index]]
-transformers = cpu.drop("sam-h")[~cpu.drop("sam-h").index.str.contains("resnet")]
-quickest, slowest = transformers["hours"].idxmin(), transformers["hours"].idxmax()
-facts = rates.attrs
-display(
-    Markdown(f"""
-*Peak* is the rate of a large matrix product on the same machine in the same minute. The machine is
-shared, so it varied from {cpu["peak_gflops"].min():.0f} to {cpu["peak_gflops"].max():.0f} GFLOP/s. Measured on {facts["date"]} on
-{facts["hardware"]}, PyTorch {facts["versions"]["torch"]}, by `{facts["command"]}` (commit {facts["commit"]}).
-
-The paper reports {times.iloc[0]:.0f} minutes to {times.iloc[1] / 60:.0f} hours for CLIP and DINOv2 and
-{times["sam-h"] / 60:.0f} hours for SAM, on a laptop. Here the quickest of these
-({ENCODERS[quickest].title}) would take {in_words(cpu.loc[quickest, "hours"])}, the slowest
-({ENCODERS[slowest].title}) {in_words(cpu.loc[slowest, "hours"])}, and SAM
-{in_words(cpu.loc["sam-h", "hours"])}. By the operations counted here, the paper's time for SAM means about
-{17_700 * cpu.loc["sam-h", "gflop_per_image"] / times["sam-h"] / 60:.0f} GFLOP/s: that laptop computes faster
-than the machine of this table.
-""")
-)
+# %% mystnb={"figure": {"caption": "Operations for an image, and images a second on two processor cores, for sections of 51 x 51 pixels.", "name": "fig-features-cost"}, "image": {"alt": "Scatter plot with logarithmic axes. Ten points lie close to one falling line, from MicroViT and DINOv2 S14 with hundreds of images a second at less than one GFLOP, to SAM H with one image in half a minute at more than 5000."}} tags=["hide-input"]
+points = rates.drop("imagenet-micronet-resnet50")  # as the other
+places = {"x": "gflop_per_image", "y": "images_per_s"}
+figure, ((axis,),) = plots.panels(height=3.6)
+for n, row in points.iterrows():
+    title = ENCODERS[n].title
+    right = "DINOv2" not in title
+    xy, away = row[list(places.values())], (6 if right else -6, 0)
+    below = "CLIP" in title or not right
+    look = {"ha": "left" if right else "right"}
+    look |= {"va": "top" if below else "bottom"}
+    look |= {"textcoords": "offset points"}
+    axis.annotate(title, xy, away, **look)
+sns.scatterplot(points, **places, s=40, ax=axis)
+axis.set(xscale="log", yscale="log", xlim=(0.03, 3e4))
+axis.set(xlabel="GFLOP for an image", ylabel="images a second")
+for direction in (axis.xaxis, axis.yaxis):
+    direction.set_major_formatter("{x:g}")
+figure
 
 # %% [markdown]
 # ## What we saw
+#
+# 1. **An image becomes one row of numbers**, as long for a micrograph as for a small section, whatever
+#    else is in the stack.
+# 2. **A network without any training knows the area fraction as well as a trained one.** That a model can
+#    read it off features proves nothing yet.
+# 3. **Training adds shape.** The trained network tells along which axis the phases are stretched; the
+#    untrained one hardly does.
+# 4. **The cost spans four powers of ten** from the smallest DINOv2 to SAM.
+#
+# | What the paper says | What we saw |
+# | --- | --- |
+# | The first component of two-point statistics follows the volume fraction; those of the transformers do not | Not the first of MicroViT either, but its second; of the untrained network, the first |
+# | All sections take 7 minutes to 7 hours with CLIP and DINOv2 on a laptop, 47 hours with SAM | Less than a minute to five hours on our two cores, a week with SAM |
+#
+# *Checked*: if one of these no longer held, the next cell would fail, and somebody would rewrite the
+# sentences.
 
-# %% tags=["remove-input"]
-store.cleanup()
-lightest, heaviest = cpu["gflop_per_image"].min(), cpu["gflop_per_image"].max()
-display(
-    Markdown(f"""
-- **The paper's encoders turn an image into {cpu["n_features"].min()} to {cpu["n_features"].max()} numbers**: the
-  class token for CLIP and DINOv2, a mean over the image for SAM and the ResNet.
-- **Batches change nothing but the time**: features differ from those of single images by
-  {difference:.0e} of the largest one.
-- **The cost of these spans a factor of about {round(heaviest / lightest, -3):,.0f}**, from {lightest:.1f} to
-  {heaviest:,.0f} GFLOP per section. A section makes {tokens(ENCODERS["dinov2-s14"])} patches for DINOv2 and
-  {tokens(ENCODERS["sam-h"]):,} for SAM.
-- **Which features predict a property** is the question of [Case study 1: stiffness of two-phase volumes](40_case_study_1.ipynb).
-""")
-)
+# %% tags=["checked"]
+mean = scores.groupby(["property", "network"])["R2"].mean().unstack()
+cost = rates["gflop_per_image"]
+assert len(feature[0]) == X.shape[1] == encoder.n_features  # 1
+assert difference < 1e-3  # 1
+assert mean.loc["area fraction"].min() > 0.95  # 2
+assert r["trained"] < 0.6 < 0.8 < r["untrained"]  # 2
+assert mean.loc["direction", "trained"] > 0.85  # 3
+assert mean.loc["direction", "untrained"] < 0.4  # 3
+assert 3e3 < cost["sam-h"] / cost["dinov2-s14"] < 3e4  # 4
+assert 5 < rates.loc["sam-h", "hours"] / 24 < 10  # 4
 
 # %% [markdown]
-# ```{admonition} Try it
-# :class: tip
-# 1. Replace `some` by five sections that are all the same. How many images does the network see?
-#    (Look at `n_computed` in the provenance.)
-# 2. Load the encoder with `pooling="mean"`. Do features of a section and of its mirror image come
-#    closer to each other than with the class token?
-# 3. Compute the features with `dtype=torch.bfloat16`. By how much do they change?
+# ## Exercises
+#
+# 1. Was the untrained network unlucky? Draw other random weights, and predict the direction again.
+# 2. Take the mean of the patch tokens, `pooling="mean"`, in the place of the class token. Which of the two
+#    networks knows the direction now?
+# 3. Shuffle the patches of the micrograph. By how much does the feature change, and by how much from this
+#    micrograph to another? What if you set the position embeddings to zero? Say what the network reads.
+# 4. A small study: among the micrographs `load_superalloys("embedded").images`, find the three nearest
+#    neighbours of one, in the features of the trained and of the untrained network. What do they have
+#    in common?
+#
+# ````{dropdown} Solution of 1
+# ```python
+# for seed in (1, 2):
+#     other = load_encoder(name, "random", seed=seed)
+#     V = extract_features(sections, other, pipeline="section")
+#     r2 = cross_val_score(probe, V, down - across, cv=folds)
+#     print("seed", seed, "R\u00b2", r2.mean().round(2))
 # ```
+# ````
+#
+# ````{dropdown} Solution of 2
+# ```python
+# for kind in ("pretrained", "random"):
+#     other = load_encoder(name, kind, pooling="mean")
+#     V = extract_features(sections, other, pipeline="section")
+#     r2 = cross_val_score(probe, V, down - across, cv=folds)
+#     print(other.title, "R\u00b2", r2.mean().round(2))
+# ```
+# ````
+#
+# ````{dropdown} Solution of 3
+# ```python
+# blind = load_encoder(name, device="cpu")
+# blind.model.embeddings.position_embeddings.data.zero_()
+#
+# rows, columns = (n // side for n in pixels.shape[1:])
+# parts = pixels.reshape(3, rows, side, columns, side)
+# parts = parts.transpose(1, 3, 0, 2, 4).reshape(-1, 3, side, side)
+# parts = np.random.default_rng(0).permutation(parts)
+# parts = parts.reshape(rows, columns, 3, side, side)
+# shuffled = parts.transpose(2, 0, 3, 1, 4).reshape(pixels.shape)
+#
+# another = load_superalloys("embedded").images[88]
+# another = preprocess_micrograph(another, encoder)
+# for network, positions in ((encoder, "as learned"), (blind, "zero")):
+#     before = network(batch)
+#     for image in (shuffled, another):
+#         after = network(torch.from_numpy(image.copy())[None])
+#         change = (after - before).norm() / before.norm()
+#         print(f"positions {positions}, change {change:.0e}")
+# ```
+# ````
+#
+# ## Where to go next
+#
+# [Two-point statistics](30_two_point_statistics.ipynb) describes the same sections without a network, and
+# [Case study 1](40_case_study_1.ipynb) asks which description predicts a property best.

@@ -168,8 +168,9 @@ def test_links_lead_to_chapters(source):
     """In a clone, in JupyterLab and on the site, whose build looks for a #part."""
     text = "\n".join(part for part in prose(source) if isinstance(part, str))
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
-    notebooks = {path.with_suffix(".ipynb").name for path in SOURCES}
-    dead = [t for t in targets if "://" not in t and t.partition("#")[0] not in notebooks]
+    there = {path.with_suffix(".ipynb").name for path in SOURCES}
+    there |= {f"../_static/{path.name}" for path in (ROOT / "_static").iterdir()}  # drawings
+    dead = [t for t in targets if "://" not in t and t.partition("#")[0] not in there]
     remedy = "Name the notebook of a chapter, [its title](NN_name.ipynb), or a full address."
     refuse(dead, source.name, "links that lead to no chapter", remedy)
     roles = re.findall(r"\{(?:doc|ref)\}`[^`]*`", text)

@@ -14,7 +14,6 @@ EXECUTED = ROOT / "_build" / "executed" / "embedded"
 # Chapters that were written before the rules, and helpers that compose text for them. Who rewrites
 # one takes it out and lowers the number below; nothing is ever added.
 NOT_YET = [
-    "book/20_features.py",
     "book/30_two_point_statistics.py",
     "book/40_case_study_1.py",
     "book/50_case_study_2.py",
@@ -27,7 +26,7 @@ NOT_YET = [
     "book/94_scaling_out.py",
     "helpers/audit/tables.py",
 ]
-LEFT = 12
+LEFT = 11
 
 
 def each(pattern):
