@@ -93,8 +93,9 @@ by_share = mixed[np.argsort(study.volume_fraction[mixed])]
 shown = by_share[[len(mixed) // 8, len(mixed) // 2, -len(mixed) // 8]]
 
 # %% mystnb={"figure": {"caption": "Three volumes, seen as their three sections normal to x, y and z. Yellow: stiff phase. The load is along x: out of the plane in the left column, vertical in the others.", "name": "fig-case1-sections"}, "image": {"alt": "Grid of nine two-phase images: a row for each of three volumes of low, medium and high stiff fraction, a column for each section normal to x, y and z. The three sections of one volume look different."}} tags=["hide-input"]
+share, modulus = study.volume_fraction, study.modulus
 names = [
-    f"{area[i].mean():.0%} stiff, {study.modulus[i]:.0f} GPa\n{axis}"
+    f"{share[i]:.0%} stiff, {modulus[i]:.0f} GPa\nnormal to {axis}"
     for i in shown
     for axis in "xyz"
 ]
@@ -115,7 +116,6 @@ print(f"sections of one phase: {one_phase.mean():.1%}")
 # the arrangement, and a descriptor has to see it.
 
 # %% mystnb={"figure": {"caption": "Modulus against stiff fraction, a point for each volume.", "name": "fig-case1-data"}, "image": {"alt": "Scatter plot of modulus against volume fraction of the stiff phase. The cloud rises from zero to 120 gigapascal and is widest, about 60 gigapascal, at high fractions."}}
-share, modulus = study.volume_fraction, study.modulus
 plots.plot_modulus(share, modulus, {}, study.modulus_kind)
 
 # %% [markdown]
@@ -254,7 +254,8 @@ print(f"13 components, third order: test MAPE {cubic_mape:.1f} %")
 
 # %%
 counted = image_statistics(sections).reshape(n, 3, -1)
-counted /= counted[train].std(axis=0).clip(1e-6)  # one scale for all
+spread = counted[train].std(axis=0)  # one scale for all of them
+counted /= np.where(spread > 1e-6, spread, 1)
 descriptors = {
     "area fraction": area[:, :, None],
     "two-point statistics": two_point,
@@ -333,15 +334,19 @@ dots = dots.rename("error").reset_index().replace(words)
 dots.loc[len(dots)] = [maps, "concat", "third order", cubic_mape]
 order = dots.groupby("descriptor")["error"].min().sort_values()
 dots["descriptor"] = pd.Categorical(dots["descriptor"], order.index)
-figure, ((axis,),) = plots.panels(height=1.6 + 0.4 * len(order))
+figure, ((axis,),) = plots.panels(height=1.3 + 0.4 * len(order))
 look = {"hue": "model", "style": "sections", "s": 70}
 sns.scatterplot(dots, x="error", y="descriptor", **look, ax=axis)
-for title, value in blind.items():
-    axis.axvline(value, color="0.3", lw=1, ls="--")
-    place = {"xycoords": ("data", "axes fraction"), "rotation": 90}
-    axis.annotate(title, (value, 0.02), **place)
+sides = ["left", "left", "right"]
+for (title, value), side in zip(blind.items(), sides, strict=True):
+    axis.axvline(value, color="0.3", lw=1, ls="--", zorder=0)
+    place = {"xycoords": ("data", "axes fraction"), "ha": side}
+    axis.annotate(title, (value, 1.02), **place)
+ticks = [30, 50, 70, 100, 150, 200, 300]
 axis.set(xscale="log", xlabel="MAPE of the test part [%]", ylabel="")
-plots.legend_above(figure, axis, ncols=4)
+axis.set_xticks(ticks, ticks)
+axis.minorticks_off()
+sns.move_legend(axis, "center left", bbox_to_anchor=(1, 0.5))
 figure
 
 # %% [markdown]
@@ -363,15 +368,17 @@ for name in models:
     part["error"] = 100 * abs(r.y_pred - r.y_test) / r.y_test
     pairs.append(part.assign(model=words[name]))
 pairs = pd.concat(pairs)
-figure, axes = plots.panels(1, 2, height=3.6)
+figure, (axes,) = plots.panels(1, 2, height=3.6)
 look = {"hue": "model", "style": "model", "s": 18, "alpha": 0.8}
-for ax, value in zip(axes[0], ["shown", "error"], strict=True):
+for ax, value in zip(axes, ["shown", "error"], strict=True):
     sns.scatterplot(pairs, x="E", y=value, **look, ax=ax)
-    ax.set(xscale="log", yscale="log", xlabel="computed modulus [GPa]")
-axes[0, 0].axline((1, 1), (100, 100), color="0.3", lw=1)
-axes[0, 0].set(ylabel="predicted modulus [GPa]")
-axes[0, 1].set(ylabel="error [%]")
-plots.legend_above(figure, axes[0, 0])
+    ax.set(xscale="log", yscale="log", xlim=(2, 140))
+    ax.set(xlabel="computed modulus [GPa]", ylabel="error [%]")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
+axes[0].axline((1, 1), (100, 100), color="0.3", lw=1)
+axes[0].set(ylabel="predicted modulus [GPa]", ylim=(0.8, 140))
+plots.legend_above(figure, axes[0])
 figure
 
 # %% [markdown]
