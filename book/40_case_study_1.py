@@ -245,9 +245,8 @@ print(f"13 components, third order: test MAPE {cubic_mape:.1f} %")
 # - **MicroViT (untrained)**: [MicroViT](92_microvit.ipynb) with random weights. It has never seen an
 #   image.
 #
-# The trained one, a small vision transformer that ships with the book, learned from synthetic
-# microstructures. It saw noise like that of these volumes, which a network trained on photographs
-# did not.
+# The trained one ships with the book. It saw noise like that of these synthetic volumes, which a
+# network trained on photographs did not.
 
 # %%
 counted = image_statistics(sections).reshape(n, 3, -1)
@@ -261,8 +260,8 @@ descriptors = {
 
 # %% [markdown]
 # The next cell is the long one. Every network looks at every section
-# ([Features from vision transformers](20_features.ipynb)), which takes a minute the first time;
-# features are kept on disk for the next.
+# ([Features from vision transformers](20_features.ipynb)): a minute the first time, then they are
+# kept on disk.
 
 # %% tags=["remove-output"]
 networks[untrained.title] = untrained
@@ -276,7 +275,7 @@ for title, network in networks.items():
     descriptors[title] = features.reshape(n, 3, -1)
 
 # %% [markdown]
-# All of them through steps 3 to 5, which takes some ten seconds more:
+# All of them through steps 3 to 5, some ten seconds more. Printed: networks, concat, second order.
 
 # %%
 results = {}
@@ -288,6 +287,8 @@ for title, features in descriptors.items():
             results[title, how, name] = holdout(reduced, y, name)
 errors = {key: r.test_mape for key, r in results.items()}
 errors = pd.Series(errors).sort_index()
+for title in networks:
+    print(f"{title}: {errors[title, 'concat', 'pr']:.1f} %")
 
 # %% [markdown]
 # The figure below shows how the number of components was chosen. Too few are blind. Too many fit
@@ -445,7 +446,7 @@ stated[["descriptor", "quantity", "value", "n_components"]]
 # | Lowest error: two-point statistics, second order | Higher, with fewer components |
 # | Close behind: SAM | SAM needs its weights; MicroViT is as close |
 # | Concatenation beats averaging in almost all cases | So for second order |
-# #
+#
 # *Checked*: if one of the four no longer held, the next cell would fail.
 
 # %% tags=["checked"]
