@@ -286,35 +286,6 @@ def plot_components(scores, colour, label):
     return figure
 
 
-def plot_scree(shares):
-    """Share of the variance by component, each and summed up: the form of Fig. 5b.
-
-    Parameters
-    ----------
-    shares : mapping of str to ndarray
-        Name of a descriptor -> explained variance ratios, 0 to 1, of which 30 are drawn.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Examples
-    --------
-    >>> len(plot_scree({"one": [0.9, 0.1]}).axes)
-    2
-    """
-    table = pd.DataFrame({name: pd.Series(ratio) for name, ratio in shares.items()})
-    table = 100 * table.head(30)
-    table.index += 1
-    figure, ((each, summed),) = panels(1, 2, 3.2, sharex=True)
-    sns.lineplot(table, marker=".", dashes=False, legend=False, ax=each)
-    sns.lineplot(table.cumsum(), marker=".", dashes=False, ax=summed)
-    each.set(yscale="log", xlabel="component", ylabel="variance explained [%]")
-    each.yaxis.set_major_formatter("{x:g}")  # the exponents of powers would be small
-    summed.set(xlabel="component", ylabel="variance explained, summed [%]")
-    return figure
-
-
 def plot_shuffles(table, marked_seed):
     """Mean error of repeated cross-validations, one point a shuffle of the outer folds.
 
