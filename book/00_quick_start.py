@@ -45,10 +45,10 @@ print(f"{len(images)} micrographs from {len(set(sources))} sources")
 badge(study, encoder.title)
 
 # %% [markdown]
-# The alloys are invented, and so is their hardness: this book may not ship the paper's pictures.
-# But they come in the same form, as many of them, from as many *sources*. A source is a
-# publication: its alloys are relatives, photographed on the same microscope. The figure below
-# shows three of the micrographs. The small shapes are precipitates, which make such an alloy hard.
+# The alloys are invented, and so is their hardness: the paper's pictures are not ours to ship. They
+# come in the same form, though: as many, from as many *sources*. A source is a publication; its
+# alloys are relatives, photographed on one microscope. The figure below shows three micrographs.
+# The small bright shapes are precipitates, which make such an alloy strong.
 
 # %% mystnb={"figure": {"caption": "A corner of a soft, a medium and a hard alloy's micrograph, with the Vickers hardness.", "name": "fig-quick-micrographs"}, "image": {"alt": "Three grey pictures of small precipitates in a matrix, which differ in size, shape and contrast."}} tags=["hide-input"]
 order = np.argsort(y)
@@ -61,21 +61,20 @@ plots_images.plot_images(corners, titles)
 # ## Ten lines
 #
 # A regression wants a row of numbers for each picture. *MicroViT*, a small vision transformer that
-# comes with this book, gives 192 of them, its *features*. It was trained on other pictures and
-# stays as it is; [Features from vision transformers](20_features.ipynb) opens it up. The cell takes
-# about ten seconds the first time; after that the features are read from a file.
+# comes with this book, turns a picture into 192 of them, its *features*; how is the subject of
+# [Features from vision transformers](20_features.ipynb). It was trained on other pictures and stays
+# as it is. The next cell takes ten to twenty seconds the first time, later it reads a file.
 
 # %% tags=["remove-output"]
 X = extract_features(images, encoder)
 
 # %% [markdown]
-# 192 columns are many for 149 rows. So we bring all columns to one scale, let `PCA` squeeze them
-# into 20 combinations of them, the *components* that vary most, and fit `Ridge`, a linear
-# regression that is kept from large coefficients. We took 20 because it is a round number, and
-# shall try others.
+# 192 columns are many for 149 alloys. So we bring them to one scale, let `PCA` find the 20
+# combinations that vary most, its *components*, and fit a linear regression, `Ridge`, which is kept
+# from large coefficients. We took 20 as a round number, and shall try others.
 #
-# Every alloy must be predicted by a model that has not seen it. We shuffle the alloys into ten
-# *folds*; each is predicted by a model fitted to the other nine.
+# Each alloy must be predicted by a model that has not seen it. So we shuffle the alloys into ten
+# *folds*, and predict each fold by a model that was fitted to the other nine.
 
 # %%
 model = make_pipeline(StandardScaler(), PCA(20), Ridge())
@@ -84,19 +83,17 @@ shuffled = cross_val_predict(model, X, y, cv=folds)
 print(f"error {mape(y, shuffled):.1f} %")
 
 # %% [markdown]
-# That is the whole method: load, extract, fit, predict, score. The error is the *mean absolute
-# percentage error* (MAPE): how far off a prediction is on average, in percent of the measured
-# hardness.
+# That was all: load, extract, fit, predict, score. The error is the *mean absolute percentage
+# error* (MAPE): how far off a prediction is on average, in percent of the measured hardness.
 #
-# ## The same, for sources that are new
+# ## The same for new sources
 #
-# Is that good? It depends on what you want to know. With shuffled folds, relatives of an alloy are
-# nearly always among those that the model was fitted to. It may read the hardness off the
-# precipitates, or it may just recognise the family.
+# With shuffled folds, relatives of an alloy are nearly always among those that the model was fitted
+# to. It may read the hardness off the precipitates, or just recognise the family.
 #
-# Folds *by source* ask for more: all micrographs of a source go into the same fold. Each
-# prediction is now for **a micrograph from a laboratory that the model has never seen**. In
-# code, `GroupKFold` takes the place of `KFold`:
+# Folds *by source* ask for more: all micrographs of a source go into one fold. Now each prediction
+# is for **a micrograph from a laboratory that the model has never seen**. `GroupKFold` takes the
+# place of `KFold`:
 
 # %%
 group_folds = GroupKFold(10, shuffle=True, random_state=0)
@@ -105,7 +102,7 @@ by_source = cross_val_predict(model, X, y, **options)
 print(f"error {mape(y, by_source):.1f} %")
 
 # %% [markdown]
-# The figure below shows both. Each point is an alloy, predicted by a model that has not seen it.
+# The figure below shows both predictions of every alloy.
 
 # %% mystnb={"figure": {"caption": "Predicted against measured hardness. On the line a prediction is right; the dotted line is the mean hardness.", "name": "fig-quick-parity"}, "image": {"alt": "Two scatter plots. With shuffled folds the points rise along the diagonal; with folds by source they form a cloud that hardly rises."}} tags=["hide-input", "thumbnail"]
 figure, axes = plots.panels(1, 2, 4, sharex=True, sharey=True)
@@ -114,32 +111,34 @@ for axis, predicted in zip(axes[0], (shuffled, by_source), strict=True):
     axis.axhline(y.mean(), color="0.3", lw=1, ls=":")
     sns.scatterplot(x=y, y=predicted, alpha=0.7, s=25, ax=axis)
     axis.set(xlabel="measured hardness [kgf/mm²]", aspect="equal")
-axes[0, 0].set(title="shuffled folds", ylabel="predicted hardness [kgf/mm²]")
+axes[0, 0].set_ylabel("predicted hardness [kgf/mm²]")
+axes[0, 0].set_title("shuffled folds")
 axes[0, 1].set_title("folds by source")
 figure
 
 # %% [markdown]
 # ## What must it beat?
 #
-# A number that looks at no picture: always say the mean hardness of the alloys in the other folds.
-# scikit-learn calls that a `DummyRegressor`.
+# The simplest rule looks at no picture: always say the mean hardness of the other folds. In
+# scikit-learn it is a `DummyRegressor`.
 
 # %%
 mean = DummyRegressor()
-mean_shuffled = cross_val_predict(mean, X, y, cv=folds)
-mean_by_source = cross_val_predict(mean, X, y, **options)
+guess = cross_val_predict(mean, X, y, cv=folds)
+guess_by_source = cross_val_predict(mean, X, y, **options)
 errors = {
     "features of MicroViT": [mape(y, shuffled), mape(y, by_source)],
-    "always the mean": [mape(y, mean_shuffled), mape(y, mean_by_source)],
+    "always the mean": [mape(y, guess), mape(y, guess_by_source)],
 }
-errors = pd.DataFrame(errors, index=["shuffled folds", "folds by source"])
+kinds = ["shuffled folds", "folds by source"]
+errors = pd.DataFrame(errors, index=kinds)
 errors.T.round(1).rename_axis(columns="MAPE [%]")
 
 # %% [markdown]
 # With shuffled folds the pictures help. With folds by source they do no better than the mean.
 #
-# Was that bad luck, or our choice of 20? We deal the folds five times, and take 10, 20 and 40
-# components. It takes a few seconds.
+# Was that bad luck, or our choice of 20? We deal the folds five times, with 10, 20 and 40
+# components.
 
 # %%
 models = {}
@@ -186,10 +185,10 @@ figure
 # 1. **Ten lines turn micrographs into a prediction.** With shuffled folds it errs by about a
 #    quarter less than the mean.
 # 2. **For new sources the gain is gone:** the error is about that of always saying the mean.
-# 3. This does not hang on how the folds are dealt, nor on the number of components: the error
-#    grows by source every time, and ends on both sides of the mean.
+# 3. Neither the luck of the folds nor the number of components explains it: by source the error
+#    grows every time, to values on both sides of the mean.
 #
-# The paper's error is of other alloys and a larger network, so compare the rows, not the columns:
+# The paper has real alloys and a larger network, so compare the rows, not the columns:
 #
 # | | What the paper says {cite}`whitman2025` | What we saw |
 # | --- | --- | --- |
@@ -216,7 +215,7 @@ assert by["by source"].max() > level + 0.3  # 3
 # ## Exercises
 #
 # 1. Replace `Ridge()` by a support vector machine, `SVR(kernel="linear")`, as the paper does. Does
-#    it do better for new sources?
+#    it do better on either kind of folds?
 # 2. How well does one predict without any picture, knowing only which source an alloy is from?
 #    Use shuffled folds.
 # 3. Nineteen sources are few. Draw nineteen of them at random, with repetition, many times. How
@@ -250,7 +249,7 @@ assert by["by source"].max() > level + 0.3  # 3
 # The range holds zero: these data cannot tell which of the two is better.
 #
 # ```python
-# more = abs(by_source - y) - abs(mean_by_source - y)
+# more = abs(by_source - y) - abs(guess_by_source - y)
 # off = pd.Series(100 * more / y)
 # sums = off.groupby(sources).agg(["sum", "size"])
 # rng = np.random.default_rng(0)
