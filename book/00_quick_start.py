@@ -197,8 +197,8 @@ figure
 # | folds by source | not asked | about 16 %, like the mean |
 #
 # Do not take our 12 % for more than an exercise. Of the paper's alloys only segmented, black and
-# white pictures are public, and on those little MicroViT fails the mild test as well
-# ([MicroViT](92_microvit.ipynb)).
+# white pictures are public, and on those little MicroViT is not shown to beat the mean even with
+# shuffled folds ([MicroViT](92_microvit.ipynb)).
 #
 # *Checked*: if one of these no longer held, this cell would fail, and somebody would rewrite the
 # sentence.
