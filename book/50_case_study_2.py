@@ -296,8 +296,8 @@ wide_table(scores).assign(**{"paper: SVR": lambda t: t.index.map(stated).fillna(
 #
 # ```{warning}
 # *ResNet-50 (MicroNet)* is what the paper calls the row. But the public notebook downloads the MicroNet
-# weights and never loads them ([Features from vision transformers](20_features.ipynb)), and the published vectors look like those of a
-# network that was never trained.
+# weights and never loads them, and the published vectors look like those of a network that was never
+# trained.
 # ```
 #
 # What would one err by without looking at any image? Two rules, on the same folds: predict the mean of

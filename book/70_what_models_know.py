@@ -319,7 +319,7 @@ else:
 # ### Features of a network that look untrained
 #
 # The row *ResNet-50 (MicroNet)* is meant to be a network trained on micrographs {cite}`stuckner2022`. The public notebook
-# downloads its weights and does not load them ([Features from vision transformers](20_features.ipynb)). Do the published vectors show it?
+# downloads its weights and does not load them. Do the published vectors show it?
 
 # %% tags=["remove-output"]
 if not embedded:
@@ -384,7 +384,7 @@ crop = input_rule("sam-h", (662, 731)).crop
 print(f"a micrograph of 662 x 731 is cropped to {crop} for SAM; multiples of 16 would give 656")
 
 # %% [markdown]
-# The factors stand in each other's place; [Preprocessing](10_preprocessing.ipynb) shows the figure. The published hardness values
+# The factors stand in each other's place. The published hardness values
 # are converted the right way ([Case study 2: hardness of superalloys](50_case_study_2.ipynb)), so the formula is a misprint. The patch size only changes which
 # few pixels at the rim are cut before the image is resized.
 #
