@@ -6,7 +6,7 @@
 # A microscope gives grey images of any size; a network that was trained on photographs takes colour
 # images of a size it knows. After this page you can turn a section or a micrograph into the input
 # of any network in this book, and avoid mistakes that no network can undo.
-# Ten minutes to read, ten seconds to run.
+# Ten minutes to read, twenty seconds to run.
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
