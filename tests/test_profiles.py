@@ -241,7 +241,9 @@ def test_without_the_published_data_a_chapter_says_what_is_missing_at_its_top(
     wanted = DATA.get(name, r"two_phase/dataset\.mat")
     with pytest.raises(BuildError) as error:
         build(project, "paper", 1, names=[name], site=False)
-    assert re.search(rf"{name}.*code cell [1-5] .*{wanted}.*MICROPROP_DATA", str(error.value), re.S)
+    assert re.search(
+        rf"{name}.*code cell [1-5] .*{wanted}.*MICROPROP_DATA", str(error.value), re.S
+    )
 
 
 @pytest.mark.slow
