@@ -66,20 +66,21 @@ def plot_sections_and_maps(sections, maps, titles):
     maps = np.asarray(maps)
     k = len(maps)
     width = min(WIDTH, 2.5 * k + 0.9)
-    figure, axes = panels(2, k, 2 * (width - 1.2) / k + 0.8, width)
+    figure, axes = panels(2, k, 2 * (width - 0.6) / k + 1.6, width)
     for column, (section, values, title) in enumerate(zip(sections, maps, titles, strict=True)):
         _section_axes(axes[0, column], section, title)
         image = _map_axes(axes[1, column], values, vmax=maps.max())
     for ax in axes[1, 1:]:
         ax.set_ylabel("")
-    figure.colorbar(image, ax=axes[1], label="probability")
+    # Below, not beside: the bar takes no width, and maps stay as wide as the sections.
+    figure.colorbar(image, ax=axes[1], label="probability", location="bottom", aspect=40)
     handles = [Patch(color=c, label=n) for c, n in zip(PHASE_COLOURS, PHASE_NAMES, strict=True)]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, title="phase")
     return figure
 
 
-def plot_maps(maps, titles, label="probability"):
-    """Maps of two-point statistics side by side, each with its own colour bar.
+def plot_maps(maps, titles, label="probability", *, same_scale=False):
+    """Maps of two-point statistics side by side.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ def plot_maps(maps, titles, label="probability"):
     titles : sequence of str
     label : str
         What the colours mean.
+    same_scale : bool
+        True: one colour bar for all, from zero on. False: every map has its own.
 
     Returns
     -------
@@ -97,12 +100,19 @@ def plot_maps(maps, titles, label="probability"):
     --------
     >>> len(plot_maps(np.ones((2, 5, 5)), ["a", "b"]).axes)
     4
+    >>> len(plot_maps(np.ones((2, 5, 5)), ["a", "b"], same_scale=True).axes)
+    3
     """
     k = len(maps)
     figure, axes = panels(1, k, WIDTH / k + 0.9)
+    limits = (0, np.max(maps)) if same_scale else (None, None)
+    bar = {"label": label, "location": "bottom"}
     for ax, values, title in zip(axes.flat, maps, titles, strict=True):
-        image = _map_axes(ax, values, title, vmin=None)
-        figure.colorbar(image, ax=ax, label=label, location="bottom")
+        image = _map_axes(ax, values, title, *limits)
+        if not same_scale:
+            figure.colorbar(image, ax=ax, **bar)
+    if same_scale:
+        figure.colorbar(image, ax=axes, aspect=40, **bar)
     for ax in axes.flat[1:]:
         ax.set_ylabel("")
     return figure
