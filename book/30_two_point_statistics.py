@@ -141,7 +141,7 @@ by_hand.round(2)
 # \mathcal{F}[m^B]\right](r).
 # $$
 #
-# A few lines of NumPy give the same map {cite}`cecen2016`.
+# In NumPy {cite}`cecen2016`:
 
 # %%
 spectrum = np.fft.fft2(tiny)
@@ -155,7 +155,8 @@ assert np.allclose(by_fourier, by_hand)
 
 # %%
 assert np.allclose(two_point_statistics(tiny), by_hand)
-assert np.isclose(two_point_statistics(section)[25 + 4, 25 + 8], exact)
+at_lag = two_point_statistics(section)[25 + 4, 25 + 8]
+assert np.isclose(at_lag, exact)
 
 # %% [markdown]
 # ## Reading a map
@@ -319,7 +320,7 @@ print(f"largest difference: {largest:.3f}")
 # The figure below shows where it lies: far from the centre, where pairs are few.
 
 # %% mystnb={"figure": {"caption": "Autocorrelation of the fine section from pairs inside the image only, minus the periodic one.", "name": "fig-two-point-edges"}, "image": {"alt": "A map of differences, white at zero lag, pale around it, with strong blue and red patches in the corners."}} tags=["hide-input"]
-figure, ((axis,),) = plots.panels(1, 1, 4.4, 4.4)
+figure, ((axis,),) = plots.panels(1, 1, 3.6, 4.8)
 span = (-centre - 0.5, centre + 0.5)
 look = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
 image = axis.imshow(difference, extent=(*span, *span[::-1]), **look)
@@ -330,7 +331,7 @@ figure
 # %% [markdown]
 # Real micrographs carry scale bars and labels. A **mask** says which pixels are valid; a pair
 # counts if both its pixels are. We stamp a bright label onto the 300 sections of the data set that
-# are closest to half stiff, and compare with the clean ones.
+# are closest to half stiff.
 
 # %%
 order = np.argsort(abs(fractions - 0.5), kind="stable")
@@ -344,10 +345,13 @@ options = {"periodic": False, "cutoff": 15}
 clean = two_point_statistics(half_stiff, **options)
 counted = two_point_statistics(stamped, **options)
 masked = two_point_statistics(stamped, mask=valid, **options)
-errors = {"counted": counted - clean, "masked": masked - clean}
+errors = {
+    "label counted": counted - clean,
+    "label masked": masked - clean,
+}
 for name, error in errors.items():
     size = abs(error).mean()
-    print(f"label {name}: bias {error.mean():+.3f}, mean size {size:.3f}")
+    print(f"{name}: bias {error.mean():+.3f}, mean size {size:.3f}")
 
 # %% [markdown]
 # The mask removes the bias. A single map is still off: the pixels under the label are lost, and
@@ -394,7 +398,7 @@ print(f"first component and its square:    |r| = {with_square:.6f}")
 # | A section becomes a vector of 2601 values. | So it does, and half of them repeat the other half. |
 # | The first component holds 75 % of the variance and follows the volume fraction. | It follows the area fraction, and holds more of single sections. Exercise 4 takes three side by side. |
 #
-# *Checked*: if one of these no longer held, the next cell would fail.
+# *Checked*: the next cell fails if one of these no longer holds.
 
 # %% tags=["checked"]
 fraction = maps[:, centre, centre]
