@@ -384,8 +384,8 @@ print(f"first component and its square:    |r| = {with_square:.6f}")
 #
 # ## What we saw
 #
-# 1. **Two-point statistics are the odds of an arrow.** Four loops, a Fourier transform and
-#    thrown arrows give the same values.
+# 1. **Two-point statistics tell how often an arrow hits.** Loops and Fourier transform give the
+#    same values; thrown arrows come close.
 # 2. **A map shows how much, how large and which way**: area fraction in the centre, size and
 #    direction of the features in the width and shape of the peak.
 # 3. **It does not show which phase is connected.** Swap discs and matrix, and the map gains a
