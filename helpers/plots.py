@@ -97,10 +97,9 @@ def plot_lag_profiles(maps, titles):
         f = values[row, column]
         ax.plot(values[row:, column], label="row lag (vertical)")
         ax.plot(values[row, column:], "--", label="column lag (horizontal)")
-        end = max(values.shape) // 2
         for level, name, style in ((f, "f", "-"), (f**2, "f²", ":")):
             ax.axhline(level, color="0.3", lw=0.8, ls=style)
-            ax.text(end, level, name, ha="right", va="bottom")
+            ax.text(1.02, level, name, va="center", transform=ax.get_yaxis_transform())
         ax.set(xlabel="lag [pixels]", title=title)
     axes.flat[0].set(ylabel="probability", ylim=(0, None))
     legend_above(figure, axes.flat[0])
