@@ -197,7 +197,7 @@ for name, image in pair.items():
     inputs.append(preprocess_micrograph(image, "clip-b16")[0])
 
 # %% mystnb={"figure": {"caption": "One micrograph, whole and its top-left quarter, as CLIP gets them.", "name": "fig-preprocessing-scale"}, "image": {"alt": "Two inputs of CLIP, both 224 by 224 pixels. In the right one the precipitates are twice as large as in the left one."}} tags=["hide-input", "thumbnail"]
-says = "{}\none pixel spans {:.2f} of its pixels"
+says = "{}\none input pixel: {:.2f} image pixels"
 titles = [says.format(*item) for item in spans.items()]
 plots_images.plot_images(inputs, titles)
 
