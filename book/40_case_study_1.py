@@ -6,7 +6,7 @@
 # Sections are what a microscope gives; the third dimension is expensive. After this page you can
 # build the paper's first model {cite}`whitman2025` with scikit-learn, compare descriptors
 # fairly, and tell whether a percentage error is good.
-# Ten minutes to read, two minutes to run.
+# Fifteen minutes to read, two minutes to run.
 #
 # Every descriptor of this book goes through the same five steps:
 #
