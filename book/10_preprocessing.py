@@ -52,8 +52,8 @@ kind = "synthetic" if data == "embedded" else real
 badge(study, note=f"Micrograph: {kind}, {shape} pixels. No network runs on this page.")
 
 # %% [markdown]
-# Three steps make an image an input: crop, resize where the network asks for it, and repeat the
-# grey values as red, green and blue {cite}`whitman2025`. The figure below shows the crops of four
+# Three steps make an image an input: crop, split or resize where the network asks for it, and repeat
+# the grey values as red, green and blue {cite}`whitman2025`. The figure below shows the crops of four
 # networks: a network never sees what lies outside its frame.
 
 
@@ -61,7 +61,7 @@ badge(study, note=f"Micrograph: {kind}, {shape} pixels. No network runs on this 
 def seen(encoder, image, pipeline):
     """Height and width that a network sees, in pixels of the image."""
     rule = input_rule(encoder, image.shape, pipeline)
-    return [side / rule.split for side in rule.crop]
+    return [side / rule.split for side in rule.crop]  # see below
 
 
 pictures = {"section": section, "micrograph": micrograph}
@@ -98,8 +98,8 @@ figure
 #
 # ## A section, by hand
 #
-# We follow one network, CLIP B16. A section has only 51 x 51 pixels, all of them 0 or 1, and must
-# grow. So each pixel is *split* into 5 x 5 equal ones, the fewest that reach 224. What is too much
+# We follow one network, CLIP B16. A *section*, a cut through a volume of two phases, has only
+# 51 x 51 pixels: 1 in the stiff phase (white), 0 in the compliant one. It must grow. So each pixel is *split* into 5 x 5 equal ones, the fewest that reach 224. What is too much
 # is cut off at the bottom and at the right: 224 / 5 = 44.8 pixels of the section remain.
 
 # %%
@@ -143,7 +143,8 @@ plots_images.plot_images(details, ["split", "resized"])
 shifts = {}
 for name in ("dinov2-s14", "clip-b16", "sam-h", "microvit"):
     side, _ = seen(name, section, "section")
-    part = np.clip(side - np.arange(len(section)), 0, 1)  # of a row
+    # the share of each row that is kept
+    part = np.clip(side - np.arange(len(section)), 0, 1)
     kept = np.einsum("nij,i,j->n", sections, part, part) / side**2
     shift = 100 * np.abs(kept - sections.mean((1, 2)))
     shifts[name] = shift.mean()
@@ -151,11 +152,11 @@ for name in ("dinov2-s14", "clip-b16", "sam-h", "microvit"):
     print(f"{name:10} mean {shifts[name]:.1f}, largest {largest:4.1f}")
 
 # %% [markdown]
-# DINOv2 pays most: 42 is the last multiple of 14 below 51.
+# DINOv2 pays most.
 #
 # ## A micrograph, by hand
 #
-# A micrograph is large and grey, and interpolation spoils no sharp phases. CLIP B16, whose patches
+# A micrograph is large and, unless segmented, grey: there are no sharp phases to spoil. CLIP B16, whose patches
 # have 16 x 16 pixels, gets the largest square of whole patches, resized to 224 x 224.
 
 # %%
@@ -167,7 +168,7 @@ assert np.allclose(tensor, by_hand, atol=1e-6)
 # %% [markdown]
 # The table below gives the rules of all networks, and which share of the area each keeps. MicroViT
 # shrinks images above 224 pixels in proportion. The ResNet, a convolutional network
-# {cite}`stuckner2022`, has no patches.
+# {cite}`stuckner2022`, has no patches. For SAM the crop counts in 14 pixels, as in the paper.
 
 # %% tags=["remove-input"]
 lines = []
@@ -204,7 +205,7 @@ plots_images.plot_images(inputs, titles)
 # %% [markdown]
 # ```{admonition} Caution
 # :class: warning
-# Where images differ in size, only DINOv2 compares equal scales; where they differ in magnification,
+# Where images differ in size, only DINOv2 always compares equal scales; where they differ in magnification,
 # no network does. If you know how many nanometres a pixel of yours is, resample them to one value,
 # and cut them to one size.
 # ```
@@ -247,9 +248,9 @@ plots_images.plot_images(shown, titles)
 # %% [markdown]
 # ## Normalisation
 #
-# Networks are trained on images minus a mean, divided by a standard deviation, channel by channel.
-# The paper's features were made without this step, as here by default; `normalize="encoder"` adds
-# it. The values that CLIP B16 then gets:
+# The paper's networks were trained on images minus a mean, divided by a standard deviation, channel
+# by channel. Its features were made without this step, as here by default; `normalize="encoder"`
+# adds it ([what it changes](70_what_models_know.ipynb)). The values that CLIP B16 then gets:
 
 # %%
 clip = ENCODERS["clip-b16"]
@@ -261,7 +262,7 @@ for way, values in {"none": tensor, "encoder": by_hand}.items():
 # %% [markdown]
 # ## Reading 12 bits as 16
 #
-# First of all a file must be read. `read_image` divides numbers of 8 or 16 bits by the largest of
+# Before all this a file must be read. `read_image` divides numbers of 8 or 16 bits by the largest of
 # their type. Many cameras use only 12 of 16 bits; then say so by `value_range`.
 
 # %%
@@ -290,8 +291,9 @@ print(f"with value_range: {right.max():.3f}")
 # *Checked*: if one of these no longer held, this cell would fail, and somebody would rewrite it.
 
 # %% tags=["checked"]
-phases = preprocess_section(section, "clip-b16")
-assert np.isin(phases, (0, 1)).all()  # 1
+for name in ENCODERS:
+    phases = preprocess_section(section, name)
+    assert np.isin(phases, (0, 1)).all()  # 1
 dino = np.prod(seen("dinov2-s14", section, "section"))
 assert 2 / 3 < dino / section.size < 0.7  # 1
 clip = np.prod(seen("clip-b16", section, "section"))

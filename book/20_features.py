@@ -85,7 +85,7 @@ figure
 
 # %% [markdown]
 # **Tokens.** The pixels of a patch, in three channels, are written one after the other and multiplied by a
-# matrix of learned weights. The result is called a *token*. One matrix product, and nothing else:
+# matrix of learned weights. The result is called a *token*. One matrix product and a constant vector, nothing else:
 
 # %%
 model = encoder.model
@@ -102,7 +102,7 @@ difference = (by_hand - patch_tokens[0, 0]).abs().max()
 print(f"largest difference: {difference:.0e}")
 
 # %% [markdown]
-# So far nobody could tell where a patch was. So a second learned vector is added to each token, the *position
+# So far nobody could tell where a patch was. So a learned vector is added to each token, the *position
 # embedding*, one for each place in the image.
 #
 # **The class token.** One more token is put in front that belongs to no patch. At first it is the same
@@ -127,7 +127,8 @@ print("with the class token: ", tuple(tokens.shape))
 # \qquad a_{ij} = \frac{\exp(q_i \cdot k_j / \sqrt{d})}{\sum_l \exp(q_i \cdot k_l / \sqrt{d})} .
 # $$
 #
-# Here $d$ is the length of $q_i$, and $W$ one more learned matrix. In code:
+# Here $d$ is how many numbers $q_i$ has, and $W$ one more learned matrix. In code, up to the sum, and for
+# tokens that are rescaled first:
 
 # %%
 layer = model.encoder.layer[0]
@@ -144,7 +145,7 @@ print(f"sum of the shares of a token: {shares[0].sum():.3f}")
 print("taken over:", tuple(taken_over.shape))
 
 # %% [markdown]
-# That was one *head* of the first layer. A layer has several, each with questions of its own. Then a small network, two matrix products, changes each token by itself, and the next layer begins.
+# That was one *head* of the first layer. A layer has several, each with questions of its own. Then a small network, two matrix products with a nonlinear step between, changes each token by itself, and the next layer begins.
 #
 # Any two patches exchange information in a single layer, however far apart they are. The price: the
 # number of shares grows with the square of the number of tokens.
@@ -170,7 +171,7 @@ X = extract_features(sections, encoder, pipeline="section")
 print(X.shape, X.dtype)
 
 # %% [markdown]
-# Does a row depend on the other images of the stack? We send a few through the network one at a time:
+# A row does not depend on the other images of the stack. We send a few through the network one at a time:
 
 # %%
 alone = []
@@ -209,16 +210,17 @@ figure.colorbar(points, label="stiff area fraction")
 figure
 
 # %% [markdown]
-# How closely does the first component alone follow the area fraction?
+# How closely do the first and the second component follow the area fraction?
 
 # %%
 r = {}
 for title, plane in planes.items():
-    r[title] = abs(np.corrcoef(plane[:, 0], area)[0, 1])
-    print(f"{title}: |r| = {r[title]:.2f}")
+    with_area = np.corrcoef(plane.T, area)[:2, 2]
+    r[title] = abs(with_area)
+    print(f"{title}: |r| = {r[title][0]:.2f}, {r[title][1]:.2f}")
 
 # %% [markdown]
-# The trained network has it in the second component instead. And that the untrained one has it at all is less
+# The trained network has it in the second component. And that the untrained one has it at all is less
 # of a wonder than it looks: sums of pixels, even with random weights, change with the number of bright
 # ones. So we ask for more. *Interface* is how often the phase changes from a pixel to the next.
 # *Direction* is the difference between the changes down and across: along which axis the phases are
@@ -253,12 +255,12 @@ places = {"x": "R2", "y": "property", "hue": "network"}
 look = {"size": 6, "alpha": 0.7, "dodge": True, "jitter": False}
 sns.stripplot(scores, **places, **look, ax=axis)
 axis.axvline(0, color="0.3", lw=0.8)
-axis.set(xlabel="R\u00b2 out of fold", ylabel="")
+axis.set(xlabel="R\u00b2 for sections left out", ylabel="")
 plots.legend_above(figure, axis)
 figure
 
 # %% [markdown]
-# The untrained network is the mark to beat. What it knows comes from the form of the network alone. MicroViT
+# The untrained network is the mark to beat: by its form alone it knows the amount, and some of the interface. MicroViT
 # adds what its training asked for, sizes and directions of phases; networks trained on photographs were
 # asked for something else.
 #
@@ -271,8 +273,8 @@ figure
 # ## The encoders of the paper
 #
 # The paper compares eight vision transformers of three families, CLIP {cite}`radford2021`, DINOv2
-# {cite}`oquab2023` and SAM {cite}`kirillov2023`, and a convolutional network for micrographs, MicroNet
-# {cite}`stuckner2022`. They differ in what they were trained for:
+# {cite}`oquab2023` and SAM {cite}`kirillov2023`, and a ResNet-50, a convolutional network trained on
+# micrographs (MicroNet) {cite}`stuckner2022`. They differ in what they were trained for:
 
 # %%
 trained_for = {
@@ -369,9 +371,9 @@ figure
 # %% [markdown]
 # ## What we saw
 #
-# 1. **An image becomes one row of numbers**, as long for a micrograph as for a small section, whatever
-#    else is in the stack.
-# 2. **A network without any training knows the area fraction as well as a trained one.** That a model can
+# 1. **An image becomes one row of numbers**, as long for a micrograph as for a small section. The rest
+#    of the stack does not matter.
+# 2. **A network without any training knows the area fraction almost as well as a trained one.** That a model can
 #    read it off features proves nothing yet.
 # 3. **Training adds shape.** The trained network tells along which axis the phases are stretched; the
 #    untrained one hardly does.
@@ -379,7 +381,7 @@ figure
 #
 # | What the paper says | What we saw |
 # | --- | --- |
-# | The first component of two-point statistics follows the volume fraction; those of the transformers do not | Not the first of MicroViT either, but its second; of the untrained network, the first |
+# | The first component of two-point statistics follows the volume fraction; those of the transformers do not | Of single sections, the second of MicroViT does, and the first of the untrained network. Of three side by side, the first of MicroViT does ([verdicts](70_what_models_know.ipynb)) |
 # | All sections take 7 minutes to 7 hours with CLIP and DINOv2 on a laptop, 47 hours with SAM | Less than a minute to five hours on our two cores, a week with SAM |
 #
 # *Checked*: if one of these no longer held, the next cell would fail, and somebody would rewrite the
@@ -390,10 +392,12 @@ mean = scores.groupby(["property", "network"])["R2"].mean().unstack()
 cost = rates["gflop_per_image"]
 assert len(feature[0]) == X.shape[1] == encoder.n_features  # 1
 assert difference < 1e-3  # 1
-assert mean.loc["area fraction"].min() > 0.95  # 2
-assert r["trained"] < 0.6 < 0.8 < r["untrained"]  # 2
+area_r2 = mean.loc["area fraction"]
+assert area_r2.max() - 0.02 < area_r2.min()  # 2
+assert r["trained"][0] < 0.6 < 0.8 < r["untrained"][0]  # 2
+assert r["trained"][1] > 0.8  # 2
 assert mean.loc["direction", "trained"] > 0.85  # 3
-assert mean.loc["direction", "untrained"] < 0.4  # 3
+assert mean.loc["direction", "untrained"] < 0.2  # 3
 assert 3e3 < cost["sam-h"] / cost["dinov2-s14"] < 3e4  # 4
 assert 5 < rates.loc["sam-h", "hours"] / 24 < 10  # 4
 
