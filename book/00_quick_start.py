@@ -61,17 +61,17 @@ plots_images.plot_images(corners, titles)
 # ## Ten lines
 #
 # A regression wants a row of numbers for each picture. *MicroViT*, a small vision transformer that
-# comes with this book, turns a picture into 192 of them, its *features*;
-# [Features from vision transformers](20_features.ipynb) shows how. It was trained on other pictures
-# and stays as it is. The next cell takes ten to twenty seconds the first time, later it reads a file.
+# comes with this book, turns a picture into 192 of them, its *features*; [Features from vision
+# transformers](20_features.ipynb) shows how. It was trained on other pictures and stays as it is.
+# The next cell takes ten to twenty seconds the first time, later it reads a file.
 
 # %% tags=["remove-output"]
 X = extract_features(images, encoder)
 
 # %% [markdown]
 # We bring the columns to one scale. 192 are many for 149 alloys, so `PCA` finds the 20
-# combinations that vary most, its *components*. To these we fit a linear regression, `Ridge`, which is kept
-# from large coefficients. We took 20 as a round number, and shall try others.
+# combinations that vary most, its *components*. To these we fit a linear regression, `Ridge`,
+# which is kept from large coefficients. We took 20 as a round number, and shall try others.
 #
 # Each alloy must be predicted by a model that has not seen it. So we shuffle the alloys into ten
 # *folds*, and predict each fold by a model that was fitted to the other nine.

@@ -52,9 +52,9 @@ kind = "synthetic" if data == "embedded" else real
 badge(study, note=f"Micrograph: {kind}, {shape} pixels. No network runs on this page.")
 
 # %% [markdown]
-# Three steps make an image an input: crop, split or resize where the network asks for it, and repeat
-# the grey values as red, green and blue {cite}`whitman2025`. The figure below shows the crops of four
-# networks: a network never sees what lies outside its frame.
+# Three steps make an image an input: crop, split or resize where the network asks for it, and
+# repeat the grey values as red, green and blue {cite}`whitman2025`. The figure below shows the
+# crops of four networks: a network never sees what lies outside its frame.
 
 
 # %%
@@ -98,9 +98,10 @@ figure
 #
 # ## A section, by hand
 #
-# We follow one network, CLIP B16. A *section*, a cut through a volume of two phases, has only
-# 51 x 51 pixels: 1 in the stiff phase (white), 0 in the compliant one. It must grow. So each pixel is *split* into 5 x 5 equal ones, the fewest that reach 224. What is too much
-# is cut off at the bottom and at the right: 224 / 5 = 44.8 pixels of the section remain.
+# We follow one network, CLIP B16. A *section*, a cut through a volume of two phases, has only 51 x
+# 51 pixels: 1 in the stiff phase (white), 0 in the compliant one. It must grow. So each pixel is
+# *split* into 5 x 5 equal ones, the fewest that reach 224. What is too much is cut off at the
+# bottom and at the right: 224 / 5 = 44.8 pixels of the section remain.
 
 # %%
 split = np.kron(section, np.ones((5, 5)))  # 51 becomes 255
@@ -156,8 +157,9 @@ for name in ("dinov2-s14", "clip-b16", "sam-h", "microvit"):
 #
 # ## A micrograph, by hand
 #
-# A micrograph is large and, unless segmented, grey: there are no sharp phases to spoil. CLIP B16, whose patches
-# have 16 x 16 pixels, gets the largest square of whole patches, resized to 224 x 224.
+# A micrograph is large and, unless segmented, grey: there are no sharp phases to spoil. CLIP B16,
+# whose patches have 16 x 16 pixels, gets the largest square of whole patches, resized to 224 x
+# 224.
 
 # %%
 side = min(micrograph.shape) // 16 * 16
@@ -205,9 +207,9 @@ plots_images.plot_images(inputs, titles)
 # %% [markdown]
 # ```{admonition} Caution
 # :class: warning
-# Where images differ in size, only DINOv2 always compares equal scales; where they differ in magnification,
-# no network does. If you know how many nanometres a pixel of yours is, resample them to one value,
-# and cut them to one size.
+# Where images differ in size, only DINOv2 always compares equal scales; where they differ in
+# magnification, no network does. If you know how many nanometres a pixel of yours is, resample
+# them to one value, and cut them to one size.
 # ```
 #
 # ## Why antialiasing
@@ -262,8 +264,8 @@ for way, values in {"none": tensor, "encoder": by_hand}.items():
 # %% [markdown]
 # ## Reading 12 bits as 16
 #
-# Before all this a file must be read. `read_image` divides numbers of 8 or 16 bits by the largest of
-# their type. Many cameras use only 12 of 16 bits; then say so by `value_range`.
+# Before all this a file must be read. `read_image` divides numbers of 8 or 16 bits by the largest
+# of their type. Many cameras use only 12 of 16 bits; then say so by `value_range`.
 
 # %%
 twelve = np.round(4095 * micrograph).astype(np.uint16)

@@ -1,14 +1,15 @@
 # %% [markdown]
 # # Features from vision transformers
 #
-# The idea of the paper fits in one sentence: send an image through a network that others have trained,
-# change nothing in the network, and use what comes out as a description of the microstructure
-# {cite}`whitman2025`. **How does a vision transformer turn a micrograph into a row of numbers, and what
-# do these numbers know?**
+# The idea of the paper fits in one sentence: send an image through a network that others have
+# trained, change nothing in the network, and use what comes out as a description of the
+# microstructure {cite}`whitman2025`. **How does a vision transformer turn a micrograph into a row
+# of numbers, and what do these numbers know?**
 #
-# After this page you can say what patches, tokens and attention are, compute features of your own images
-# in one call, and hold them against the control that matters: the same network before any training. You
-# need to know what a matrix product is. Ten minutes to read, one to run.
+# After this page you can say what patches, tokens and attention are, compute features of your own
+# images in one call, and hold them against the control that matters: the same network before any
+# training. You need to know what a matrix product is. A quarter of an hour to read, a minute to
+# run.
 #
 # ![Four steps. A micrograph is cut into sixteen patches. Each becomes a token, a column of numbers with a position; a class token stands before them. In every layer tokens take over what others say, called attention, and a small network changes each by itself. The class token is kept, as the row of numbers that describes the image.](../_static/transformer.svg)
 
@@ -55,14 +56,15 @@ badge(study, encoder.title, note="The micrograph was drawn by the book; no micro
 # %% [markdown]
 # ## From pixels to tokens
 #
-# We go through the drawing with a real network, an *encoder*. It is *frozen*: its weights stay as they are. Ours is **MicroViT**, a small one
-# that ships with the book and has seen nothing but made-up microstructures
+# We go through the drawing with a real network, an *encoder*. It is *frozen*: its weights stay as
+# they are. Ours is **MicroViT**, a small one that ships with the book and has seen nothing but
+# made-up microstructures
 # ([how it was made](92_microvit.ipynb)). Those of the paper work in the same way and are larger.
 #
 # **Patches.** A vision transformer {cite}`dosovitskiy2021` looks at the pixels only once. It cuts the image
-# into squares, the *patches*, and turns each into a vector. From then on it works with these vectors, as a
-# language model works with words {cite}`vaswani2017`. The figure below shows a micrograph, and what of it the
-# network gets after [Preprocessing](10_preprocessing.ipynb).
+# into squares, the *patches*, and turns each into a vector. From then on it works with these
+# vectors, as a language model works with words {cite}`vaswani2017`. The figure below shows a
+# micrograph, and what of it the network gets after [Preprocessing](10_preprocessing.ipynb).
 
 # %%
 side = encoder.entry.patch
@@ -85,7 +87,8 @@ figure
 
 # %% [markdown]
 # **Tokens.** The pixels of a patch, in three channels, are written one after the other and multiplied by a
-# matrix of learned weights. The result is called a *token*. One matrix product and a constant vector, nothing else:
+# matrix of learned weights. The result is called a *token*. One matrix product and a constant
+# vector, nothing else:
 
 # %%
 model = encoder.model
@@ -102,11 +105,12 @@ difference = (by_hand - patch_tokens[0, 0]).abs().max()
 print(f"largest difference: {difference:.0e}")
 
 # %% [markdown]
-# So far nobody could tell where a patch was. So a learned vector is added to each token, the *position
-# embedding*, one for each place in the image.
+# So far nobody could tell where a patch was. So a learned vector is added to each token, the
+# *position embedding*, one for each place in the image.
 #
 # **The class token.** One more token is put in front that belongs to no patch. At first it is the same
-# for every image. On its way through the network it collects what matters about the image as a whole.
+# for every image. On its way through the network it collects what matters about the image as a
+# whole.
 
 # %%
 with torch.inference_mode():
@@ -119,16 +123,16 @@ print("with the class token: ", tuple(tokens.shape))
 #
 # Now the tokens talk to each other. Every token asks a question (its *query*), shows a label (its
 # *key*), and has something to tell (its *value*). All three are products of the token and learned
-# matrices. How well label $k_j$ answers question $q_i$ decides how large a share of value $v_j$ token $i$
-# takes over:
+# matrices. How well label $k_j$ answers question $q_i$ decides how large a share of value $v_j$
+# token $i$ takes over:
 #
 # $$
 # \text{token}_i \leftarrow \text{token}_i + W \sum_j a_{ij} v_j ,
 # \qquad a_{ij} = \frac{\exp(q_i \cdot k_j / \sqrt{d})}{\sum_l \exp(q_i \cdot k_l / \sqrt{d})} .
 # $$
 #
-# Here $d$ is how many numbers $q_i$ has, and $W$ one more learned matrix. In code, up to the sum, and for
-# tokens that are rescaled first:
+# Here $d$ is how many numbers $q_i$ has, and $W$ one more learned matrix. In code, up to the sum,
+# and for tokens that are rescaled first:
 
 # %%
 layer = model.encoder.layer[0]
@@ -145,7 +149,9 @@ print(f"sum of the shares of a token: {shares[0].sum():.3f}")
 print("taken over:", tuple(taken_over.shape))
 
 # %% [markdown]
-# That was one *head* of the first layer. A layer has several, each with questions of its own. Then a small network, two matrix products with a nonlinear step between, changes each token by itself, and the next layer begins.
+# That was one *head* of the first layer. A layer has several, each with questions of its own. Then
+# a small network, two matrix products with a nonlinear step between, changes each token by itself,
+# and the next layer begins.
 #
 # Any two patches exchange information in a single layer, however far apart they are. The price: the
 # number of shares grows with the square of the number of tokens.
@@ -161,9 +167,9 @@ print(feature[0, :5].numpy())
 # %% [markdown]
 # ## A matrix of features
 #
-# `extract_features` takes a stack of images, or a folder of files, and gives the matrix that later chapters
-# start from: one row for each image. A second call with the same images and the same network reads what the
-# first has stored. Here is one section of each of 300 volumes:
+# `extract_features` takes a stack of images, or a folder of files, and gives the matrix that later
+# chapters start from: one row for each image. A second call with the same images and the same
+# network reads what the first has stored. Here is one section of each of 300 volumes:
 
 # %%
 sections = study.sections[:300, 0]
@@ -171,7 +177,8 @@ X = extract_features(sections, encoder, pipeline="section")
 print(X.shape, X.dtype)
 
 # %% [markdown]
-# A row does not depend on the other images of the stack. We send a few through the network one at a time:
+# A row does not depend on the other images of the stack. We send a few through the network one at
+# a time:
 
 # %%
 alone = []
@@ -184,8 +191,8 @@ print(f"largest difference, relative: {difference:.0e}")
 # %% [markdown]
 # ## The same network without training
 #
-# What of this is there because the network was *trained*, and what would any network of this form give? The
-# control has the same form and random weights, as before training begins.
+# What of this is there because the network was *trained*, and what would any network of this form
+# give? The control has the same form and random weights, as before training begins.
 
 # %%
 U = extract_features(sections, untrained, pipeline="section")
@@ -197,8 +204,8 @@ planes = {
 }
 
 # %% [markdown]
-# The figure below shows both matrices in the plane of their first two principal components. Even without
-# training, features sort the sections by their area fraction.
+# The figure below shows both matrices in the plane of their first two principal components. Even
+# without training, features sort the sections by their area fraction.
 
 # %% mystnb={"figure": {"caption": "Features of 300 sections in the plane of their first two principal components, coloured by the stiff area fraction.", "name": "fig-features-components"}, "image": {"alt": "Two scatter plots of 300 points each, of the trained and of the untrained network. In both the colour, the stiff area fraction, changes steadily across the cloud: from top to bottom in the first, along a bent band in the second."}} tags=["hide-input", "thumbnail"]
 figure, axes = plots.panels(1, 2, 3.2)
@@ -220,11 +227,13 @@ for title, plane in planes.items():
     print(f"{title}: |r| = {r[title][0]:.2f}, {r[title][1]:.2f}")
 
 # %% [markdown]
-# The trained network has it in the second component. And that the untrained one has it at all is less
-# of a wonder than it looks: sums of pixels, even with random weights, change with the number of bright
-# ones. So we ask for more. *Interface* is how often the phase changes from a pixel to the next.
+# The trained network has it in the second component. And that the untrained one has it at all is
+# less of a wonder than it looks: sums of pixels, even with random weights, change with the number
+# of bright ones. So we ask for more. *Interface* is how often the phase changes from a pixel to
+# the next.
 # *Direction* is the difference between the changes down and across: along which axis the phases are
-# stretched. A *probe*, a linear model on ten components, predicts each of the three for sections left out.
+# stretched. A *probe*, a linear model on ten components, predicts each of the three for sections
+# left out.
 
 # %%
 down = (sections[:, 1:] != sections[:, :-1]).mean(axis=(1, 2))
@@ -260,21 +269,21 @@ plots.legend_above(figure, axis)
 figure
 
 # %% [markdown]
-# The untrained network is the mark to beat: by its form alone it knows the amount, and some of the interface. MicroViT
-# adds what its training asked for, sizes and directions of phases; networks trained on photographs were
-# asked for something else.
+# The untrained network is the mark to beat: by its form alone it knows the amount, and some of the
+# interface. MicroViT adds what its training asked for, sizes and directions of phases; networks
+# trained on photographs were asked for something else.
 #
 # ```{warning}
-# Features of random weights look like any others, and the accident is easy: weights are downloaded, and never
-# loaded. `load_encoder` refuses weights that are incomplete or do not fit. Who wants random ones says
-# `"random"`, and gets "untrained" in every title.
+# Features of random weights look like any others, and the accident is easy: weights are
+# downloaded, and never loaded. `load_encoder` refuses weights that are incomplete or do not fit.
+# Who wants random ones says `"random"`, and gets "untrained" in every title.
 # ```
 #
 # ## The encoders of the paper
 #
 # The paper compares eight vision transformers of three families, CLIP {cite}`radford2021`, DINOv2
-# {cite}`oquab2023` and SAM {cite}`kirillov2023`, and a ResNet-50, a convolutional network trained on
-# micrographs (MicroNet) {cite}`stuckner2022`. They differ in what they were trained for:
+# {cite}`oquab2023` and SAM {cite}`kirillov2023`, and a ResNet-50, a convolutional network trained
+# on micrographs (MicroNet) {cite}`stuckner2022`. They differ in what they were trained for:
 
 # %%
 trained_for = {
@@ -296,17 +305,18 @@ table["trained for"] = table.index.map(trained_for)
 table.style.hide(axis="index")
 
 # %% [markdown]
-# The letter is the size (S small, B base, L large, G giant, H huge), the number behind it the side of a patch
-# in pixels, and *numbers* is how many an image becomes. SAM has no class token, and the ResNet no tokens at
-# all: their features are means over the image.
+# The letter is the size (S small, B base, L large, G giant, H huge), the number behind it the side
+# of a patch in pixels, and *numbers* is how many an image becomes. SAM has no class token, and the
+# ResNet no tokens at all: their features are means over the image.
 #
-# For images of another size than in training, DINOv2 and MicroViT interpolate their position embeddings.
-# There are two rules for it, with slightly different features; `load_encoder` follows the paper's.
+# For images of another size than in training, DINOv2 and MicroViT interpolate their position
+# embeddings. There are two rules for it, with slightly different features; `load_encoder` follows
+# the paper's.
 #
 # ## In a scikit-learn pipeline
 #
-# `ViTFeatures` does the same as a step of a pipeline. It takes one image for each sample, or several, whose
-# features it strings together. Three sections of a volume predict its modulus:
+# `ViTFeatures` does the same as a step of a pipeline. It takes one image for each sample, or
+# several, whose features it strings together. Three sections of a volume predict its modulus:
 
 # %%
 volumes, modulus = study.sections[:100], study.modulus[:100]
@@ -332,10 +342,10 @@ print("R\u00b2 of three folds:", r2.round(2))
 #
 # ## What it costs
 #
-# A pass through a network is nearly all matrix products, so its cost can be counted in GFLOP: billions of
-# multiplications and additions. SAM needs most: it is large and takes every section at 1024 x 1024 pixels,
-# DINOv2 at 42 x 42. Rates were measured on two processor cores. What do they make for all sections of case
-# study 1, three for each of 5900 volumes?
+# A pass through a network is nearly all matrix products, so its cost can be counted in GFLOP:
+# billions of multiplications and additions. SAM needs most: it is large and takes every section at
+# 1024 x 1024 pixels, DINOv2 at 42 x 42. Rates were measured on two processor cores. What do they
+# make for all sections of case study 1, three for each of 5900 volumes?
 
 # %%
 rates = read_results("benchmarks/bench_features").set_index("encoder")
@@ -345,8 +355,8 @@ shown = ["dinov2-s14", "clip-l14", "sam-h"]
 print(rates.loc[shown, ["images_per_s", "hours"]].round(2))
 
 # %% [markdown]
-# Less than a minute for the smallest DINOv2, a week for SAM. In the figure below the rate falls as the number
-# of operations grows.
+# Less than a minute for the smallest DINOv2, a week for SAM. In the figure below the rate falls as
+# the number of operations grows.
 
 # %% mystnb={"figure": {"caption": "Operations for an image, and images a second on two processor cores, for sections of 51 x 51 pixels.", "name": "fig-features-cost"}, "image": {"alt": "Scatter plot with logarithmic axes. Ten points lie close to one falling line, from MicroViT and DINOv2 S14 with hundreds of images a second at less than one GFLOP, to SAM H with one image in half a minute at more than 5000."}} tags=["hide-input"]
 points = rates.drop("imagenet-micronet-resnet50")  # as the other
@@ -408,10 +418,11 @@ assert 5 < rates.loc["sam-h", "hours"] / 24 < 10  # 4
 # 2. Take the mean of the patch tokens, `pooling="mean"`, in the place of the class token. Which of the two
 #    networks knows the direction now?
 # 3. Shuffle the patches of the micrograph. By how much does the feature change, and by how much from this
-#    micrograph to another? What if you set the position embeddings to zero? Say what the network reads.
+#    micrograph to another? What if you set the position embeddings to zero? Say what
+#    the network reads.
 # 4. A small study: among the micrographs `load_superalloys("embedded").images`, find the three nearest
-#    neighbours of one, in the features of the trained and of the untrained network. What do they have
-#    in common?
+#    neighbours of one, in the features of the trained and of the untrained network. What do
+#    they have in common?
 #
 # ````{dropdown} Solution of 1
 # ```python
@@ -458,5 +469,6 @@ assert 5 < rates.loc["sam-h", "hours"] / 24 < 10  # 4
 #
 # ## Where to go next
 #
-# [Two-point statistics](30_two_point_statistics.ipynb) describes the same sections without a network, and
-# [Case study 1](40_case_study_1.ipynb) asks which description predicts a property best.
+# [Two-point statistics](30_two_point_statistics.ipynb) describes the same sections without a
+# network, and [Case study 1](40_case_study_1.ipynb) asks which description predicts a property
+# best.

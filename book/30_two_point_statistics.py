@@ -7,7 +7,7 @@
 # The two-point statistics of a periodic section stay as they are. They are the benchmark that the
 # paper's vision transformers have to beat {cite}`whitman2025`. After this page you can compute
 # them, read them, and say what they leave out.
-# Eight minutes to read, half a minute to run.
+# A quarter of an hour to read, half a minute to run.
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
@@ -300,8 +300,9 @@ right.set(xlabel="lag [pixels]", ylabel="probability", ylim=(0, 0.56))
 figure
 
 # %% [markdown]
-# No line longer than its diameter fits into a disc. About a quarter of all pixels lie in horizontal
-# channels of the matrix, which have no end. The lineal path has its limit, too: a connection may bend.
+# No line longer than its diameter fits into a disc. About a quarter of all pixels lie in
+# horizontal channels of the matrix, which have no end. The lineal path has its limit, too: a
+# connection may bend.
 #
 # ## Edges, cut-off and masks
 #

@@ -120,9 +120,9 @@ plots.plot_modulus(share, modulus, {}, study.modulus_kind)
 # %% [markdown]
 # ## Split first
 #
-# First we set aside what the models must not see. A tenth of the volumes is the *test part*. A fifth
-# of the rest is the *validation part*, which will choose the number of components. The seeds are
-# those of the paper's public notebooks.
+# First we set aside what the models must not see. A tenth of the volumes is the *test part*. A
+# fifth of the rest is the *validation part*, which will choose the number of components. The seeds
+# are those of the paper's public notebooks.
 
 # %%
 n, y = len(study.modulus), study.modulus
@@ -304,8 +304,8 @@ for name in models:
 
 # %% [markdown]
 # The figure below shows how the number of components was chosen. Too few are blind. Too many, at
-# second order, fit the training part and nothing else: 50 components make 1 326 coefficients, almost
-# as many as there are volumes to fit them to.
+# second order, fit the training part and nothing else: 50 components make 1 326 coefficients,
+# almost as many as there are volumes to fit them to.
 
 # %% mystnb={"figure": {"caption": "Validation error of two-point statistics against the number of components; the dot marks the chosen number.", "name": "fig-case1-validation"}, "image": {"alt": "Line plot of validation MAPE against one to fifty principal components, a line for each model and aggregation, with the minimum of each marked."}}
 curves = {
