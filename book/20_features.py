@@ -8,8 +8,7 @@
 #
 # After this page you can say what patches, tokens and attention are, compute features of your own
 # images in one call, and hold them against the control that matters: the same network before any
-# training. You need to know what a matrix product is. A quarter of an hour to read, a minute to
-# run.
+# training. You need to know what a matrix product is. Fifteen minutes to read, one to run.
 #
 # ![Four steps. A micrograph is cut into sixteen patches. Each becomes a token, a column of numbers with a position; a class token stands before them. In every layer tokens take over what others say, called attention, and a small network changes each by itself. The class token is kept, as the row of numbers that describes the image.](../_static/transformer.svg)
 

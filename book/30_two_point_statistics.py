@@ -7,7 +7,7 @@
 # The two-point statistics of a periodic section stay as they are. They are the benchmark that the
 # paper's vision transformers have to beat {cite}`whitman2025`. After this page you can compute
 # them, read them, and say what they leave out.
-# A quarter of an hour to read, half a minute to run.
+# Fifteen minutes to read, half a minute to run.
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
