@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
+import re
 import types
 from pathlib import Path
 
@@ -63,6 +63,9 @@ class EncoderEntry:
     revision, hash : str or None
         Commit of the hub's repository; hash of a single file. None: taken at the first download,
         and kept.
+    reported_hash : str or None
+        Hash of a single file as others report it. A file that differs is told, and kept if it
+        loads.
     size : int or None
         Of the weights [bytes].
     licence, citation : str
@@ -91,6 +94,7 @@ class EncoderEntry:
     folder: Path | None = None
     revision: str | None = None
     hash: str | None = None
+    reported_hash: str | None = None
     size: int | None = None
     licence: str = "unknown"
     citation: str = ""
@@ -217,11 +221,27 @@ def find_entry(encoder):
         return ENCODERS[encoder]
     if isinstance(encoder, str | Path) and Path(encoder).is_dir():
         return _entry_of_folder(Path(encoder))
+    for entry in ENCODERS.values():
+        if encoder and str(encoder) in (entry.hub_id, entry.url):
+            raise UserError(
+                f"encoder {str(encoder)!r} is where {entry.name!r} is published: pass that name"
+            )
     close = difflib.get_close_matches(str(encoder), ENCODERS, 1)
     hint = f"did you mean {close[0]!r}? It is" if close else "expected"
     raise UserError(
         f"encoder {str(encoder)!r}: {hint} one of {', '.join(ENCODERS)}, or a folder that holds a "
-        "model in Hugging Face format"
+        "model in Hugging Face format" + _how_to_get_folder(str(encoder))
+    )
+
+
+def _how_to_get_folder(name):
+    """How a repository of the Hugging Face hub becomes a folder, where a name looks like one."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return ""
+    folder = name.partition("/")[2]
+    return (
+        f". No such folder is here; if it is a repository of the Hugging Face hub, `hf download "
+        f"{name} --local-dir {folder}` puts it into the folder {folder}: pass that"
     )
 
 
@@ -331,8 +351,7 @@ def _network(entry, weights, seed):
     if entry.folder is not None:
         return networks.read_model(entry.folder, entry), None
     folder = fetch_weights(entry)
-    model = networks.read_model(folder, entry)
-    check_architecture(entry, model, folder)
+    model = networks.read_published(folder, entry)
     return model, read_manifest(folder).get("revision")
 
 
@@ -348,22 +367,6 @@ def _pool(output, how, n_patches):
     return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
 
 
-def check_architecture(entry, model, folder):
-    """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
-    config = _facts(model.config)
-    for name, expected in entry.config.items():
-        if name != "model_type" and config.get(name) != expected:
-            raise UserError(
-                f"{folder} is no {entry.title}: {name} is {config.get(name)}, expected "
-                f"{expected}. Put the right weights there, or load the folder by its path"
-            )
-
-
-def _facts(config):
-    """What a configuration of transformers says, as JSON has it: lists for tuples."""
-    return json.loads(config.to_json_string(use_diff=False))
-
-
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
     config = networks.read_config(folder)
@@ -374,7 +377,7 @@ def _entry_of_folder(folder):
         size = size[0]
     if not isinstance(size, int | None):
         raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
-    facts = _facts(config)
+    facts = networks.config_facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
     mean, std = networks.pixel_statistics(folder)

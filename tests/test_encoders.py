@@ -478,7 +478,7 @@ def test_weights_under_a_wrong_name_are_refused(dinov2_folder, monkeypatch, tmp_
 def test_a_local_copy_serves_instead_of_a_download(dinov2_folder, monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
     shutil.copytree(dinov2_folder, tmp_path / "data" / "encoders" / "small")
-    config = {"model_type": "dinov2", **SMALL}
+    config = {"model_type": "dinov2", **SMALL, "image_size": 70}
     entry = dataclasses.replace(
         ENCODERS["dinov2-s14"],
         name="small",

@@ -118,7 +118,7 @@ def hub(tmp_path, monkeypatch):
         url=f"http://127.0.0.1:{server.server_port}/{HUB_ID}",
         size=123_000_000,
         n_features=32,
-        config={"model_type": "dinov2", **SMALL},
+        config={"model_type": "dinov2", **SMALL, "image_size": 70},
         fixture=True,
     )
     monkeypatch.setattr(encoders, "ENCODERS", {**ENCODERS, "small": entry})
