@@ -17,7 +17,7 @@ import torch
 
 from helpers import UserError, check_choice
 from helpers.io.downloads import registry, registry_path
-from helpers.vit import networks
+from helpers.vit import checkpoints, networks
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
@@ -349,9 +349,9 @@ def _network(entry, weights, seed):
     if weights == "random":
         return networks.random_model(entry.config, seed), None
     if entry.folder is not None:
-        return networks.read_model(entry.folder, entry), None
+        return checkpoints.read_model(entry.folder, entry), None
     folder = fetch_weights(entry)
-    model = networks.read_published(folder, entry)
+    model = checkpoints.read_published(folder, entry)
     return model, read_manifest(folder).get("revision")
 
 
@@ -369,7 +369,7 @@ def _pool(output, how, n_patches):
 
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
-    config = networks.read_config(folder)
+    config = checkpoints.read_config(folder)
     patch = getattr(config, "patch_size", None)
     patch = patch if isinstance(patch, int) else None
     size = None if config.model_type in FLEXIBLE else getattr(config, "image_size", 224)
@@ -377,7 +377,7 @@ def _entry_of_folder(folder):
         size = size[0]
     if not isinstance(size, int | None):
         raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
-    facts = networks.config_facts(config)
+    facts = checkpoints.config_facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
     mean, std = networks.pixel_statistics(folder)

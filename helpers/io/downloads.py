@@ -271,7 +271,7 @@ def check_space(folder, n_bytes):
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise OSError(
-            f"{n_bytes / 1e6:,.0f} MB are needed, and the disk of {folder} has {free / 1e6:,.0f} "
+            f"{n_bytes / 1e6:,.1f} MB are needed, and the disk of {folder} has {free / 1e6:,.1f} "
             "MB free"
         )
 

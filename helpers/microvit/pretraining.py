@@ -26,7 +26,7 @@ from helpers.io.results import Computation
 from helpers.microvit.probes import run_probes
 from helpers.microvit.trainer import Trainer
 from helpers.vit import weights
-from helpers.vit.networks import read_published
+from helpers.vit.checkpoints import read_published
 
 SAVE_SECONDS, PROBE_SECONDS = 120.0, 600.0  # of training, between checkpoints and probes
 LONGEST_STEP = 10.0  # seconds; what lasts longer was a pause, and is not counted

@@ -1,12 +1,10 @@
-"""Networks of transformers: from a folder, strictly, or with random weights."""
+"""Networks of transformers: with random weights, and how they are run here."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import pickle
-import re
 import types
 import warnings
 
@@ -20,16 +18,6 @@ with warnings.catch_warnings():
     import tqdm.auto  # noqa: F401
 
 ROWS = 256  # of an attention map at a time, so that it stays near the cache
-# Not learned, and saved by old versions of transformers only.
-NOT_WEIGHTS = ("position_ids",)
-# What a configuration says that no feature of a loaded, frozen network depends on: names, labels,
-# how it was trained and initialised, which outputs it would return, and its text part.
-NOT_ARCHITECTURE = re.compile(
-    "_name_or_path|architectures|.*version|.*dtype|.*label.*|problem_type|.*dropout.*|drop_path.*"
-    "|init.*|layerscale_value|output_(att|hid).*|return_.*|out_.*|stage_names|use_mask_token"
-    "|apply_layernorm|reshape_hidden_states|chunk_size.*|is_encoder_decoder|projection_dim"
-    "|encoder_stride|num_pos_feats|scale|pos_embed_(jitter|shift|rescale)"
-)
 
 
 def hub_positions(embeddings, tokens, height, width):
@@ -141,10 +129,10 @@ def random_model(config, seed):
 
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _vision_part(AutoModel.from_config(AutoConfig.for_model(**config)))
+        return vision_part(AutoModel.from_config(AutoConfig.for_model(**config)))
 
 
-def _vision_part(model):
+def vision_part(model):
     """The image encoder of a model that has other parts as well."""
     return getattr(model, "vision_model", getattr(model, "vision_encoder", model))
 
@@ -156,66 +144,6 @@ def fingerprint_of(model):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().float().contiguous().cpu().numpy().data)
     return digest.hexdigest()
-
-
-def read_config(folder):
-    """The architecture that a folder in Hugging Face format states, of its image encoder."""
-    from transformers import AutoConfig
-
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} has no config.json: expected a model in Hugging Face format")
-    try:
-        stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        _refuse_code_and_quantised(folder, stated)
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except UserError:
-        raise
-    except (ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    return getattr(config, "vision_config", None) or config
-
-
-def _refuse_code_and_quantised(folder, stated):
-    """Raise a UserError where a config, or that of a part, names code or quantised weights."""
-    for part in (stated, *(value for value in stated.values() if isinstance(value, dict))):
-        if "auto_map" in part:
-            raise UserError(
-                f"{folder / 'config.json'} names code of its own (auto_map: "
-                f"{part['auto_map']}), which is never run: expected an architecture of "
-                "transformers. Where model_type is one, remove auto_map from the file"
-            )
-        if part.get("quantization_config"):
-            _refuse_quantised(folder, "its config.json holds a quantization_config")
-
-
-def _refuse_quantised(folder, why):
-    raise UserError(
-        f"{folder}: the weights are quantised ({why}), so features would be others than those of "
-        "the network that was trained: save it in float32, float16 or bfloat16"
-    )
-
-
-def config_facts(config):
-    """What a configuration of transformers says, as JSON has it: lists for tuples."""
-    return json.loads(config.to_json_string(use_diff=False))
-
-
-def check_architecture(entry, model, folder):
-    """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
-    from transformers import AutoConfig
-
-    config = config_facts(model.config)
-    # What the entry leaves out is as the family has it by default.
-    expected = config_facts(AutoConfig.for_model(**entry.config))
-    for name, value in {**entry.config, **expected}.items():
-        if config.get(name) != value and not NOT_ARCHITECTURE.fullmatch(name):
-            raise UserError(
-                f"{folder} is no {entry.title}: {name} is {config.get(name)}, expected {value}. "
-                "Put the right weights there, or load the folder by its path"
-            )
 
 
 def pixel_statistics(folder):
@@ -234,127 +162,3 @@ def pixel_statistics(folder):
     if not (len(mean) == len(std) == 3 and min(std) > 0):
         raise UserError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
     return mean, std
-
-
-def read_published(folder, entry):
-    """The network in a folder, or an error where it is not the one that `entry` describes."""
-    model = read_model(folder, entry)
-    check_architecture(entry, model, folder)
-    return model
-
-
-def read_model(folder, entry):
-    """The network in a folder, or an error; nothing may be missing or left over."""
-    from safetensors import SafetensorError
-
-    checkpoints = sorted(folder.glob("*.pth.tar"))
-    try:
-        if checkpoints and not (folder / "config.json").is_file():
-            return _read_torchvision_resnet(checkpoints[0], entry)
-        read_config(folder)
-        return _read_hugging_face(folder, entry)
-    except UserError:
-        raise
-    except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder} holds no model that can be loaded: {error}") from error
-    except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
-        raise UserError(
-            f"{folder}: the weights are damaged, or a pickle that holds more than weights and "
-            f"could run code; only safetensors and plain weights are loaded: {error}"
-        ) from error
-
-
-def _read_hugging_face(folder, entry):
-    from transformers import AutoModel
-
-    with quiet_transformers():
-        model, report = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            weights_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # so that the report names them
-        )
-    missing = set(report["missing_keys"])
-    pooler = {key for key in missing if key.startswith("pooler.")}
-    if pooler and entry.pooling != "pooler":
-        missing -= pooler
-        model.pooler = None  # its weights would be random; nobody asks for its output
-    surplus = {key for key in report["unexpected_keys"] if not key.endswith(NOT_WEIGHTS)}
-    mismatched = {key for key, *_ in report["mismatched_keys"]}
-    _refuse(folder, model, missing, surplus, mismatched, bool(pooler))
-    for name, weights in model.named_parameters():
-        some = weights.detach().flatten()[:1000]
-        # Integers are read as if they were weights; a constant may be one.
-        if weights.ndim > 1 and some.min() < some.max() and torch.equal(some, some.round()):
-            _refuse_quantised(folder, f"{name} holds integers")
-    return _vision_part(model)
-
-
-def _refuse(where, model, missing, surplus, mismatched, lacks_pooler=False):
-    """Raise a UserError where a checkpoint is not, name by name, the weights of a network."""
-
-    def some(keys, kind):
-        return f"{len(keys)} {kind} weights ({', '.join(sorted(map(str, keys))[:3])}, ...)"
-
-    if mismatched or 2 * len(missing) > len(model.state_dict()):
-        raise UserError(
-            f"{where}: the weights are of another architecture than {model.config.model_type} as "
-            f"configured: {some(missing | mismatched, 'missing or differently shaped')}. Put the "
-            "weights and the config.json of one and the same network there"
-        )
-    if missing:
-        also = f" and {some(surplus, 'surplus')}" if surplus else ""
-        raise UserError(
-            f"{where}: {some(missing, 'missing')}{also}. The network would be partly random, not "
-            "the one that was trained; save the model that the config.json describes"
-        )
-    if surplus:
-        without = ", add_pooling_layer=False" if lacks_pooler else ""
-        raise UserError(
-            f"{where}: {some(surplus, 'surplus')}, such as those of a classification head, which "
-            'no feature needs. This strips them into another folder: python -c "from transformers '
-            f"import AutoModel; AutoModel.from_pretrained('{where}'{without})"
-            f".save_pretrained('{where}-stripped')\". Copy its preprocessor_config.json as well"
-        )
-
-
-def _read_torchvision_resnet(path, entry):
-    """MicroNet's checkpoint: torchvision's names and a classification layer, which is dropped."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not (isinstance(state, dict) and all(map(torch.is_tensor, state.values()))):
-        inside = sorted(map(str, state))[:5] if isinstance(state, dict) else type(state).__name__
-        raise UserError(
-            f"{path} holds {inside}: expected the weights of a ResNet-50 under torchvision's "
-            "names, such as 'conv1.weight', alone or as its 'state_dict'"
-        )
-    # Training on several GPUs (DataParallel) puts "module." before every name.
-    state = {str(key).removeprefix("module."): weights for key, weights in state.items()}
-    renamed = {_resnet_key(key): key for key in state if not key.startswith("fc.")}
-    model = random_model(entry.config, seed=0)
-    shapes = {key: weights.shape for key, weights in model.state_dict().items()}
-    mismatched = {
-        key
-        for new, key in renamed.items()
-        if state[key].shape != shapes.get(new, state[key].shape)
-    }
-    uncounted = {key for key in shapes if key.endswith("num_batches_tracked")}  # by old PyTorch
-    missing = shapes.keys() - renamed.keys() - uncounted
-    surplus = {key for new, key in renamed.items() if new not in shapes}
-    _refuse(path, model, missing, surplus, mismatched)
-    model.load_state_dict({new: state[key] for new, key in renamed.items()}, strict=False)
-    return model
-
-
-def _resnet_key(key):
-    """torchvision's name of a weight -> transformers' name."""
-    key = re.sub(r"^(conv|bn)1\.", r"embedder.embedder.\1.", key)
-    key = re.sub(
-        r"^layer(\d)\.(\d+)", lambda m: f"encoder.stages.{int(m[1]) - 1}.layers.{m[2]}", key
-    )
-    key = re.sub(r"\.(conv|bn)(\d)\.", lambda m: f".layer.{int(m[2]) - 1}.{m[1]}.", key)
-    key = key.replace("downsample.0", "shortcut.conv").replace("downsample.1", "shortcut.bn")
-    return key.replace(".conv.", ".convolution.").replace(".bn.", ".normalization.")

@@ -31,7 +31,7 @@ from helpers.io.downloads import (
     find_wrong,
     part_of,
 )
-from helpers.vit import networks
+from helpers.vit import checkpoints
 
 MANIFEST = "manifest.json"
 SHIPPED = ROOT / "data"
@@ -164,7 +164,7 @@ def _prove(entry, folder):
                     f"{folder / name} has {length:,} bytes, expected about {entry.size:,}: "
                     "perhaps the page of a proxy or a login in the place of the file"
                 )
-        networks.read_published(folder, entry)
+        checkpoints.read_published(folder, entry)
     except UserError as error:
         again = f"`microprop fetch {entry.name}` puts it aside and downloads it again"
         if entry.hub_id:
