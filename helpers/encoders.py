@@ -222,7 +222,7 @@ def find_entry(encoder):
     if isinstance(encoder, str | Path) and Path(encoder).is_dir():
         return _entry_of_folder(Path(encoder))
     for entry in ENCODERS.values():
-        if encoder and str(encoder) in (entry.hub_id, entry.url):
+        if str(encoder) in (entry.hub_id, entry.url):
             raise UserError(
                 f"encoder {str(encoder)!r} is where {entry.name!r} is published: pass that name"
             )

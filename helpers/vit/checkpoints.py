@@ -22,8 +22,8 @@ NOT_ARCHITECTURE = re.compile(
     "|encoder_stride|num_pos_feats|scale|pos_embed_(jitter|shift|rescale)"
 )
 QUANTISED = (
-    "{}: the weights are quantised ({}), so features would be others than those of the network "
-    "that was trained: save it in float32, float16 or bfloat16"
+    "the weights are quantised, so features would be others than those of the network that was "
+    "trained: save it in float32, float16 or bfloat16"
 )
 
 
@@ -57,7 +57,7 @@ def _refuse_code_and_quantised(path):
                 "auto_map from the file"
             )
         if part.get("quantization_config"):
-            raise UserError(QUANTISED.format(path, "quantization_config"))
+            raise UserError(f"{path} holds a quantization_config: {QUANTISED}")
 
 
 def config_facts(config):
@@ -128,17 +128,17 @@ def _read_hugging_face(folder, entry):
         model.pooler = None  # its weights would be random; nobody asks for its output
     surplus = {key for key in report["unexpected_keys"] if not key.endswith(NOT_WEIGHTS)}
     mismatched = {key for key, *_ in report["mismatched_keys"]}
-    bare = ", add_pooling_layer=False" if pooler else ""  # else random ones were saved
+    posix, bare = folder.as_posix(), ", add_pooling_layer=False" * bool(pooler)  # no random one
     strip = (
-        f"from transformers import AutoModel; AutoModel.from_pretrained('{folder}'{bare})"
-        f".save_pretrained('{folder}-stripped')"
+        f"from transformers import AutoModel; AutoModel.from_pretrained('{posix}'{bare})"
+        f".save_pretrained('{posix}-stripped')"
     )
     _refuse(folder, model, missing, surplus, mismatched, strip)
     for name, weights in model.named_parameters():
         some = weights.detach().flatten()[:1000]
         # Integers are read as if they were weights; a constant may be one.
         if weights.ndim > 1 and some.min() < some.max() and torch.equal(some, some.round()):
-            raise UserError(QUANTISED.format(folder, f"{name} holds integers"))
+            raise UserError(f"{folder}: {name} holds integers: {QUANTISED}")
     return vision_part(model)
 
 
@@ -163,7 +163,7 @@ def _read_torchvision_resnet(path, entry):
         key for n, key in names.items() if shapes.get(n, state[key].shape) != state[key].shape
     }
     strip = (
-        f"import torch; s = torch.load('{path}', 'cpu'); s = s.get('state_dict', s); "
+        f"import torch; s = torch.load('{path.as_posix()}', 'cpu'); s = s.get('state_dict', s); "
         f"[s.pop(k) for k in {sorted(surplus)}]; torch.save(s, 'stripped.pth.tar')"
     )
     _refuse(path, model, learned - names.keys(), surplus, mismatched, strip)

@@ -21,6 +21,7 @@ from filelock import FileLock
 from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import (
+    CACHE,
     INSTALLED,
     LOCAL_COPY,
     ROOT,
@@ -114,7 +115,16 @@ def fetch_weights(entry):
             raise DownloadError(f"{folder / MANIFEST} is missing. {again}")
     elif folder in (None, cached):
         if folder is None or _find_wrong(folder):
-            _complete(entry, cached)
+            try:
+                cached.mkdir(parents=True, exist_ok=True)
+                with FileLock(cached.with_name(f".{entry.name}.lock")):  # of other processes
+                    _complete(entry, cached)
+            except UserError:
+                raise
+            except OSError as error:
+                raise DownloadError(
+                    f"{cached} cannot be written ({error}): name another folder in {CACHE}"
+                ) from error
         return cached
     else:
         again = f"Once {folder} is deleted, {again}"
@@ -130,19 +140,17 @@ def _find_wrong(folder):
 
 def _complete(entry, folder):
     """Download what a folder of the cache lacks or has wrong, and load it once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{entry.name}.lock")):
-        wrong = _find_wrong(folder)
-        if _is_whole(entry, folder) and not wrong:
-            try:
-                return _prove(entry, folder)
-            except UserError as error:
-                if entry.hub_id:  # every file is as published: again would be the same
-                    raise
-                wrong = dict.fromkeys(read_manifest(folder)["files"], str(error))
-        _put_aside(folder, wrong)
-        _download(entry, folder)
-        _prove(entry, folder)
+    wrong = _find_wrong(folder)
+    if _is_whole(entry, folder) and not wrong:
+        try:
+            return _prove(entry, folder)
+        except UserError as error:
+            if entry.hub_id:  # every file is as published: again would be the same
+                raise
+            wrong = dict.fromkeys(read_manifest(folder)["files"], str(error))
+    _put_aside(folder, wrong)
+    _download(entry, folder)
+    _prove(entry, folder)
 
 
 def _put_aside(folder, wrong):

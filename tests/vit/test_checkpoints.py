@@ -104,11 +104,11 @@ def test_code_of_a_folder_is_refused(dinov2_folder, model_type, inside, capfd):
 def test_quantised_weights_are_refused_with_the_reason(dinov2_folder):
     name = "encoder.layer.0.mlp.fc1.weight"
     change_weights(dinov2_folder, lambda s: s.update({name: (99 * s[name]).to(torch.int8)}))
-    told = rf"my-dinov2: the weights are quantised \({name} holds integers\)"
+    told = rf"my-dinov2: {name} holds integers: the weights are quantised"
     with pytest.raises(UserError, match=told):  # transformers reads them as if they were weights
         load_encoder(dinov2_folder, pooling="cls")
     change_config(dinov2_folder, quantization_config={"quant_method": "bitsandbytes"})
-    told = r"config\.json: the weights are quantised \(quantization_config\).*save it in float32"
+    told = r"config\.json holds a quantization_config: the weights are.*save it in float32"
     with pytest.raises(UserError, match=told):
         load_encoder(dinov2_folder, pooling="cls")
 

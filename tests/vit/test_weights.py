@@ -256,6 +256,13 @@ def test_weights_are_at_hand_once_they_have_loaded(hub, tmp_path):
     assert len(downloads(hub)) == 2
 
 
+def test_a_cache_that_cannot_be_written_is_told(hub, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DownloadError, match=r"file.*cannot be written .*MICROPROP_CACHE"):
+        fetch_weights(hub.entry)
+
+
 def test_too_little_space_is_told_before_the_first_byte(hub, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
