@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import re
 import types
 from pathlib import Path
 
@@ -230,18 +229,8 @@ def find_entry(encoder):
     hint = f"did you mean {close[0]!r}? It is" if close else "expected"
     raise UserError(
         f"encoder {str(encoder)!r}: {hint} one of {', '.join(ENCODERS)}, or a folder that holds a "
-        "model in Hugging Face format" + _how_to_get_folder(str(encoder))
-    )
-
-
-def _how_to_get_folder(name):
-    """How a repository of the Hugging Face hub becomes a folder, where a name looks like one."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return ""
-    folder = name.partition("/")[2]
-    return (
-        f". No such folder is here; if it is a repository of the Hugging Face hub, `hf download "
-        f"{name} --local-dir {folder}` puts it into the folder {folder}: pass that"
+        "model in Hugging Face format; `hf download OWNER/NAME --local-dir FOLDER` makes one of a "
+        "repository of the Hugging Face hub"
     )
 
 

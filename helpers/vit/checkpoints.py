@@ -147,10 +147,9 @@ def _read_torchvision_resnet(path, entry):
     state = torch.load(path, map_location="cpu", weights_only=True)
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not (isinstance(state, dict) and all(map(torch.is_tensor, state.values()))):
-        inside = sorted(map(str, state))[:5] if isinstance(state, dict) else type(state).__name__
         raise UserError(
-            f"{path} holds {inside}: expected the weights of a ResNet-50 under torchvision's "
-            "names, such as 'conv1.weight', alone or as its 'state_dict'"
+            f"{path} holds {', '.join(map(str, state))[:99]}: expected the weights of a ResNet-50 "
+            "under torchvision's names, such as 'conv1.weight', alone or as its 'state_dict'"
         )
     # Training on several GPUs (DataParallel) puts "module." before every name.
     plain = {str(key).removeprefix("module."): key for key in state}
@@ -198,9 +197,8 @@ def _refuse(where, model, missing, surplus, mismatched, strip):
             "weights and the config.json of one and the same network there"
         )
     if missing:
-        also = f" and {some(surplus, 'surplus')}" if surplus else ""
         raise UserError(
-            f"{where}: {some(missing, 'missing')}{also}. The network would be partly random, not "
+            f"{where}: {some(missing, 'missing')}. The network would be partly random, not "
             "the one that was trained; save the model that the config.json describes"
         )
     if surplus:

@@ -16,12 +16,10 @@ import shutil
 from pathlib import Path
 
 import requests
-from filelock import FileLock
 
 from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import (
-    CACHE,
     INSTALLED,
     LOCAL_COPY,
     ROOT,
@@ -115,16 +113,7 @@ def fetch_weights(entry):
             raise DownloadError(f"{folder / MANIFEST} is missing. {again}")
     elif folder in (None, cached):
         if folder is None or _find_wrong(folder):
-            try:
-                cached.mkdir(parents=True, exist_ok=True)
-                with FileLock(cached.with_name(f".{entry.name}.lock")):  # of other processes
-                    _complete(entry, cached)
-            except UserError:
-                raise
-            except OSError as error:
-                raise DownloadError(
-                    f"{cached} cannot be written ({error}): name another folder in {CACHE}"
-                ) from error
+            _complete(entry, cached)
         return cached
     else:
         again = f"Once {folder} is deleted, {again}"
@@ -242,20 +231,16 @@ def _ask_hub(entry, revision):
     import huggingface_hub as hub
 
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))  # a mirror
-    token = hub.get_token() or False
     asked = {"revision": revision, "files_metadata": True}
-    try:
-        info = api.model_info(entry.hub_id, token=token, **asked)
-    except (hub.errors.HfHubHTTPError, UnicodeError) as error:
-        refused = isinstance(error, UnicodeError) or error.response.status_code in (401, 403)
-        if not (token and refused):
-            raise
-        print(
-            "the hub refuses the token (HF_TOKEN, `hf auth login`): going on without", flush=True
-        )
-        token = False
-        info = api.model_info(entry.hub_id, token=token, **asked)
-    return info, hub.utils.build_hf_headers(token=token)
+    if token := hub.get_token():
+        try:
+            info = api.model_info(entry.hub_id, token=token, **asked)
+            return info, hub.utils.build_hf_headers(token=token)
+        except (hub.errors.HfHubHTTPError, UnicodeError) as error:
+            if getattr(getattr(error, "response", None), "status_code", 401) not in (401, 403):
+                raise
+            print("the token in HF_TOKEN or of `hf auth login` is refused: going on without")
+    return api.model_info(entry.hub_id, token=False, **asked), None
 
 
 def _wanted(files):

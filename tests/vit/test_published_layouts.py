@@ -242,8 +242,8 @@ def change_micronet(kind, state):
         "unknown": r"1 surplus weights \(layer3\.9\.conv2\.weight",
         "a head": r"1 surplus weights \(module\.classifier\.bias",
         "another network": r"of another architecture than resnet .* \(layer1\.0\.conv1\.weight",
-        "no weights": r"holds \['epoch', 'optimizer'\]: expected the weights of a ResNet-50",
-        "a list": r"holds list: expected the weights of a ResNet-50",
+        "no weights": r"holds epoch, optimizer: expected the weights of a ResNet-50",
+        "a list": r"holds 1, 2: expected the weights of a ResNet-50",
     }.items(),
 )
 def test_what_is_no_micronet_is_told(micronet, kind, message):

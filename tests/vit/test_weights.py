@@ -259,7 +259,7 @@ def test_weights_are_at_hand_once_they_have_loaded(hub, tmp_path):
 def test_a_cache_that_cannot_be_written_is_told(hub, tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("MICROPROP_CACHE", str(tmp_path / "file"))
-    with pytest.raises(DownloadError, match=r"file.*cannot be written .*MICROPROP_CACHE"):
+    with pytest.raises(DownloadError, match=r"file.*could not write .*choose a folder"):
         fetch_weights(hub.entry)
 
 
@@ -277,7 +277,10 @@ def test_too_little_space_is_told_before_the_first_byte(hub, tmp_path, monkeypat
 def test_with_a_bad_token_public_files_are_had_without(hub, monkeypatch, capsys, token):
     monkeypatch.setenv("HF_TOKEN", token)
     assert load_encoder("small").n_features == 32
-    assert "the hub refuses the token (HF_TOKEN" in capsys.readouterr().out
+    assert (
+        "the token in HF_TOKEN or of `hf auth login` is refused: going on without"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_good_token_goes_with_the_files_and_access_is_asked_for_without(hub, monkeypatch):
