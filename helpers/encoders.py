@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import types
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import torch
 
 from helpers import UserError, check_choice
 from helpers.io.downloads import registry, registry_path
-from helpers.vit import networks
+from helpers.vit import checkpoints, networks
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
@@ -63,6 +62,9 @@ class EncoderEntry:
     revision, hash : str or None
         Commit of the hub's repository; hash of a single file. None: taken at the first download,
         and kept.
+    reported_hash : str or None
+        Hash of a single file as others report it. A file that differs is told, and kept if it
+        loads.
     size : int or None
         Of the weights [bytes].
     licence, citation : str
@@ -91,6 +93,7 @@ class EncoderEntry:
     folder: Path | None = None
     revision: str | None = None
     hash: str | None = None
+    reported_hash: str | None = None
     size: int | None = None
     licence: str = "unknown"
     citation: str = ""
@@ -217,11 +220,17 @@ def find_entry(encoder):
         return ENCODERS[encoder]
     if isinstance(encoder, str | Path) and Path(encoder).is_dir():
         return _entry_of_folder(Path(encoder))
+    for entry in ENCODERS.values():
+        if str(encoder) in (entry.hub_id, entry.url):
+            raise UserError(
+                f"encoder {str(encoder)!r} is where {entry.name!r} is published: pass that name"
+            )
     close = difflib.get_close_matches(str(encoder), ENCODERS, 1)
     hint = f"did you mean {close[0]!r}? It is" if close else "expected"
     raise UserError(
         f"encoder {str(encoder)!r}: {hint} one of {', '.join(ENCODERS)}, or a folder that holds a "
-        "model in Hugging Face format"
+        "model in Hugging Face format; `hf download OWNER/NAME --local-dir FOLDER` makes one of a "
+        "repository of the Hugging Face hub"
     )
 
 
@@ -329,10 +338,9 @@ def _network(entry, weights, seed):
     if weights == "random":
         return networks.random_model(entry.config, seed), None
     if entry.folder is not None:
-        return networks.read_model(entry.folder, entry), None
+        return checkpoints.read_model(entry.folder, entry), None
     folder = fetch_weights(entry)
-    model = networks.read_model(folder, entry)
-    check_architecture(entry, model, folder)
+    model = checkpoints.read_published(folder, entry)
     return model, read_manifest(folder).get("revision")
 
 
@@ -348,25 +356,9 @@ def _pool(output, how, n_patches):
     return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
 
 
-def check_architecture(entry, model, folder):
-    """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
-    config = _facts(model.config)
-    for name, expected in entry.config.items():
-        if name != "model_type" and config.get(name) != expected:
-            raise UserError(
-                f"{folder} is no {entry.title}: {name} is {config.get(name)}, expected "
-                f"{expected}. Put the right weights there, or load the folder by its path"
-            )
-
-
-def _facts(config):
-    """What a configuration of transformers says, as JSON has it: lists for tuples."""
-    return json.loads(config.to_json_string(use_diff=False))
-
-
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
-    config = networks.read_config(folder)
+    config = checkpoints.read_config(folder)
     patch = getattr(config, "patch_size", None)
     patch = patch if isinstance(patch, int) else None
     size = None if config.model_type in FLEXIBLE else getattr(config, "image_size", 224)
@@ -374,7 +366,7 @@ def _entry_of_folder(folder):
         size = size[0]
     if not isinstance(size, int | None):
         raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
-    facts = _facts(config)
+    facts = checkpoints.config_facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
     mean, std = networks.pixel_statistics(folder)

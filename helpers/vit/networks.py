@@ -1,12 +1,10 @@
-"""Networks of transformers: from a folder, strictly, or with random weights."""
+"""Networks of transformers: with random weights, and how they are run here."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import pickle
-import re
 import types
 import warnings
 
@@ -20,8 +18,6 @@ with warnings.catch_warnings():
     import tqdm.auto  # noqa: F401
 
 ROWS = 256  # of an attention map at a time, so that it stays near the cache
-# Not learned, and saved by old versions of transformers only.
-NOT_WEIGHTS = ("position_ids",)
 
 
 def hub_positions(embeddings, tokens, height, width):
@@ -133,10 +129,10 @@ def random_model(config, seed):
 
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _vision_part(AutoModel.from_config(AutoConfig.for_model(**config)))
+        return vision_part(AutoModel.from_config(AutoConfig.for_model(**config)))
 
 
-def _vision_part(model):
+def vision_part(model):
     """The image encoder of a model that has other parts as well."""
     return getattr(model, "vision_model", getattr(model, "vision_encoder", model))
 
@@ -148,22 +144,6 @@ def fingerprint_of(model):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().float().contiguous().cpu().numpy().data)
     return digest.hexdigest()
-
-
-def read_config(folder):
-    """The architecture that a folder in Hugging Face format states, of its image encoder."""
-    from transformers import AutoConfig
-
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} has no config.json: expected a model in Hugging Face format")
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except (ValueError, OSError, LookupError, TypeError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    return getattr(config, "vision_config", None) or config
 
 
 def pixel_statistics(folder):
@@ -182,70 +162,3 @@ def pixel_statistics(folder):
     if not (len(mean) == len(std) == 3 and min(std) > 0):
         raise UserError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
     return mean, std
-
-
-def read_model(folder, entry):
-    """The network in a folder, or an error; nothing may be missing or left over."""
-    from safetensors import SafetensorError
-    from transformers import AutoModel
-
-    try:
-        checkpoints = sorted(folder.glob("*.pth.tar"))
-        if checkpoints and not (folder / "config.json").is_file():
-            return _read_torchvision_resnet(checkpoints[0], entry)
-        with quiet_transformers():
-            model, report = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                weights_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-    except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder} holds no model that can be loaded: {error}") from error
-    except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
-        raise UserError(
-            f"{folder}: the weights are damaged, or a pickle that holds more than weights and "
-            f"could run code; only safetensors and plain weights are loaded: {error}"
-        ) from error
-    missing = set(report["missing_keys"])
-    pooler = {key for key in missing if key.startswith("pooler.")}
-    if pooler and entry.pooling != "pooler":
-        missing -= pooler
-        model.pooler = None  # its weights would be random; nobody asks for its output
-    unexpected = {k for k in report["unexpected_keys"] if not k.endswith(NOT_WEIGHTS)}
-    _refuse(folder, missing, unexpected | set(report["mismatched_keys"]))
-    return _vision_part(model)
-
-
-def _refuse(where, missing, unexpected):
-    for kind, keys in (("missing", missing), ("unexpected", unexpected)):
-        if keys:
-            some = ", ".join(sorted(map(str, keys))[:3])
-            raise UserError(
-                f"{where}: {len(keys)} {kind} weights ({some}, ...). With them the network would "
-                "be partly random, or not the one that was trained; save the model that the "
-                "config.json describes"
-            )
-
-
-def _read_torchvision_resnet(path, entry):
-    """MicroNet's checkpoint: torchvision's names and a classification layer, which is dropped."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
-    renamed = {_resnet_key(k): v for k, v in state.items() if not k.startswith("fc.")}
-    model = random_model(entry.config, seed=0)
-    _refuse(path, *model.load_state_dict(renamed, strict=False))
-    return model
-
-
-def _resnet_key(key):
-    """torchvision's name of a weight -> transformers' name."""
-    key = re.sub(r"^(conv|bn)1\.", r"embedder.embedder.\1.", key)
-    key = re.sub(
-        r"^layer(\d)\.(\d+)", lambda m: f"encoder.stages.{int(m[1]) - 1}.layers.{m[2]}", key
-    )
-    key = re.sub(r"\.(conv|bn)(\d)\.", lambda m: f".layer.{int(m[2]) - 1}.{m[1]}.", key)
-    key = key.replace("downsample.0", "shortcut.conv").replace("downsample.1", "shortcut.bn")
-    return key.replace(".conv.", ".convolution.").replace(".bn.", ".normalization.")
