@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import types
 from pathlib import Path
@@ -17,12 +18,13 @@ import torch
 
 from helpers import UserError, check_choice
 from helpers.io.downloads import registry, registry_path
-from helpers.vit import networks
+from helpers.vit import networks, outputs
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "convnext"}
+FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit"}  # any multiple of the patch
+CONVNEXTS = {"convnext", "dinov3_convnext"}  # any multiple of what one position stands for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,13 +178,24 @@ class Encoder:
         torch.Tensor of float32, shape (n, n_features)
             On the CPU.
         """
-        height, width = pixels.shape[-2:]
+        return self.features(self.output(pixels), pixels.shape[-2:])
+
+    @functools.cached_property
+    def n_special(self):
+        """Number of tokens before those of the patches: class token, registers."""
+        return outputs.n_special_tokens(self.model)
+
+    def output(self, pixels):
+        """What the network returns."""
         pixels = pixels.to(self.device, self.dtype, non_blocking=True)
         pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        output = self.model(pixel_values=pixels)
-        patch = self.entry.patch
-        n_patches = (height // patch) * (width // patch) if patch else None
-        return _pool(output, self.entry.pooling, n_patches).float().cpu()
+        return self.model(pixel_values=pixels)
+
+    def features(self, output, shape):
+        """Features (n, n_features) from the output for images of `shape` (height, width)."""
+        entry = self.entry
+        features = outputs.pool(output, entry.pooling, shape, entry.patch, self.n_special)
+        return features.float().cpu()
 
     def provenance(self):
         """What fixes the network's numbers, as a JSON-ready dict."""
@@ -300,8 +313,6 @@ def load_encoder(
     interpolation = (interpolation or "hub") if is_dinov2 else None
     if interpolation == "hub":
         networks.use_hub_positions(model)
-    if entry.pooling != "mean":
-        networks.compute_class_token_only(model)
     if device.type == "cpu" and dtype is torch.bfloat16:
         networks.attend_by_products(model)
     fingerprint = networks.fingerprint_of(model)
@@ -309,7 +320,9 @@ def load_encoder(
     model = model.to(device, dtype, memory_format=torch.channels_last)
     encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
     if entry.n_features is None:
-        entry = dataclasses.replace(entry, n_features=_count_features(encoder))
+        entry = _probed(encoder)
+    if entry.pooling != "mean":
+        networks.compute_class_token_only(model)  # after the probe, which counts the others
     return dataclasses.replace(encoder, entry=entry)
 
 
@@ -336,18 +349,6 @@ def _network(entry, weights, seed):
     return model, read_manifest(folder).get("revision")
 
 
-def _pool(output, how, n_patches):
-    """Features (n, d) from a network's output; see `EncoderEntry.pooling`."""
-    if how == "pooler":
-        return output.pooler_output.flatten(1)
-    tokens = output.last_hidden_state
-    if how == "cls" and (tokens.ndim == 4 or tokens.shape[1] == n_patches > 1):
-        raise UserError("it has no class token")
-    if tokens.ndim == 4:  # (n, channels, rows, columns)
-        return tokens.mean((2, 3))
-    return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
-
-
 def check_architecture(entry, model, folder):
     """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
     config = _facts(model.config)
@@ -367,13 +368,7 @@ def _facts(config):
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
     config = networks.read_config(folder)
-    patch = getattr(config, "patch_size", None)
-    patch = patch if isinstance(patch, int) else None
-    size = None if config.model_type in FLEXIBLE else getattr(config, "image_size", 224)
-    if isinstance(size, list | tuple) and len(set(size)) == 1:
-        size = size[0]
-    if not isinstance(size, int | None):
-        raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
+    patch, crop, size = _sizes(config, folder)
     facts = _facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
@@ -385,7 +380,7 @@ def _entry_of_folder(folder):
         family=config.model_type,
         config=facts,
         patch=patch,
-        crop=patch or 1,
+        crop=crop,
         input_size=size,
         mean=mean,
         std=std,
@@ -393,13 +388,46 @@ def _entry_of_folder(folder):
     )
 
 
-def _count_features(encoder):
-    """Length of the features of one tiny image; an error where the pooling does not exist."""
-    side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
-    try:
-        return encoder(torch.zeros(1, 3, side, side)).shape[1]
-    except (AttributeError, TypeError, RuntimeError, ValueError) as error:
+def _sizes(config, folder):
+    """Patch, crop and input size [pixels] by the configuration of a folder; see `EncoderEntry`."""
+    kind = config.model_type
+    if kind in CONVNEXTS:  # each stage after the first halves the rows and columns
+        return None, getattr(config, "patch_size", 4) * 2 ** (len(config.depths) - 1), None
+    if not hasattr(config, "image_size"):  # as in SAM 2
+        config = getattr(config, "backbone_config", None) or config
+    # Networks of convolutions state none, for they take any; most were trained with 224.
+    size = _one_number(getattr(config, "image_size", 224))
+    patch = _one_number(getattr(config, "patch_size", None))
+    patch = patch if isinstance(patch, int) else None
+    if kind in FLEXIBLE:
+        size = None
+    elif not isinstance(size, int) or size < 1:
         raise UserError(
-            f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r}: {error}. "
-            f"Choose another one of {POOLINGS}"
-        ) from error
+            f"{folder / 'config.json'}: image_size is {size}; expected one number, square images"
+        )
+    return patch, patch or 1, size
+
+
+def _one_number(size):
+    same = isinstance(size, list | tuple) and len(set(size)) == 1
+    return size[0] if same else size
+
+
+def _probed(encoder):
+    """The entry of a network with the length of its features; an error names what works."""
+    wanted, works, fault = encoder.entry.pooling, [], None
+    side = encoder.entry.input_size or 4 * encoder.entry.crop
+    for pooling in sorted(POOLINGS, key=lambda name: name != wanted):
+        entry = dataclasses.replace(encoder.entry, pooling=pooling)
+        try:
+            n_features = outputs.probe(dataclasses.replace(encoder, entry=entry), side)
+        except UserError as error:
+            fault = fault or error
+            continue
+        if pooling == wanted:
+            return dataclasses.replace(entry, n_features=n_features)
+        works.append(f"pooling={pooling!r}")
+    choice = " or ".join(works) or "another network: no pooling works"
+    raise UserError(
+        f"{encoder.name} gives no features with pooling={wanted!r} ({fault}): choose {choice}"
+    )

@@ -137,8 +137,11 @@ def random_model(config, seed):
 
 
 def _vision_part(model):
-    """The image encoder of a model that has other parts as well."""
-    return getattr(model, "vision_model", getattr(model, "vision_encoder", model))
+    """The image encoder of a model that has other parts as well, with all patches seen."""
+    part = getattr(model, "vision_model", getattr(model, "vision_encoder", model))
+    if hasattr(part.config, "mask_ratio"):  # masked autoencoders hide patches in training alone
+        part.config.mask_ratio = 0.0
+    return part
 
 
 def fingerprint_of(model):
@@ -168,11 +171,14 @@ def read_config(folder):
 
 def pixel_statistics(folder):
     """Mean and standard deviation that a folder states, or None twice."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
+    # Since its version 5 transformers saves the second, with the parts for texts beside it.
+    names = ("preprocessor_config.json", "processor_config.json")
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
         return None, None
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = stated.get("image_processor", stated)
         mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
         if mean is None or std is None:
             return None, None
@@ -202,6 +208,11 @@ def read_model(folder, entry):
                 dtype=torch.float32,
                 output_loading_info=True,
             )
+    except ImportError as error:  # timm's networks, and some others
+        raise UserError(
+            f"{folder} holds a model that another library computes, so it cannot be loaded; "
+            f"choose one that transformers computes itself: {error}"
+        ) from error
     except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{folder} holds no model that can be loaded: {error}") from error
     except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
