@@ -310,6 +310,7 @@ def load_encoder(
     if interpolation is not None and not is_dinov2:
         raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
     model, revision = _network(entry, weights, seed)
+    outputs.refuse_videos(model)
     interpolation = (interpolation or "hub") if is_dinov2 else None
     if interpolation == "hub":
         networks.use_hub_positions(model)

@@ -155,6 +155,7 @@ def fingerprint_of(model):
 
 def read_config(folder):
     """The architecture that a folder in Hugging Face format states, of its image encoder."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if not (folder / "config.json").is_file():
@@ -164,8 +165,9 @@ def read_config(folder):
             config = AutoConfig.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
-    except (ValueError, OSError, LookupError, TypeError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    except (ValueError, OSError, LookupError, TypeError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder / 'config.json'} cannot be read: {reason}") from error
     return getattr(config, "vision_config", None) or config
 
 
@@ -211,7 +213,7 @@ def read_model(folder, entry):
     except ImportError as error:  # timm's networks, and some others
         raise UserError(
             f"{folder} holds a model that another library computes, so it cannot be loaded; "
-            f"choose one that transformers computes itself: {error}"
+            f"choose one that transformers computes itself: {' '.join(str(error).split())}"
         ) from error
     except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{folder} holds no model that can be loaded: {error}") from error

@@ -17,6 +17,16 @@ TOLERANCE = {torch.float32: 1e-3}  # of the largest feature; another precision h
 COARSE = 0.05
 
 
+def refuse_videos(model):
+    """Raise a UserError where a network takes something else than images."""
+    takes = getattr(model, "main_input_name", "pixel_values")
+    if takes != "pixel_values" or any(weight.ndim == 5 for weight in model.parameters()):
+        raise UserError(
+            f"{model.config.model_type} networks take videos or texts, not single images: choose "
+            "a network of images"
+        )
+
+
 def n_learned_tokens(model, names):
     """How many tokens before the patches a network learns as parameters with such `names`."""
     found = [p.shape for name, p in model.named_parameters() if names.search(name)]
@@ -87,13 +97,10 @@ def probe(encoder, side):
     Raises
     ------
     UserError
-        The network takes no single images; the pooling does not exist in it, or would mix tokens
+        The network takes no such images; the pooling does not exist in it, or would mix tokens
         of other things with those of the patches; features are not finite, differ from call to
         call, depend on the other images of a batch, or do not depend on the image.
     """
-    name = getattr(encoder.model, "main_input_name", "pixel_values")
-    if name != "pixel_values":
-        raise UserError(f"it takes {name}, not single images")
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(2, 3, side, side, generator=generator)
     images[1] *= torch.linspace(0, 1, side)
@@ -105,7 +112,9 @@ def probe(encoder, side):
     except UserError:
         raise
     except Exception as error:  # what transformers raises is of no one kind
-        raise UserError(f"it fails with {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"it takes no single images of {side} x {side} pixels: {type(error).__name__}: {error}"
+        ) from error
     if not both.isfinite().all():
         raise UserError("its features are not finite")
     limit = TOLERANCE.get(encoder.dtype, COARSE) * both.abs().max()
