@@ -23,8 +23,6 @@ from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit"}  # any multiple of the patch
-CONVNEXTS = {"convnext", "dinov3_convnext"}  # any multiple of what one position stands for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,7 +280,8 @@ def load_encoder(
     ------
     ValueError
         An unknown name or option, weights that are a pickle with code in it, that have missing
-        or unexpected keys, or that belong to another architecture than the table says.
+        or unexpected keys, or that belong to another architecture than the table says; a network
+        of videos, or one without this pooling, as `helpers.vit.outputs.probe` finds.
     DownloadError
         The weights are not here and could not be downloaded, or have another checksum; shipped
         ones were deleted or changed.
@@ -369,7 +368,7 @@ def _facts(config):
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
     config = networks.read_config(folder)
-    patch, crop, size = _sizes(config, folder)
+    patch, crop, size = networks.sizes(config, folder)
     facts = _facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
@@ -387,31 +386,6 @@ def _entry_of_folder(folder):
         std=std,
         folder=folder,
     )
-
-
-def _sizes(config, folder):
-    """Patch, crop and input size [pixels] by the configuration of a folder; see `EncoderEntry`."""
-    kind = config.model_type
-    if kind in CONVNEXTS:  # each stage after the first halves the rows and columns
-        return None, getattr(config, "patch_size", 4) * 2 ** (len(config.depths) - 1), None
-    if not hasattr(config, "image_size"):  # as in SAM 2
-        config = getattr(config, "backbone_config", None) or config
-    # Networks of convolutions state none, for they take any; most were trained with 224.
-    size = _one_number(getattr(config, "image_size", 224))
-    patch = _one_number(getattr(config, "patch_size", None))
-    patch = patch if isinstance(patch, int) else None
-    if kind in FLEXIBLE:
-        size = None
-    elif not isinstance(size, int) or size < 1:
-        raise UserError(
-            f"{folder / 'config.json'}: image_size is {size}; expected one number, square images"
-        )
-    return patch, patch or 1, size
-
-
-def _one_number(size):
-    same = isinstance(size, list | tuple) and len(set(size)) == 1
-    return size[0] if same else size
 
 
 def _probed(encoder):

@@ -19,6 +19,8 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")
     import tqdm.auto  # noqa: F401
 
+FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit"}  # any multiple of the patch
+CONVNEXTS = {"convnext", "dinov3_convnext"}  # any multiple of what one position stands for
 ROWS = 256  # of an attention map at a time, so that it stays near the cache
 # Not learned, and saved by old versions of transformers only.
 NOT_WEIGHTS = ("position_ids",)
@@ -169,6 +171,34 @@ def read_config(folder):
         reason = " ".join(str(error).split())
         raise UserError(f"{folder / 'config.json'} cannot be read: {reason}") from error
     return getattr(config, "vision_config", None) or config
+
+
+def sizes(config, folder):
+    """Patch, crop and input size [pixels] that a folder's configuration states.
+
+    They are what `helpers.encoders.EncoderEntry` calls so.
+    """
+    kind = config.model_type
+    if kind in CONVNEXTS:  # each stage after the first halves the rows and columns
+        return None, getattr(config, "patch_size", 4) * 2 ** (len(config.depths) - 1), None
+    if not hasattr(config, "image_size"):  # as in SAM 2
+        config = getattr(config, "backbone_config", None) or config
+    # Networks of convolutions state none, for they take any; most were trained with 224.
+    size = _one_number(getattr(config, "image_size", 224))
+    patch = _one_number(getattr(config, "patch_size", None))
+    patch = patch if isinstance(patch, int) else None
+    if kind in FLEXIBLE:
+        size = None
+    elif not isinstance(size, int) or size < 1:
+        raise UserError(
+            f"{folder / 'config.json'}: image_size is {size}; expected one number, square images"
+        )
+    return patch, patch or 1, size
+
+
+def _one_number(size):
+    same = isinstance(size, list | tuple) and len(set(size)) == 1
+    return size[0] if same else size
 
 
 def pixel_statistics(folder):
