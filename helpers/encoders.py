@@ -181,7 +181,7 @@ class Encoder:
     @functools.cached_property
     def n_special(self):
         """Number of tokens before those of the patches: class token, registers."""
-        return outputs.n_special_tokens(self.model)
+        return outputs.n_special_tokens(self.model, self.entry.config["model_type"])
 
     def output(self, pixels):
         """What the network returns."""

@@ -129,7 +129,7 @@ def features_of(entry, model):
     # Two sides, where any multiple will do: a network for squares of one size refuses them.
     sides = (entry.input_size,) * 2 if entry.input_size else (3 * entry.crop, 5 * entry.crop)
     output = model(pixel_values=torch.zeros(1, 3, *sides, device="meta"))
-    n_special = outputs.n_special_tokens(model)
+    n_special = outputs.n_special_tokens(model, entry.config["model_type"])
     return tuple(outputs.pool(output, entry.pooling, sides, entry.patch, n_special).shape)
 
 

@@ -33,9 +33,9 @@ def n_learned_tokens(model, names):
     return sum(shape[-2] if len(shape) > 1 else 1 for shape in found)
 
 
-def n_special_tokens(model):
+def n_special_tokens(model, model_type):
     """How many tokens of a network stand for no patch: class, distillation, registers."""
-    first = int(model.config.model_type in MEAN_FIRST)
+    first = int(model_type in MEAN_FIRST)
     return first + sum(n_learned_tokens(model, names) for names in (CLASS_TOKEN, OTHER_TOKENS))
 
 
