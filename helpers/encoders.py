@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 from pathlib import Path
 
@@ -16,12 +17,11 @@ import torch
 
 from helpers import UserError, check_choice
 from helpers.io.downloads import registry, registry_path
-from helpers.vit import checkpoints, networks
+from helpers.vit import checkpoints, networks, outputs
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "convnext"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,13 +179,24 @@ class Encoder:
         torch.Tensor of float32, shape (n, n_features)
             On the CPU.
         """
-        height, width = pixels.shape[-2:]
+        return self.features(self.output(pixels), pixels.shape[-2:])
+
+    @functools.cached_property
+    def n_special(self):
+        """Number of tokens before those of the patches: class token, registers."""
+        return outputs.n_special_tokens(self.model, self.entry.config["model_type"])
+
+    def output(self, pixels):
+        """What the network returns."""
         pixels = pixels.to(self.device, self.dtype, non_blocking=True)
         pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        output = self.model(pixel_values=pixels)
-        patch = self.entry.patch
-        n_patches = (height // patch) * (width // patch) if patch else None
-        return _pool(output, self.entry.pooling, n_patches).float().cpu()
+        return self.model(pixel_values=pixels)
+
+    def features(self, output, shape):
+        """Features (n, n_features) from the output for images of `shape` (height, width)."""
+        entry = self.entry
+        features = outputs.pool(output, entry.pooling, shape, entry.patch, self.n_special)
+        return features.float().cpu()
 
     def provenance(self):
         """What fixes the network's numbers, as a JSON-ready dict."""
@@ -278,7 +289,8 @@ def load_encoder(
     ------
     ValueError
         An unknown name or option, weights that are a pickle with code in it, that have missing
-        or unexpected keys, or that belong to another architecture than the table says.
+        or unexpected keys, or that belong to another architecture than the table says; a network
+        of videos, or one without this pooling, as `helpers.vit.outputs.probe` finds.
     DownloadError
         The weights are not here and could not be downloaded, or have another checksum; shipped
         ones were deleted or changed.
@@ -306,11 +318,10 @@ def load_encoder(
     if interpolation is not None and not is_dinov2:
         raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
     model, revision = _network(entry, weights, seed)
+    outputs.refuse_videos(model)
     interpolation = (interpolation or "hub") if is_dinov2 else None
     if interpolation == "hub":
         networks.use_hub_positions(model)
-    if entry.pooling != "mean":
-        networks.compute_class_token_only(model)
     if device.type == "cpu" and dtype is torch.bfloat16:
         networks.attend_by_products(model)
     fingerprint = networks.fingerprint_of(model)
@@ -318,7 +329,9 @@ def load_encoder(
     model = model.to(device, dtype, memory_format=torch.channels_last)
     encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
     if entry.n_features is None:
-        entry = dataclasses.replace(entry, n_features=_count_features(encoder))
+        entry = _probed(encoder)
+    if entry.pooling != "mean":
+        networks.compute_class_token_only(model)  # after the probe, which counts the others
     return dataclasses.replace(encoder, entry=entry)
 
 
@@ -344,28 +357,10 @@ def _network(entry, weights, seed):
     return model, read_manifest(folder).get("revision")
 
 
-def _pool(output, how, n_patches):
-    """Features (n, d) from a network's output; see `EncoderEntry.pooling`."""
-    if how == "pooler":
-        return output.pooler_output.flatten(1)
-    tokens = output.last_hidden_state
-    if how == "cls" and (tokens.ndim == 4 or tokens.shape[1] == n_patches > 1):
-        raise UserError("it has no class token")
-    if tokens.ndim == 4:  # (n, channels, rows, columns)
-        return tokens.mean((2, 3))
-    return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
-
-
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
     config = checkpoints.read_config(folder)
-    patch = getattr(config, "patch_size", None)
-    patch = patch if isinstance(patch, int) else None
-    size = None if config.model_type in FLEXIBLE else getattr(config, "image_size", 224)
-    if isinstance(size, list | tuple) and len(set(size)) == 1:
-        size = size[0]
-    if not isinstance(size, int | None):
-        raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
+    patch, crop, size = networks.sizes(config, folder)
     facts = checkpoints.config_facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
@@ -377,7 +372,7 @@ def _entry_of_folder(folder):
         family=config.model_type,
         config=facts,
         patch=patch,
-        crop=patch or 1,
+        crop=crop,
         input_size=size,
         mean=mean,
         std=std,
@@ -385,13 +380,21 @@ def _entry_of_folder(folder):
     )
 
 
-def _count_features(encoder):
-    """Length of the features of one tiny image; an error where the pooling does not exist."""
-    side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
-    try:
-        return encoder(torch.zeros(1, 3, side, side)).shape[1]
-    except (AttributeError, TypeError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r}: {error}. "
-            f"Choose another one of {POOLINGS}"
-        ) from error
+def _probed(encoder):
+    """The entry of a network with the length of its features; an error names what works."""
+    wanted, works, fault = encoder.entry.pooling, [], None
+    side = encoder.entry.input_size or 4 * encoder.entry.crop
+    for pooling in sorted(POOLINGS, key=lambda name: name != wanted):
+        entry = dataclasses.replace(encoder.entry, pooling=pooling)
+        try:
+            n_features = outputs.probe(dataclasses.replace(encoder, entry=entry), side)
+        except UserError as error:
+            fault = fault or error
+            continue
+        if pooling == wanted:
+            return dataclasses.replace(entry, n_features=n_features)
+        works.append(f"pooling={pooling!r}")
+    choice = " or ".join(works) or "another network: no pooling works"
+    raise UserError(
+        f"{encoder.name} gives no features with pooling={wanted!r} ({fault}): choose {choice}"
+    )

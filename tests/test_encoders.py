@@ -39,7 +39,7 @@ from transformers import (
 from bookbuild.chapters import ROOT
 from helpers import UserError, encoders
 from helpers.encoders import ENCODERS, EncoderEntry, find_entry, load_encoder
-from helpers.vit import networks
+from helpers.vit import networks, outputs
 from helpers.vit.weights import read_manifest
 
 # Known answers for the encoders of the paper, and the two that the book adds. Others need no line
@@ -125,9 +125,9 @@ def features_of(entry, model):
     """Shape of the features of one image of the size that the entry says."""
     # Two sides, where any multiple will do: a network for squares of one size refuses them.
     sides = (entry.input_size,) * 2 if entry.input_size else (3 * entry.crop, 5 * entry.crop)
-    n_patches = (sides[0] // entry.patch) * (sides[1] // entry.patch) if entry.patch else None
     output = model(pixel_values=torch.zeros(1, 3, *sides, device="meta"))
-    return tuple(encoders._pool(output, entry.pooling, n_patches).shape)
+    n_special = outputs.n_special_tokens(model, entry.config["model_type"])
+    return tuple(outputs.pool(output, entry.pooling, sides, entry.patch, n_special).shape)
 
 
 @each_entry

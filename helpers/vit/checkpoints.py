@@ -29,6 +29,7 @@ QUANTISED = (
 
 def read_config(folder):
     """The architecture that a folder in Hugging Face format states, of its image encoder."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if not (folder / "config.json").is_file():
@@ -41,8 +42,16 @@ def read_config(folder):
             )
     except UserError:
         raise
-    except (ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    except (
+        ValueError,
+        OSError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        StrictDataclassError,
+    ) as e:
+        reason = " ".join(str(e).split())
+        raise UserError(f"{folder / 'config.json'} cannot be read: {reason}") from e
     return getattr(config, "vision_config", None) or config
 
 
@@ -99,6 +108,11 @@ def read_model(folder, entry):
         return _read_hugging_face(folder, entry)
     except UserError:
         raise
+    except ImportError as error:  # timm's networks, and some others
+        raise UserError(
+            f"{folder} holds a model that another library computes, so it cannot be loaded; "
+            f"choose one that transformers computes itself: {' '.join(str(error).split())}"
+        ) from error
     except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{folder} holds no model that can be loaded: {error}") from error
     except (pickle.UnpicklingError, SafetensorError, EOFError) as error:

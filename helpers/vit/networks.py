@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")
     import tqdm.auto  # noqa: F401
 
+FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit"}  # any multiple of the patch
+CONVNEXTS = {"convnext", "dinov3_convnext"}  # any multiple of what one position stands for
 ROWS = 256  # of an attention map at a time, so that it stays near the cache
 
 
@@ -133,8 +135,11 @@ def random_model(config, seed):
 
 
 def vision_part(model):
-    """The image encoder of a model that has other parts as well."""
-    return getattr(model, "vision_model", getattr(model, "vision_encoder", model))
+    """The image encoder of a model that has other parts as well, with all patches seen."""
+    part = getattr(model, "vision_model", getattr(model, "vision_encoder", model))
+    if hasattr(part.config, "mask_ratio"):  # masked autoencoders hide patches in training alone
+        part.config.mask_ratio = 0.0
+    return part
 
 
 def fingerprint_of(model):
@@ -146,13 +151,44 @@ def fingerprint_of(model):
     return digest.hexdigest()
 
 
+def sizes(config, folder):
+    """Patch, crop and input size [pixels] that a folder's configuration states.
+
+    They are what `helpers.encoders.EncoderEntry` calls so.
+    """
+    kind = config.model_type
+    if kind in CONVNEXTS:  # each stage after the first halves the rows and columns
+        return None, getattr(config, "patch_size", 4) * 2 ** (len(config.depths) - 1), None
+    if not hasattr(config, "image_size"):  # as in SAM 2
+        config = getattr(config, "backbone_config", None) or config
+    # Networks of convolutions state none, for they take any; most were trained with 224.
+    size = _one_number(getattr(config, "image_size", 224))
+    patch = _one_number(getattr(config, "patch_size", None))
+    patch = patch if isinstance(patch, int) else None
+    if kind in FLEXIBLE:
+        size = None
+    elif not isinstance(size, int) or size < 1:
+        raise UserError(
+            f"{folder / 'config.json'}: image_size is {size}; expected one number, square images"
+        )
+    return patch, patch or 1, size
+
+
+def _one_number(size):
+    same = isinstance(size, list | tuple) and len(set(size)) == 1
+    return size[0] if same else size
+
+
 def pixel_statistics(folder):
     """Mean and standard deviation that a folder states, or None twice."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
+    # Since its version 5 transformers saves the second, with the parts for texts beside it.
+    names = ("preprocessor_config.json", "processor_config.json")
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
         return None, None
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = stated.get("image_processor", stated)
         mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
         if mean is None or std is None:
             return None, None
