@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import json
 import types
+import warnings
 from pathlib import Path
 
 import torch
@@ -22,6 +23,9 @@ from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+# What a configuration says beside the architecture.
+NO_ARCHITECTURE = ("_name_or_path", "architectures", "dtype", "id2label", "label2id")
+NO_ARCHITECTURE += ("torch_dtype", "transformers_version")
 FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "convnext"}
 
 
@@ -248,7 +252,8 @@ def load_encoder(
         ``"random"``: as the architecture's authors initialise it, from `seed`; its title says
         "untrained". A control, never a substitute.
     pooling : str or None
-        ``"cls"``, ``"mean"`` or ``"pooler"``. None: as in the paper; a folder needs it said.
+        ``"cls"``, ``"mean"`` or ``"pooler"``. None: as in the paper; of a folder, as the table
+        has it for the family, else the one that alone works. What is chosen is told.
     interpolation : str or None
         DINOv2's position embeddings away from 518 x 518 pixels. ``"hub"``: by scale factor, as
         torch.hub's models do, with which the paper's features were made. ``"hf"``: to an
@@ -289,9 +294,8 @@ def load_encoder(
     check_choice("interpolation", interpolation, (None, "hub", "hf"))
     device, dtype = _device_and_dtype(device, dtype)
     entry = find_entry(name_or_folder)
-    if entry.pooling is None and pooling is None:
-        raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
-    if pooling not in (None, entry.pooling):
+    pooling = pooling or entry.pooling or _pooling_of_family(entry)
+    if pooling != entry.pooling:
         entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
@@ -309,7 +313,7 @@ def load_encoder(
     model = model.to(device, dtype, memory_format=torch.channels_last)
     encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
     if entry.n_features is None:
-        entry = dataclasses.replace(entry, n_features=_count_features(encoder))
+        entry = _probed(encoder)
     return dataclasses.replace(encoder, entry=entry)
 
 
@@ -375,8 +379,8 @@ def _entry_of_folder(folder):
     if not isinstance(size, int | None):
         raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
     facts = _facts(config)
-    for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
-        facts.pop(name, None)  # none of the architecture
+    for name in NO_ARCHITECTURE:
+        facts.pop(name, None)
     mean, std = networks.pixel_statistics(folder)
     name = folder.resolve().name
     return EncoderEntry(
@@ -393,6 +397,43 @@ def _entry_of_folder(folder):
     )
 
 
+def _pooling_of_family(entry):
+    """The pooling of the encoders in the table that are of one family, told; None of others."""
+    known = {e.pooling for e in ENCODERS.values() if e.config["model_type"] == entry.family}
+    if len(known) != 1:
+        return None
+    _tell(entry, *known, f"which named encoders of {entry.family} have; another can be asked for")
+    return known.pop()
+
+
+def _tell(entry, pooling, why):
+    warnings.warn(f"{entry.folder}: pooling={pooling!r}, {why}", stacklevel=4)
+
+
+def _probed(encoder):
+    """The entry of a loaded network with the length of its features.
+
+    Where no pooling is asked for, it has the one that alone works.
+    """
+    asked, works, faults = encoder.entry.pooling, {}, {}
+    for pooling in sorted(POOLINGS, key=lambda name: name != asked):
+        entry = dataclasses.replace(encoder.entry, pooling=pooling)
+        try:
+            n_features = _count_features(dataclasses.replace(encoder, entry=entry))
+        except UserError as error:
+            faults[pooling] = error
+            continue
+        works[pooling] = dataclasses.replace(entry, n_features=n_features)
+        if pooling == asked:
+            return works[pooling]
+    if asked is None and len(works) == 1:
+        _tell(encoder.entry, *works, "the only one that works")
+        return works.popitem()[1]
+    said = faults[asked] if asked else f"{encoder.entry.folder} does not say what its feature is"
+    choice = " or ".join(f"pooling={name!r}" for name in works)
+    raise UserError(f"{said}: " + (f"choose {choice}" if works else "no pooling works"))
+
+
 def _count_features(encoder):
     """Length of the features of one tiny image; an error where the pooling does not exist."""
     side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
@@ -400,6 +441,5 @@ def _count_features(encoder):
         return encoder(torch.zeros(1, 3, side, side)).shape[1]
     except (AttributeError, TypeError, RuntimeError, ValueError) as error:
         raise UserError(
-            f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r}: {error}. "
-            f"Choose another one of {POOLINGS}"
+            f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r} ({error})"
         ) from error

@@ -22,8 +22,8 @@ from helpers import UserError
 INTERRUPTED = 130  # as shells count it
 # What messages call an argument of Python -> the option that it is on the command line.
 _ARGUMENTS = (
-    "aggregate composition_unit crop_bottom dtype image_column normalize on_error pipeline "
-    "sample_column sheet value_range workers"
+    "aggregate composition_unit crop_bottom dtype encoder image_column normalize on_error "
+    "pipeline pooling sample_column sheet value_range workers"
 )
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in _ARGUMENTS.split()}
 OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um"}
@@ -62,6 +62,10 @@ PixelSize = Annotated[
 ValueRange = Annotated[
     tuple[float, float] | None, Help("Stored numbers that are black and white, such as 0 4095.")
 ]
+Pooling = Annotated[
+    Literal["cls", "mean", "pooler"] | None,
+    Help("Class token, mean of patches or the network's own; left out: its family's or model's."),
+]
 Pipeline = Annotated[Literal["micrograph", "section"], Help("Preprocessing of a case study.")]
 Normalize = Annotated[Literal["none", "encoder"], Help("Grey levels: the paper's or network's.")]
 Dtype = Annotated[
@@ -96,6 +100,7 @@ def extract(
     images: Source,
     out: Annotated[Path, Help("File to write, ends in .parquet; ray: a folder.")],
     encoder: Annotated[str, Help("Name, see `microprop doctor`, or folder.")] = "microvit",
+    pooling: Pooling = None,
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
     crop_bottom: CropBottom = None,
@@ -113,7 +118,8 @@ def extract(
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
         "target_um": pixel_size_um, "value_range": value_range, "pipeline": pipeline,
-        "normalize": normalize, "dtype": dtype, "on_error": on_error, "progress": not as_json,
+        "normalize": normalize, "pooling": pooling, "dtype": dtype, "on_error": on_error,
+        "progress": not as_json,
     }  # fmt: skip
     if engine == "ray":
         from helpers.extract.ray_extract import extract_parts
@@ -169,6 +175,8 @@ def predict(
     model: Model,
     images: Annotated[str, typer.Argument(help="Images as in `extract`, or a feature table.")],
     out: Annotated[Path, Help("CSV file to write.")],
+    encoder: Annotated[str | None, Help("Folder that the model's encoder lies in now.")] = None,
+    pooling: Pooling = None,
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
     on_error: OnError = "raise",
@@ -178,8 +186,8 @@ def predict(
     from helpers.own.study import predict_table
 
     result = predict_table(
-        model, images, out, image_column=image_column, sample_column=sample_column,
-        on_error=on_error, progress=not as_json,
+        model, images, out, encoder=encoder, pooling=pooling, image_column=image_column,
+        sample_column=sample_column, on_error=on_error, progress=not as_json,
     )  # fmt: skip
     _show(result, as_json)
 
@@ -246,7 +254,7 @@ def cite(
 
 def main(arguments=None):
     """Run the command line; gives the exit code."""
-    warnings.showwarning = lambda message, *_, **__: print(f"Note: {message}", file=sys.stderr)
+    warnings.showwarning = _note
     try:
         code = app(arguments, standalone_mode=False) or 0
         if code == INTERRUPTED:
@@ -266,6 +274,11 @@ def main(arguments=None):
             raise
         error.show()
         return error.exit_code
+
+
+def _note(message, *_, **__):
+    """A warning, as a line for people."""
+    print(f"Note: {_in_options(str(message))}", file=sys.stderr)
 
 
 def _in_options(message):
