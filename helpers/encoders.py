@@ -23,9 +23,6 @@ from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-# What a configuration says beside the architecture.
-NO_ARCHITECTURE = ("_name_or_path", "architectures", "dtype", "id2label", "label2id")
-NO_ARCHITECTURE += ("torch_dtype", "transformers_version")
 FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "convnext"}
 
 
@@ -379,8 +376,8 @@ def _entry_of_folder(folder):
     if not isinstance(size, int | None):
         raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
     facts = _facts(config)
-    for name in NO_ARCHITECTURE:
-        facts.pop(name, None)
+    for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
+        facts.pop(name, None)  # none of the architecture
     mean, std = networks.pixel_statistics(folder)
     name = folder.resolve().name
     return EncoderEntry(

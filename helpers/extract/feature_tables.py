@@ -37,6 +37,7 @@ MUST_AGREE = (
 )  # fmt: skip
 
 
+NOT_COMPARED = ("architectures", "id2label", "label2id")  # of a configuration: as it was saved
 TOLD = 5  # differences that a message lists
 SAMPLED = 3  # images that are looked at for their range
 DARK = 0.125  # of white: three bits unused
@@ -242,8 +243,9 @@ def check_comparable(facts, others, what):
 
 def _compared(facts):
     """What is compared. Other versions of transformers may state more of an architecture."""
-    config = facts.get("config") or {}
-    return {k: facts.get(k) for k in MUST_AGREE} | {f"config {k}": v for k, v in config.items()}
+    config = (facts.get("config") or {}).items()
+    shape = {f"config {k}": v for k, v in config if k not in NOT_COMPARED}
+    return {k: facts.get(k) for k in MUST_AGREE} | shape
 
 
 def extract_table(

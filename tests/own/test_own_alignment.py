@@ -147,8 +147,9 @@ def test_other_weights_than_those_of_the_model_are_refused():
 
 def test_an_encoder_is_what_it_computes_and_not_what_it_is_called(facts):
     """Words of the architecture that both state are compared; others are of another version."""
-    facts |= {"config": {"width": 32, "act": "gelu"}}
-    check_comparable(facts, facts | {"encoder": "b", "config": {"width": 32, "new": 1}}, "these")
+    facts |= {"config": {"width": 32, "act": "gelu", "architectures": None}}
+    same = {"width": 32, "new": 1, "architectures": ["ViTModel"]}
+    check_comparable(facts, facts | {"encoder": "b", "config": same}, "these")
     with pytest.raises(UserError, match=r"go together: encoder .*; config act 'gelu' and 'relu'"):
         check_comparable(facts, facts | {"config": {"width": 32, "act": "relu"}}, "these")
 
