@@ -19,10 +19,10 @@ import torch
 from helpers import UserError, check_choice
 from helpers.io.downloads import registry, registry_path
 from helpers.vit import networks
+from helpers.vit.forward import device_and_dtype
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "convnext"}
 
 
@@ -289,9 +289,9 @@ def load_encoder(
     check_choice("weights", weights, ("pretrained", "random"))
     check_choice("pooling", pooling, (None, *POOLINGS))
     check_choice("interpolation", interpolation, (None, "hub", "hf"))
-    device, dtype = _device_and_dtype(device, dtype)
+    device, dtype = device_and_dtype(device, dtype)
     entry = find_entry(name_or_folder)
-    pooling = pooling or entry.pooling or _pooling_of_family(entry)
+    asked, pooling = pooling, pooling or entry.pooling or _usual_pooling(entry)
     if pooling != entry.pooling:
         entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
     is_dinov2 = entry.config["model_type"] == "dinov2"
@@ -310,19 +310,8 @@ def load_encoder(
     model = model.to(device, dtype, memory_format=torch.channels_last)
     encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
     if entry.n_features is None:
-        entry = _probed(encoder)
+        entry = _probed(encoder, asked)
     return dataclasses.replace(encoder, entry=entry)
-
-
-def _device_and_dtype(device, dtype):
-    """What computes, and in which precision; None as `load_encoder` says."""
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if dtype is None:
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    dtype = DTYPES.get(dtype, dtype)
-    if not isinstance(dtype, torch.dtype):
-        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
-    return device, dtype
 
 
 def _network(entry, weights, seed):
@@ -394,49 +383,35 @@ def _entry_of_folder(folder):
     )
 
 
-def _pooling_of_family(entry):
-    """The pooling of the encoders in the table that are of one family, told; None of others."""
+def _usual_pooling(entry):
+    """The pooling of the encoders in the table that are of the family of a folder, or None."""
     known = {e.pooling for e in ENCODERS.values() if e.config["model_type"] == entry.family}
-    if len(known) != 1:
-        return None
-    _tell(entry, *known, f"which named encoders of {entry.family} have; another can be asked for")
-    return known.pop()
+    return known.pop() if len(known) == 1 else None
 
 
-def _tell(entry, pooling, why):
-    warnings.warn(f"{entry.folder}: pooling={pooling!r}, {why}", stacklevel=4)
+def _probed(encoder, asked):
+    """The entry of a folder's network with the length of its features, of one tiny image.
 
-
-def _probed(encoder):
-    """The entry of a loaded network with the length of its features.
-
-    Where no pooling is asked for, it has the one that alone works.
+    Where no pooling is `asked` for, it has that of its family, or the one that alone works.
     """
-    asked, works, faults = encoder.entry.pooling, {}, {}
-    for pooling in sorted(POOLINGS, key=lambda name: name != asked):
+    wanted, works, faults = encoder.entry.pooling, [], {}
+    side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
+    for pooling in sorted(POOLINGS, key=lambda name: name != wanted):
         entry = dataclasses.replace(encoder.entry, pooling=pooling)
         try:
-            n_features = _count_features(dataclasses.replace(encoder, entry=entry))
-        except UserError as error:
-            faults[pooling] = error
+            features = dataclasses.replace(encoder, entry=entry)(torch.zeros(1, 3, side, side))
+        except (AttributeError, TypeError, RuntimeError, ValueError) as error:
+            faults[pooling] = f"{encoder.name} gives no features with {pooling=} ({error})"
             continue
-        works[pooling] = dataclasses.replace(entry, n_features=n_features)
-        if pooling == asked:
-            return works[pooling]
-    if asked is None and len(works) == 1:
-        _tell(encoder.entry, *works, "the only one that works")
-        return works.popitem()[1]
-    said = faults[asked] if asked else f"{encoder.entry.folder} does not say what its feature is"
-    choice = " or ".join(f"pooling={name!r}" for name in works)
-    raise UserError(f"{said}: " + (f"choose {choice}" if works else "no pooling works"))
-
-
-def _count_features(encoder):
-    """Length of the features of one tiny image; an error where the pooling does not exist."""
-    side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
-    try:
-        return encoder(torch.zeros(1, 3, side, side)).shape[1]
-    except (AttributeError, TypeError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r} ({error})"
-        ) from error
+        works.append(dataclasses.replace(entry, n_features=features.shape[1]))
+        if pooling == wanted:
+            break
+    if wanted in faults or (wanted is None and len(works) != 1):
+        fault = faults.get(wanted, f"{encoder.entry.folder} does not say what its feature is")
+        choice = " or ".join(f"pooling={entry.pooling!r}" for entry in works) or "another network"
+        raise UserError(f"{fault}: choose {choice}")
+    entry = works[0]
+    if asked is None:
+        told = f"pooling={entry.pooling!r}, as its family has it; another has to be asked for"
+        warnings.warn(f"{entry.folder}: {told}", stacklevel=3)
+    return entry

@@ -520,12 +520,12 @@ def test_the_pooling_of_a_folder_is_chosen_where_one_is_right(
     dinov2_folder, clip_folder, tmp_path
 ):
     for folder, pooling in ((dinov2_folder, "cls"), (clip_folder, "pooler")):
-        with pytest.warns(match=f"{folder.name}: pooling='{pooling}', which named encoders of"):
+        with pytest.warns(match=f"{folder.name}: pooling='{pooling}', as its family has it"):
             encoder = load_encoder(folder)
         assert encoder.entry.pooling == pooling
     shape = {**SMALL, "intermediate_size": 64, "image_size": 64, "patch_size": 16}
     save(realistic(IJepaModel, IJepaConfig(**shape)), tmp_path / "i-jepa")  # no class token
-    with pytest.warns(match="i-jepa: pooling='mean', the only one that works"):
+    with pytest.warns(match="i-jepa: pooling='mean', as its family has it"):
         assert load_encoder(tmp_path / "i-jepa").entry.pooling == "mean"
     save(realistic(ViTModel, ViTConfig(**shape)), tmp_path / "vit")
     with pytest.raises(UserError, match="feature is: choose pooling='cls' or pooling='mean' or"):

@@ -108,15 +108,10 @@ def extract_parts(
         file.write(json.dumps([part["name"] for part in parts], indent=1).encode())
     todo, rows = [part for part in parts if not (out / part["name"]).is_file()], []
     if todo:
-        # Actors start in another folder, and say nothing.
-        place = loaded.entry.folder.resolve() if loaded.entry.folder else loaded.name
-        chosen = {"pooling": loaded.entry.pooling, "dtype": dtype}
-        writer = str(out), (str(place), chosen), {"on_error": on_error, **options}
+        writer = str(out), _for_actors(loaded, dtype), {"on_error": on_error, **options}
         with _started(ray):
             rows = _run(ray, todo, writer, workers, progress)
-    errors = [row["error"] for row in rows if row["error"]]
-    if errors:
-        raise _bad_parts(errors, len(parts))
+    _refuse_bad([row["error"] for row in rows if row["error"]], len(parts))
     return {
         "folder": str(out),
         "encoder": loaded.title,
@@ -140,9 +135,17 @@ def _plan(encoder, pooling, dtype, options):
     return loaded, {"encoder": loaded.provenance(), "field": field, **options}
 
 
-def _bad_parts(errors, count):
+def _for_actors(loaded, dtype):
+    """What `PartWriter` loads the same encoder by, wherever it starts, without a note."""
+    place = loaded.entry.folder.resolve() if loaded.entry.folder else loaded.name
+    return str(place), {"pooling": loaded.entry.pooling, "dtype": dtype}
+
+
+def _refuse_bad(errors, count):
+    if not errors:
+        return
     told = "\n".join(errors[:TOLD])
-    return ImageError(
+    raise ImageError(
         f"{len(errors)} of {count} parts hold bad images and were not written. Mend these and run "
         "again, or skip them with on_error='skip': the other parts stay. Without the files it "
         f"would be another run, into a new folder. The first {min(TOLD, len(errors))} parts:\n"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import warnings
@@ -18,17 +17,10 @@ from typing import Annotated, Literal
 import typer
 
 from helpers import UserError
+from helpers.own.messages import in_options
 
 INTERRUPTED = 130  # as shells count it
-# What messages call an argument of Python -> the option that it is on the command line.
-_ARGUMENTS = (
-    "aggregate composition_unit crop_bottom dtype encoder image_column normalize on_error "
-    "pipeline pooling sample_column sheet value_range workers"
-)
-OPTIONS = {name: f"--{name.replace('_', '-')}" for name in _ARGUMENTS.split()}
-OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um"}
 NO_COMPOSITION = "none found in the headings, such as 'Al (wt.%)'"
-PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
 app = typer.Typer(
     name="microprop",
@@ -267,7 +259,7 @@ def main(arguments=None):
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed at exit)
         return 0
     except (UserError, OSError) as error:
-        print(f"Error: {_in_options(str(error))}", file=sys.stderr)
+        print(f"Error: {in_options(str(error))}", file=sys.stderr)
         return 1
     except Exception as error:
         if not hasattr(error, "show"):  # what typer has to say about the command
@@ -278,20 +270,7 @@ def main(arguments=None):
 
 def _note(message, *_, **__):
     """A warning, as a line for people."""
-    print(f"Note: {_in_options(str(message))}", file=sys.stderr)
-
-
-def _in_options(message):
-    """The message with arguments of Python, ``name=value`` or ``name is value``, as options."""
-    value = r"'[^']*'|\([^)]*\)|[\w.]+"
-    # Not inside quotes and paths, which hold the user's own names.
-    pattern = rf"(?<![\w'/\\.-])({'|'.join(OPTIONS)})(?:=({value})|(?= is ['\d(-]))"
-
-    def written(match):
-        name, value = match.groups()
-        return f"{OPTIONS[name]} {value.translate(PLAIN)}" if value else OPTIONS[name]
-
-    return re.sub(pattern, written, message)
+    print(f"Note: {in_options(str(message))}", file=sys.stderr)
 
 
 def run():

@@ -194,23 +194,10 @@ def predict_table(
     """
     _check_output(Path(out), model)
     fitted = load_model(model)
-    if pooling not in (None, fitted.features["pooling"]):
-        raise UserError(
-            f"pooling is {pooling!r}, and {model} was fitted to {fitted.features['pooling']!r}: "
-            "leave it out, or extract and fit again"
-        )
-    if not is_feature_table(images):
-        loaded = _encoder_of(fitted.features, encoder, model)
-        found = _extract_alike(
-            fitted.features, images, loaded, image_column=image_column,
-            sample_column=sample_column, on_error=on_error, progress=progress,
-        )  # fmt: skip
-    elif encoder is None:
-        found = read_feature_table(images)
-    else:
-        raise UserError(
-            f"encoder is {str(encoder)!r}, and {images} holds features already: leave it out"
-        )
+    found = _features_alike(
+        fitted.features, images, model, encoder, pooling, image_column=image_column,
+        sample_column=sample_column, on_error=on_error, progress=progress,
+    )  # fmt: skip
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
@@ -298,8 +285,20 @@ def _encoder_of(facts, place, model):
     return encoder
 
 
-def _extract_alike(facts, images, encoder, **options):
-    """Features of new images by the encoder and preprocessing of a model."""
-    for name in ("pipeline", "normalize", "crop_bottom", "target_um", "value_range"):
-        options[name] = facts[name]
-    return extract_table(images, encoder, **options)
+def _features_alike(facts, images, model, place, pooling, **options):
+    """Features of images by the encoder and preprocessing of a model, or those in a table."""
+    if pooling not in (None, facts["pooling"]):
+        raise UserError(
+            f"pooling is {pooling!r}, and {model} was fitted to {facts['pooling']!r}: leave it "
+            "out, or extract and fit again"
+        )
+    if not is_feature_table(images):
+        encoder = _encoder_of(facts, place, model)
+        for name in ("pipeline", "normalize", "crop_bottom", "target_um", "value_range"):
+            options[name] = facts[name]
+        return extract_table(images, encoder, **options)
+    if place is not None:
+        raise UserError(
+            f"encoder is {str(place)!r}, and {images} holds features already: leave it out"
+        )
+    return read_feature_table(images)

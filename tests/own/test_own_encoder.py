@@ -210,7 +210,7 @@ def test_the_pooling_of_a_known_family_is_chosen_and_told(
     assert run(*line, "a.parquet", "--json") == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["pooling"] == usual
-    assert f"Note: own: --pooling {usual}, which named encoders of" in told.err
+    assert f"Note: own: --pooling {usual}, as its family has it" in told.err
     assert run(*line, "b.parquet", "--pooling", usual) == 0
     told = capsys.readouterr()
     assert f"pooling: {usual}" in told.out
