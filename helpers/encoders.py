@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import functools
 import types
+import warnings
 from pathlib import Path
 
 import torch
@@ -18,10 +19,10 @@ import torch
 from helpers import UserError, check_choice
 from helpers.io.downloads import registry, registry_path
 from helpers.vit import checkpoints, networks, outputs
+from helpers.vit.forward import device_and_dtype
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,7 +269,8 @@ def load_encoder(
         ``"random"``: as the architecture's authors initialise it, from `seed`; its title says
         "untrained". A control, never a substitute.
     pooling : str or None
-        ``"cls"``, ``"mean"`` or ``"pooler"``. None: as in the paper; a folder needs it said.
+        ``"cls"``, ``"mean"`` or ``"pooler"``. None: as in the paper; of a folder, as the table
+        has it for the family, else the one that alone works. What is chosen is told.
     interpolation : str or None
         DINOv2's position embeddings away from 518 x 518 pixels. ``"hub"``: by scale factor, as
         torch.hub's models do, with which the paper's features were made. ``"hf"``: to an
@@ -308,11 +310,10 @@ def load_encoder(
     check_choice("weights", weights, ("pretrained", "random"))
     check_choice("pooling", pooling, (None, *POOLINGS))
     check_choice("interpolation", interpolation, (None, "hub", "hf"))
-    device, dtype = _device_and_dtype(device, dtype)
+    device, dtype = device_and_dtype(device, dtype)
     entry = find_entry(name_or_folder)
-    if entry.pooling is None and pooling is None:
-        raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
-    if pooling not in (None, entry.pooling):
+    asked, pooling = pooling, pooling or entry.pooling or _usual_pooling(entry)
+    if pooling != entry.pooling:
         entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
@@ -329,21 +330,10 @@ def load_encoder(
     model = model.to(device, dtype, memory_format=torch.channels_last)
     encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
     if entry.n_features is None:
-        entry = _probed(encoder)
+        entry = _probed(encoder, asked)
     if entry.pooling != "mean":
         networks.compute_class_token_only(model)  # after the probe, which counts the others
     return dataclasses.replace(encoder, entry=entry)
-
-
-def _device_and_dtype(device, dtype):
-    """What computes, and in which precision; None as `load_encoder` says."""
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if dtype is None:
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    dtype = DTYPES.get(dtype, dtype)
-    if not isinstance(dtype, torch.dtype):
-        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
-    return device, dtype
 
 
 def _network(entry, weights, seed):
@@ -380,21 +370,35 @@ def _entry_of_folder(folder):
     )
 
 
-def _probed(encoder):
-    """The entry of a network with the length of its features; an error names what works."""
-    wanted, works, fault = encoder.entry.pooling, [], None
+def _usual_pooling(entry):
+    """The pooling of the encoders in the table that are of the family of a folder, or None."""
+    known = {e.pooling for e in ENCODERS.values() if e.config["model_type"] == entry.family}
+    return known.pop() if len(known) == 1 else None
+
+
+def _probed(encoder, asked):
+    """The entry of a folder's network with the length of its features, once they are proved.
+
+    Where no pooling is `asked` for, it has that of its family, or the one that alone works.
+    """
+    wanted, works, faults = encoder.entry.pooling, [], {}
     side = encoder.entry.input_size or 4 * encoder.entry.crop
     for pooling in sorted(POOLINGS, key=lambda name: name != wanted):
         entry = dataclasses.replace(encoder.entry, pooling=pooling)
         try:
             n_features = outputs.probe(dataclasses.replace(encoder, entry=entry), side)
         except UserError as error:
-            fault = fault or error
+            faults[pooling] = f"{encoder.name} gives no features with {pooling=} ({error})"
             continue
+        works.append(dataclasses.replace(entry, n_features=n_features))
         if pooling == wanted:
-            return dataclasses.replace(entry, n_features=n_features)
-        works.append(f"pooling={pooling!r}")
-    choice = " or ".join(works) or "another network: no pooling works"
-    raise UserError(
-        f"{encoder.name} gives no features with pooling={wanted!r} ({fault}): choose {choice}"
-    )
+            break
+    if wanted in faults or (wanted is None and len(works) != 1):
+        fault = faults.get(wanted, f"{encoder.entry.folder} does not say what its feature is")
+        choice = " or ".join(f"pooling={entry.pooling!r}" for entry in works)
+        raise UserError(f"{fault}: choose {choice or 'another network: no pooling works'}")
+    entry = works[0]
+    if asked is None:
+        told = f"pooling={entry.pooling!r}, as its family has it; another has to be asked for"
+        warnings.warn(f"{entry.folder}: {told}", stacklevel=3)
+    return entry

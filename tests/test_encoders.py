@@ -30,10 +30,14 @@ from transformers import (
     CLIPVisionModel,
     Dinov2Config,
     Dinov2Model,
+    IJepaConfig,
+    IJepaModel,
     SamConfig,
     SamModel,
     SiglipVisionConfig,
     SiglipVisionModel,
+    ViTConfig,
+    ViTModel,
 )
 
 from bookbuild.chapters import ROOT
@@ -497,15 +501,27 @@ def test_unknown_names_are_told_with_the_nearest():
         load_encoder(".")
 
 
-def test_a_folder_needs_its_pooling_said(dinov2_folder, clip_folder):
-    with pytest.raises(ValueError, match="pooling is None"):
-        load_encoder(dinov2_folder)
+def test_the_pooling_of_a_folder_is_chosen_where_one_is_right(
+    dinov2_folder, clip_folder, tmp_path
+):
+    for folder, pooling in ((dinov2_folder, "cls"), (clip_folder, "pooler")):
+        with pytest.warns(match=f"{folder.name}: pooling='{pooling}', as its family has it"):
+            encoder = load_encoder(folder)
+        assert encoder.entry.pooling == pooling
+    shape = {**SMALL, "intermediate_size": 64, "image_size": 64, "patch_size": 16}
+    save(realistic(IJepaModel, IJepaConfig(**shape)), tmp_path / "i-jepa")  # no class token
+    with pytest.warns(match="i-jepa: pooling='mean', as its family has it"):
+        assert load_encoder(tmp_path / "i-jepa").entry.pooling == "mean"
+    save(realistic(ViTModel, ViTConfig(**shape)), tmp_path / "vit")
+    with pytest.raises(UserError, match="feature is: choose pooling='cls' or pooling='mean' or"):
+        load_encoder(tmp_path / "vit")
     with pytest.raises(ValueError, match="not DINOv2"):
         load_encoder(clip_folder, pooling="cls", interpolation="hub")
 
 
 def test_a_pooling_that_the_network_lacks_is_told(tmp_path):
-    with pytest.raises(ValueError, match="gives no features with pooling='pooler'"):
+    why = "no features with pooling='pooler' .*: choose pooling='mean'$"
+    with pytest.raises(ValueError, match=why):
         load_encoder(save(tiny_sam(), tmp_path / "sam"), pooling="pooler")
 
 
