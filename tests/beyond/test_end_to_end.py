@@ -7,7 +7,6 @@ from torch import nn
 
 from helpers.beyond import end_to_end
 from helpers.beyond.end_to_end import (
-    NETWORKS,
     FineTuned,
     SectionNetwork,
     SmallCNN,
@@ -15,10 +14,7 @@ from helpers.beyond.end_to_end import (
     predict,
     train_on_sections,
 )
-from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
-from helpers.io.results import read_results
-from helpers.regression import holdout_rows
 from helpers.synthetic.volumes import sections_of, two_phase_volume
 
 
@@ -102,29 +98,6 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     assert [h["loss"] for h in later] == pytest.approx([h["loss"] for h in history])
     with pytest.raises(ValueError, match="of a run with seed = 1, not 2"):
         train_on_sections(SmallCNN, sections, y, *rows, path, **{**options, "seed": 2})
-
-
-@pytest.mark.slow
-def test_the_first_epoch_of_the_shipped_table_is_what_the_code_gives(tmp_path, monkeypatch):
-    study = load_two_phase("embedded")
-    train, val, _ = holdout_rows(len(study.modulus))
-    name = "CNN from scratch"
-    make, lr, epochs = NETWORKS[name]
-    history = []
-
-    def stopped(path, network, optimizer, options, facts):
-        history.extend(facts[1])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(end_to_end, "save_checkpoint", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        train_on_sections(
-            make, study.sections, study.modulus, train, val, tmp_path / "c.pt",
-            lr=lr, epochs=epochs,
-        )  # fmt: skip
-    row = read_results("beyond/end_to_end").set_index("descriptor").loc[name]
-    # In half precision sums differ by more on other processors.
-    assert history[0]["val_mape"] == pytest.approx(row["val_mape_first"], rel=0.1)
 
 
 def test_mirrors_give_one_prediction(volumes):
