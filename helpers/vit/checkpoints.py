@@ -142,12 +142,7 @@ def _read_hugging_face(folder, entry):
         model.pooler = None  # its weights would be random; nobody asks for its output
     surplus = {key for key in report["unexpected_keys"] if not key.endswith(NOT_WEIGHTS)}
     mismatched = {key for key, *_ in report["mismatched_keys"]}
-    posix, bare = folder.as_posix(), ", add_pooling_layer=False" * bool(pooler)  # no random one
-    strip = (
-        f"from transformers import AutoModel; AutoModel.from_pretrained('{posix}'{bare})"
-        f".save_pretrained('{posix}-stripped')"
-    )
-    _refuse(folder, model, missing, surplus, mismatched, strip)
+    _refuse(folder, model, missing, surplus, mismatched)
     for name, weights in model.named_parameters():
         some = weights.detach().flatten()[:1000]
         # Integers are read as if they were weights; a constant may be one.
@@ -175,11 +170,7 @@ def _read_torchvision_resnet(path, entry):
     mismatched = {
         key for n, key in names.items() if shapes.get(n, state[key].shape) != state[key].shape
     }
-    strip = (
-        f"import torch; s = torch.load('{path.as_posix()}', 'cpu'); s = s.get('state_dict', s); "
-        f"[s.pop(k) for k in {sorted(surplus)}]; torch.save(s, 'stripped.pth.tar')"
-    )
-    _refuse(path, model, learned - names.keys(), surplus, mismatched, strip)
+    _refuse(path, model, learned - names.keys(), surplus, mismatched)
     model.load_state_dict({name: state[key] for name, key in names.items()}, strict=False)
     return model
 
@@ -195,29 +186,36 @@ def _resnet_key(key):
     return key.replace(".conv.", ".convolution.").replace(".bn.", ".normalization.")
 
 
-def _refuse(where, model, missing, surplus, mismatched, strip):
-    """Raise a UserError where a checkpoint is not, name by name, the weights of a network.
-
-    `strip` is the code that writes a copy without the surplus ones.
-    """
+def _refuse(where, model, missing, surplus, mismatched):
+    """Raise a UserError where a checkpoint is not, name by name, the weights of a network."""
 
     def some(keys, kind):
-        return f"{len(keys)} {kind} weights ({', '.join(sorted(keys)[:3])}, ...)"
+        return f"{where}: {len(keys)} {kind} weights ({', '.join(sorted(keys)[:3])}, ...)"
 
     if mismatched or 2 * len(missing) > len(model.state_dict()):
         raise UserError(
-            f"{where}: the weights are of another architecture than {model.config.model_type} as "
-            f"configured: {some(missing | mismatched, 'missing or differently shaped')}. Put the "
-            "weights and the config.json of one and the same network there"
+            f"{some(missing | mismatched, 'missing or differently shaped')}: they are of another "
+            f"architecture than {model.config.model_type} as configured. Put the weights and the "
+            "config.json of one and the same network there"
         )
     if missing:
         raise UserError(
-            f"{where}: {some(missing, 'missing')}. The network would be partly random, not "
-            "the one that was trained; save the model that the config.json describes"
+            f"{some(missing, 'missing')}. The network would be partly random, not the one that "
+            "was trained; save the model that the config.json describes"
         )
     if surplus:
+        how = "delete them from the dictionary in the file"
+        if where.is_dir():
+            place, bare = (
+                where.as_posix(),
+                ", add_pooling_layer=False" * (getattr(model, "pooler", 0) is None),
+            )
+            how = (
+                'this writes a copy without them: python -c "from transformers import AutoModel; '
+                f"AutoModel.from_pretrained('{place}'{bare}).save_pretrained('{place}-stripped')\". "
+                "Take its preprocessor_config.json along, if it has one"
+            )
         raise UserError(
-            f"{where}: {some(surplus, 'surplus')}, such as those of a classification head, which "
-            f'no feature needs. This writes a copy without them: python -c "{strip}". Take its '
-            "preprocessor_config.json along, if it has one"
+            f"{some(surplus, 'surplus')}, such as those of a classification head, which no "
+            f"feature needs: {how}"
         )

@@ -35,6 +35,7 @@ from helpers.vit import checkpoints
 MANIFEST = "manifest.json"
 SHIPPED = ROOT / "data"
 SHIPPED_FILES = ("config.json", "model.safetensors")
+NO_NETWORK = "What was downloaded is not the network"
 
 
 def weights_at_hand(entry):
@@ -129,50 +130,41 @@ def _find_wrong(folder):
 
 def _complete(entry, folder):
     """Download what a folder of the cache lacks or has wrong, and load it once."""
-    wrong = _find_wrong(folder)
-    if _is_whole(entry, folder) and not wrong:
-        try:
-            return _prove(entry, folder)
-        except UserError as error:
-            if entry.hub_id:  # every file is as published: again would be the same
-                raise
-            wrong = dict.fromkeys(read_manifest(folder)["files"], str(error))
-    _put_aside(folder, wrong)
-    _download(entry, folder)
-    _prove(entry, folder)
+    _put_aside(folder, _find_wrong(folder))
+    if not _is_whole(entry, folder):
+        _download(entry, folder)
+    try:
+        _check_length(entry, folder)
+        checkpoints.read_published(folder, entry)
+    except UserError as error:
+        again = f"its files are as {_address(entry)} has them; delete {folder} to begin anew"
+        if not entry.hub_id:
+            _put_aside(folder, dict.fromkeys(read_manifest(folder)["files"], NO_NETWORK))
+            again = f"`microprop fetch {entry.name}` downloads it again"
+        raise DownloadError(f"{error}. It was downloaded as {entry.title}: {again}") from error
+    with contextlib.suppress(OSError):
+        for left in folder.glob(".*"):  # by downloads that were killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    write_manifest(folder, **read_manifest(folder) | {"complete": True})
 
 
 def _put_aside(folder, wrong):
     """Rename those files that are wrong, and say so; name -> what is wrong, missing ones too."""
     for name, why in wrong.items():
         if (folder / name).exists():
-            aside = folder / f"{name}.wrong"
-            (folder / name).replace(aside)
-            print(f"{why}. It is put aside as {aside}, and downloaded again", flush=True)
+            aside = (folder / name).replace(folder / f"{name}.wrong")
+            print(f"{why}. It is put aside as {aside}", flush=True)
 
 
-def _prove(entry, folder):
-    """Load downloaded weights once and mark them as complete."""
-    try:
-        for name in [] if entry.hub_id else read_manifest(folder)["files"]:
-            length = (folder / name).stat().st_size
-            if entry.size and not 0.9 < length / entry.size < 1.1:
-                raise UserError(
-                    f"{folder / name} has {length:,} bytes, expected about {entry.size:,}: "
-                    "perhaps the page of a proxy or a login in the place of the file"
-                )
-        checkpoints.read_published(folder, entry)
-    except UserError as error:
-        again = f"`microprop fetch {entry.name}` puts it aside and downloads it again"
-        if entry.hub_id:
-            again = f"its files are as {_address(entry)} has them; delete {folder} to begin anew"
-        raise DownloadError(
-            f"{error}. This is what was downloaded as {entry.title}: {again}"
-        ) from error
-    with contextlib.suppress(OSError):
-        for left in folder.glob(".*"):  # by downloads that were killed
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-    write_manifest(folder, **read_manifest(folder) | {"complete": True})
+def _check_length(entry, folder):
+    """Raise a UserError where a file without a published hash is much shorter or longer."""
+    for name in [] if entry.hub_id or not entry.size else read_manifest(folder)["files"]:
+        length = (folder / name).stat().st_size
+        if not 0.9 < length / entry.size < 1.1:
+            raise UserError(
+                f"{folder / name} has {length:,} bytes, expected about {entry.size:,}: perhaps "
+                "the page of a proxy or a login in the place of the file"
+            )
 
 
 def _download(entry, folder):
