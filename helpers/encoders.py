@@ -340,11 +340,8 @@ def _network(entry, weights, seed):
     """The network with random or published weights, or those of a folder, and their revision."""
     if weights == "random":
         return networks.random_model(entry.config, seed), None
-    if entry.folder is not None:
-        return checkpoints.read_model(entry.folder, entry), None
-    folder = fetch_weights(entry)
-    model = checkpoints.read_published(folder, entry)
-    return model, read_manifest(folder).get("revision")
+    folder = entry.folder or fetch_weights(entry)
+    return checkpoints.read_model(folder, entry), read_manifest(folder).get("revision")
 
 
 def _entry_of_folder(folder):

@@ -26,7 +26,7 @@ from helpers.io.results import Computation
 from helpers.microvit.probes import run_probes
 from helpers.microvit.trainer import Trainer
 from helpers.vit import weights
-from helpers.vit.checkpoints import read_published
+from helpers.vit.checkpoints import read_model
 
 SAVE_SECONDS, PROBE_SECONDS = 120.0, 600.0  # of training, between checkpoints and probes
 LONGEST_STEP = 10.0  # seconds; what lasts longer was a pause, and is not counted
@@ -98,7 +98,7 @@ def ship(out):
     With a manifest, and the log among the results; ValueError where it has another architecture.
     """
     model, entry = Path(out, "model"), ENCODERS["microvit"]
-    read_published(model, entry)
+    read_model(model, entry)
     folder, files = weights.SHIPPED / entry.shipped, {}
     for name in weights.SHIPPED_FILES:
         content = (model / name).read_bytes()

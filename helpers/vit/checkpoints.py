@@ -89,23 +89,23 @@ def check_architecture(entry, model, folder):
             )
 
 
-def read_published(folder, entry):
-    """The network in a folder, or an error where it is not the one that `entry` describes."""
-    model = read_model(folder, entry)
-    check_architecture(entry, model, folder)
-    return model
-
-
 def read_model(folder, entry):
-    """The network in a folder, or an error; nothing may be missing or left over."""
+    """The network in a folder, or an error; nothing may be missing or left over.
+
+    A published one must be of the architecture that `entry` states.
+    """
     from safetensors import SafetensorError
 
-    checkpoints = sorted(folder.glob("*.pth.tar"))
+    checkpoint = next(folder.glob("*.pth.tar"), None)
     try:
-        if checkpoints and not (folder / "config.json").is_file():
-            return _read_torchvision_resnet(checkpoints[0], entry)
-        read_config(folder)
-        return _read_hugging_face(folder, entry)
+        if checkpoint and not (folder / "config.json").is_file():
+            model = _read_torchvision_resnet(checkpoint, entry)
+        else:
+            read_config(folder)
+            model = _read_hugging_face(folder, entry)
+        if entry.folder is None:
+            check_architecture(entry, model, folder)
+        return model
     except UserError:
         raise
     except ImportError as error:  # timm's networks, and some others
@@ -190,32 +190,30 @@ def _refuse(where, model, missing, surplus, mismatched):
     """Raise a UserError where a checkpoint is not, name by name, the weights of a network."""
 
     def some(keys, kind):
-        return f"{where}: {len(keys)} {kind} weights ({', '.join(sorted(keys)[:3])}, ...)"
+        return f"{len(keys)} {kind} weights ({', '.join(sorted(keys)[:3])}, ...)"
 
     if mismatched or 2 * len(missing) > len(model.state_dict()):
         raise UserError(
-            f"{some(missing | mismatched, 'missing or differently shaped')}: they are of another "
-            f"architecture than {model.config.model_type} as configured. Put the weights and the "
-            "config.json of one and the same network there"
+            f"{where}: the weights are of another architecture than {model.config.model_type} as "
+            f"configured: {some(missing | mismatched, 'missing or differently shaped')}. Put the "
+            "weights and the config.json of one and the same network there"
         )
     if missing:
         raise UserError(
-            f"{some(missing, 'missing')}. The network would be partly random, not the one that "
-            "was trained; save the model that the config.json describes"
+            f"{where}: {some(missing, 'missing')}. The network would be partly random, not the "
+            "one that was trained; save the model that the config.json describes"
         )
     if surplus:
-        how = "delete them from the dictionary in the file"
+        how = "Delete them from the dictionary in the file"
         if where.is_dir():
-            place, bare = (
-                where.as_posix(),
-                ", add_pooling_layer=False" * (getattr(model, "pooler", 0) is None),
-            )
+            place, bare = where.as_posix(), getattr(model, "pooler", 0) is None
+            bare = ", add_pooling_layer=False" * bare  # else the copy would have a random one
             how = (
-                'this writes a copy without them: python -c "from transformers import AutoModel; '
-                f"AutoModel.from_pretrained('{place}'{bare}).save_pretrained('{place}-stripped')\". "
-                "Take its preprocessor_config.json along, if it has one"
+                'This writes a copy without them: python -c "from transformers import AutoModel; '
+                f"AutoModel.from_pretrained('{place}'{bare}).save_pretrained('{place}-stripped')"
+                '". Take its preprocessor_config.json along, if it has one'
             )
         raise UserError(
-            f"{some(surplus, 'surplus')}, such as those of a classification head, which no "
-            f"feature needs: {how}"
+            f"{where}: {some(surplus, 'surplus')}, such as those of a classification head, which "
+            f"no feature needs. {how}"
         )

@@ -135,7 +135,7 @@ def _complete(entry, folder):
         _download(entry, folder)
     try:
         _check_length(entry, folder)
-        checkpoints.read_published(folder, entry)
+        checkpoints.read_model(folder, entry)
     except UserError as error:
         again = f"its files are as {_address(entry)} has them; delete {folder} to begin anew"
         if not entry.hub_id:
