@@ -30,7 +30,7 @@ from transformers import (
 
 from helpers import UserError
 from helpers.encoders import ENCODERS, find_entry, load_encoder
-from helpers.vit.checkpoints import NOT_ARCHITECTURE, config_facts, read_published
+from helpers.vit.checkpoints import NOT_ARCHITECTURE, config_facts, read_model
 
 VIT = {**SMALL, "intermediate_size": 64, "image_size": 64, "patch_size": 16}
 
@@ -163,7 +163,7 @@ def test_whatever_changes_numbers_is_compared(tmp_path, make, change):
     model = make()
     folder = save(model, tmp_path / "small")
     entry = entry_of(model)
-    read_published(folder, entry)
+    read_model(folder, entry)
     if hasattr(model.config, "vision_config"):
         stated = json.loads((folder / "config.json").read_text())["vision_config"]
         change_config(folder, vision_config={**stated, **change})
@@ -171,7 +171,7 @@ def test_whatever_changes_numbers_is_compared(tmp_path, make, change):
         change_config(folder, **change)
     ((name, value),) = change.items()
     with pytest.raises(UserError, match=rf"small is no Small: {name} is {value}, expected "):
-        read_published(folder, entry)
+        read_model(folder, entry)
 
 
 LAYOUTS = {"clip-small": "clip-l14", "sam-small": "sam-h", "dinov2-s14": "dinov2-s14"}
@@ -195,7 +195,7 @@ def test_the_published_configs_are_those_of_their_entries(tmp_path, layout):
     part = config.get("vision_config") or config.get("vision_config_dict") or config
     small = {name: part[name] for name in size if name in part}
     entry = dataclasses.replace(entry, config={**entry.config, **small})
-    read_published(tmp_path, entry)
+    read_model(tmp_path, entry)
 
 
 def test_the_activation_of_clip_is_in_the_registry():

@@ -18,7 +18,7 @@ from transformers import (
 
 from helpers import UserError, encoders
 from helpers.encoders import ENCODERS, find_entry, load_encoder
-from helpers.vit import networks
+from helpers.vit import checkpoints
 
 
 def tiny_vit(folder, **changes):
@@ -52,7 +52,7 @@ def overflow(images):
     ],
 )
 def test_a_network_that_fails_a_proof_is_refused(tmp_path, monkeypatch, change, told):
-    read = networks.read_model
+    read = checkpoints.read_model
 
     def changed(folder, entry):
         model = read(folder, entry)
@@ -64,7 +64,7 @@ def test_a_network_that_fails_a_proof_is_refused(tmp_path, monkeypatch, change, 
         return model
 
     tiny_vit(tmp_path / "vit")
-    monkeypatch.setattr(networks, "read_model", changed)
+    monkeypatch.setattr(checkpoints, "read_model", changed)
     with pytest.raises(UserError, match=rf"vit gives no features .*{told}.*no pooling works"):
         load_encoder(tmp_path / "vit", pooling="mean")
 
