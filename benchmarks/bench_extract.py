@@ -32,13 +32,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.bench_two_point import timed
-from helpers.encoders import DTYPES, load_encoder
+from helpers.encoders import load_encoder
 from helpers.extract.feature_tables import extract_table, read_feature_table, write_feature_table
 from helpers.images.read import read_image
 from helpers.io.optional import optional
 from helpers.io.results import Computation
 from helpers.preprocessing import prepare
-from helpers.vit.forward import choose_batch_size, choose_workers, forward_batches, n_cores
+from helpers.vit.forward import DTYPES, choose_batch_size, choose_workers, forward_batches, n_cores
 from helpers.vit.networks import attend_by_products
 from helpers.vit.weights import weights_at_hand
 

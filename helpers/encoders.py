@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
+import functools
 import types
+import warnings
 from pathlib import Path
 
 import torch
 
 from helpers import UserError, check_choice
 from helpers.io.downloads import registry, registry_path
-from helpers.vit import networks
+from helpers.vit import checkpoints, networks, outputs
+from helpers.vit.forward import device_and_dtype
 from helpers.vit.weights import fetch_weights, read_manifest
 
 POOLINGS = ("cls", "mean", "pooler")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "convnext"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +63,9 @@ class EncoderEntry:
     revision, hash : str or None
         Commit of the hub's repository; hash of a single file. None: taken at the first download,
         and kept.
+    reported_hash : str or None
+        Hash of a single file as others report it. A file that differs is told, and kept if it
+        loads.
     size : int or None
         Of the weights [bytes].
     licence, citation : str
@@ -91,6 +94,7 @@ class EncoderEntry:
     folder: Path | None = None
     revision: str | None = None
     hash: str | None = None
+    reported_hash: str | None = None
     size: int | None = None
     licence: str = "unknown"
     citation: str = ""
@@ -176,13 +180,24 @@ class Encoder:
         torch.Tensor of float32, shape (n, n_features)
             On the CPU.
         """
-        height, width = pixels.shape[-2:]
+        return self.features(self.output(pixels), pixels.shape[-2:])
+
+    @functools.cached_property
+    def n_special(self):
+        """Number of tokens before those of the patches: class token, registers."""
+        return outputs.n_special_tokens(self.model, self.entry.config["model_type"])
+
+    def output(self, pixels):
+        """What the network returns."""
         pixels = pixels.to(self.device, self.dtype, non_blocking=True)
         pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        output = self.model(pixel_values=pixels)
-        patch = self.entry.patch
-        n_patches = (height // patch) * (width // patch) if patch else None
-        return _pool(output, self.entry.pooling, n_patches).float().cpu()
+        return self.model(pixel_values=pixels)
+
+    def features(self, output, shape):
+        """Features (n, n_features) from the output for images of `shape` (height, width)."""
+        entry = self.entry
+        features = outputs.pool(output, entry.pooling, shape, entry.patch, self.n_special)
+        return features.float().cpu()
 
     def provenance(self):
         """What fixes the network's numbers, as a JSON-ready dict."""
@@ -217,11 +232,17 @@ def find_entry(encoder):
         return ENCODERS[encoder]
     if isinstance(encoder, str | Path) and Path(encoder).is_dir():
         return _entry_of_folder(Path(encoder))
+    for entry in ENCODERS.values():
+        if str(encoder) in (entry.hub_id, entry.url):
+            raise UserError(
+                f"encoder {str(encoder)!r} is where {entry.name!r} is published: pass that name"
+            )
     close = difflib.get_close_matches(str(encoder), ENCODERS, 1)
     hint = f"did you mean {close[0]!r}? It is" if close else "expected"
     raise UserError(
         f"encoder {str(encoder)!r}: {hint} one of {', '.join(ENCODERS)}, or a folder that holds a "
-        "model in Hugging Face format"
+        "model in Hugging Face format; `hf download OWNER/NAME --local-dir FOLDER` makes one of a "
+        "repository of the Hugging Face hub"
     )
 
 
@@ -248,7 +269,8 @@ def load_encoder(
         ``"random"``: as the architecture's authors initialise it, from `seed`; its title says
         "untrained". A control, never a substitute.
     pooling : str or None
-        ``"cls"``, ``"mean"`` or ``"pooler"``. None: as in the paper; a folder needs it said.
+        ``"cls"``, ``"mean"`` or ``"pooler"``. None: as in the paper; of a folder, as the table
+        has it for the family, else the one that alone works. What is chosen is told.
     interpolation : str or None
         DINOv2's position embeddings away from 518 x 518 pixels. ``"hub"``: by scale factor, as
         torch.hub's models do, with which the paper's features were made. ``"hf"``: to an
@@ -269,7 +291,8 @@ def load_encoder(
     ------
     ValueError
         An unknown name or option, weights that are a pickle with code in it, that have missing
-        or unexpected keys, or that belong to another architecture than the table says.
+        or unexpected keys, or that belong to another architecture than the table says; a network
+        of videos, or one without this pooling, as `helpers.vit.outputs.probe` finds.
     DownloadError
         The weights are not here and could not be downloaded, or have another checksum; shipped
         ones were deleted or changed.
@@ -287,21 +310,19 @@ def load_encoder(
     check_choice("weights", weights, ("pretrained", "random"))
     check_choice("pooling", pooling, (None, *POOLINGS))
     check_choice("interpolation", interpolation, (None, "hub", "hf"))
-    device, dtype = _device_and_dtype(device, dtype)
+    device, dtype = device_and_dtype(device, dtype)
     entry = find_entry(name_or_folder)
-    if entry.pooling is None and pooling is None:
-        raise UserError(f"pooling is None: say which of {POOLINGS} {name_or_folder} needs")
-    if pooling not in (None, entry.pooling):
+    asked, pooling = pooling, pooling or entry.pooling or _usual_pooling(entry)
+    if pooling != entry.pooling:
         entry = dataclasses.replace(entry, pooling=pooling, n_features=None)
     is_dinov2 = entry.config["model_type"] == "dinov2"
     if interpolation is not None and not is_dinov2:
         raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
     model, revision = _network(entry, weights, seed)
+    outputs.refuse_videos(model)
     interpolation = (interpolation or "hub") if is_dinov2 else None
     if interpolation == "hub":
         networks.use_hub_positions(model)
-    if entry.pooling != "mean":
-        networks.compute_class_token_only(model)
     if device.type == "cpu" and dtype is torch.bfloat16:
         networks.attend_by_products(model)
     fingerprint = networks.fingerprint_of(model)
@@ -309,72 +330,25 @@ def load_encoder(
     model = model.to(device, dtype, memory_format=torch.channels_last)
     encoder = Encoder(entry, model, weights, interpolation, device, dtype, fingerprint, revision)
     if entry.n_features is None:
-        entry = dataclasses.replace(entry, n_features=_count_features(encoder))
+        entry = _probed(encoder, asked)
+    if entry.pooling != "mean":
+        networks.compute_class_token_only(model)  # after the probe, which counts the others
     return dataclasses.replace(encoder, entry=entry)
-
-
-def _device_and_dtype(device, dtype):
-    """What computes, and in which precision; None as `load_encoder` says."""
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if dtype is None:
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    dtype = DTYPES.get(dtype, dtype)
-    if not isinstance(dtype, torch.dtype):
-        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
-    return device, dtype
 
 
 def _network(entry, weights, seed):
     """The network with random or published weights, or those of a folder, and their revision."""
     if weights == "random":
         return networks.random_model(entry.config, seed), None
-    if entry.folder is not None:
-        return networks.read_model(entry.folder, entry), None
-    folder = fetch_weights(entry)
-    model = networks.read_model(folder, entry)
-    check_architecture(entry, model, folder)
-    return model, read_manifest(folder).get("revision")
-
-
-def _pool(output, how, n_patches):
-    """Features (n, d) from a network's output; see `EncoderEntry.pooling`."""
-    if how == "pooler":
-        return output.pooler_output.flatten(1)
-    tokens = output.last_hidden_state
-    if how == "cls" and (tokens.ndim == 4 or tokens.shape[1] == n_patches > 1):
-        raise UserError("it has no class token")
-    if tokens.ndim == 4:  # (n, channels, rows, columns)
-        return tokens.mean((2, 3))
-    return tokens[:, 0] if how == "cls" else tokens[:, -n_patches:].mean(1)
-
-
-def check_architecture(entry, model, folder):
-    """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
-    config = _facts(model.config)
-    for name, expected in entry.config.items():
-        if name != "model_type" and config.get(name) != expected:
-            raise UserError(
-                f"{folder} is no {entry.title}: {name} is {config.get(name)}, expected "
-                f"{expected}. Put the right weights there, or load the folder by its path"
-            )
-
-
-def _facts(config):
-    """What a configuration of transformers says, as JSON has it: lists for tuples."""
-    return json.loads(config.to_json_string(use_diff=False))
+    folder = entry.folder or fetch_weights(entry)
+    return checkpoints.read_model(folder, entry), read_manifest(folder).get("revision")
 
 
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
-    config = networks.read_config(folder)
-    patch = getattr(config, "patch_size", None)
-    patch = patch if isinstance(patch, int) else None
-    size = None if config.model_type in FLEXIBLE else getattr(config, "image_size", 224)
-    if isinstance(size, list | tuple) and len(set(size)) == 1:
-        size = size[0]
-    if not isinstance(size, int | None):
-        raise UserError(f"{folder}: image_size is {size}; expected one number, square images")
-    facts = _facts(config)
+    config = checkpoints.read_config(folder)
+    patch, crop, size = networks.sizes(config, folder)
+    facts = checkpoints.config_facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
     mean, std = networks.pixel_statistics(folder)
@@ -385,7 +359,7 @@ def _entry_of_folder(folder):
         family=config.model_type,
         config=facts,
         patch=patch,
-        crop=patch or 1,
+        crop=crop,
         input_size=size,
         mean=mean,
         std=std,
@@ -393,13 +367,35 @@ def _entry_of_folder(folder):
     )
 
 
-def _count_features(encoder):
-    """Length of the features of one tiny image; an error where the pooling does not exist."""
-    side = encoder.entry.input_size or 4 * (encoder.entry.patch or 16)
-    try:
-        return encoder(torch.zeros(1, 3, side, side)).shape[1]
-    except (AttributeError, TypeError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"{encoder.name} gives no features with pooling={encoder.entry.pooling!r}: {error}. "
-            f"Choose another one of {POOLINGS}"
-        ) from error
+def _usual_pooling(entry):
+    """The pooling of the encoders in the table that are of the family of a folder, or None."""
+    known = {e.pooling for e in ENCODERS.values() if e.config["model_type"] == entry.family}
+    return known.pop() if len(known) == 1 else None
+
+
+def _probed(encoder, asked):
+    """The entry of a folder's network with the length of its features, once they are proved.
+
+    Where no pooling is `asked` for, it has that of its family, or the one that alone works.
+    """
+    wanted, works, faults = encoder.entry.pooling, [], {}
+    side = encoder.entry.input_size or 4 * encoder.entry.crop
+    for pooling in sorted(POOLINGS, key=lambda name: name != wanted):
+        entry = dataclasses.replace(encoder.entry, pooling=pooling)
+        try:
+            n_features = outputs.probe(dataclasses.replace(encoder, entry=entry), side)
+        except UserError as error:
+            faults[pooling] = f"{encoder.name} gives no features with {pooling=} ({error})"
+            continue
+        works.append(dataclasses.replace(entry, n_features=n_features))
+        if pooling == wanted:
+            break
+    if wanted in faults or (wanted is None and len(works) != 1):
+        fault = faults.get(wanted, f"{encoder.entry.folder} does not say what its feature is")
+        choice = " or ".join(f"pooling={entry.pooling!r}" for entry in works)
+        raise UserError(f"{fault}: choose {choice or 'another network: no pooling works'}")
+    entry = works[0]
+    if asked is None:
+        told = f"pooling={entry.pooling!r}, as its family has it; another has to be asked for"
+        warnings.warn(f"{entry.folder}: {told}", stacklevel=3)
+    return entry

@@ -185,15 +185,11 @@ class _Work:
     @functools.cached_property
     def key(self):
         """Everything that changes the numbers."""
-        how, entry, provenance = self.preparation, self.encoder.entry, self.encoder.provenance()
+        provenance = self.encoder.provenance()
         own = ("fingerprint", "weights", "config", "pooling", "interpolation", "dtype", "device")
         return {
             **{name: provenance[name] for name in own},
-            "input": [how.pipeline, entry.crop, entry.input_size, entry.longest],
-            "normalize": how.normalize,
-            "mean_std": [entry.mean, entry.std] if how.normalize == "encoder" else None,
-            "value_range": how.reading.value_range and list(how.reading.value_range),
-            "max_pixels": how.reading.max_pixels,  # which images are skipped
+            **self.preparation.facts(),
             "versions": versions(LIBRARIES),
             "code": code_digest(__file__),
             "data": hashlib.sha256("\n".join(self.digests).encode()).hexdigest(),

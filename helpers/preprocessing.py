@@ -60,6 +60,17 @@ class Preparation:
                 "image_std to a folder of your own"
             )
 
+    def facts(self):
+        """What it does to the numbers, JSON-ready."""
+        entry = self.entry
+        return {
+            "input": [self.pipeline, entry.crop, entry.input_size, entry.longest],
+            "normalize": self.normalize,
+            "mean_std": [entry.mean, entry.std] if self.normalize == "encoder" else None,
+            "value_range": self.reading.value_range and list(self.reading.value_range),
+            "max_pixels": self.reading.max_pixels,  # which images are skipped
+        }
+
     def rule(self, shape):
         """The `InputRule` of images of one (height, width)."""
         entry, (height, width) = self.entry, shape

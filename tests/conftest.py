@@ -27,6 +27,7 @@ TOGETHER = {
     "tests/test_profiles.py::test_committed_scores": "scores",
     "tests/test_profiles.py::test_case_study_2": "scores",
     "tests/own/test_report.py": "walk",
+    "tests/own/test_own_encoder.py": "own encoder",
     "tests/microvit/test_training_data.py": "hashes",
     "tests/microvit/test_pretraining.py::test_a_quarter_turn": "learner",
     "tests/microvit/test_pretraining.py::test_statistics": "learner",

@@ -1,11 +1,16 @@
 """Small networks of the families of encoders, saved as those that are published."""
 
+import json
+import math
+from pathlib import Path
+
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model, SamConfig, SamModel
 
 from helpers.vit import networks
 
+LAYOUTS = Path(__file__).parent / "vit" / "layouts"
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
@@ -54,39 +59,55 @@ def change_weights(folder, change):
     save_file(state, path, metadata={"format": "pt"})
 
 
-def torchvision_state(seed=0):
-    """A ResNet-50 state with torchvision's key names, from the published architecture."""
+def read_layout(name):
+    """Key names, shapes and config of a published checkpoint."""
+    return json.loads((LAYOUTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def published_state(name, seed=0):
+    """Weights under the key names of a published checkpoint, of sizes that keep activations so."""
     generator = torch.Generator().manual_seed(seed)
     state = {}
-
-    def conv(name, n_out, n_in, kernel):
-        scale = (2 / (n_out * kernel**2)) ** 0.5
-        state[name + ".weight"] = scale * torch.randn(
-            n_out, n_in, kernel, kernel, generator=generator
-        )
-
-    def norm(name, n):
-        state[name + ".weight"] = 1 + 0.1 * torch.randn(n, generator=generator)
-        state[name + ".bias"] = 0.1 * torch.randn(n, generator=generator)
-        state[name + ".running_mean"] = 0.1 * torch.randn(n, generator=generator)
-        state[name + ".running_var"] = 1 + 0.1 * torch.rand(n, generator=generator)
-        state[name + ".num_batches_tracked"] = torch.tensor(7)
-
-    conv("conv1", 64, 3, 7)
-    norm("bn1", 64)
-    n_in = 64
-    for stage, (depth, width) in enumerate(zip((3, 4, 6, 3), (64, 128, 256, 512), strict=True), 1):
-        for layer in range(depth):
-            head = f"layer{stage}.{layer}"
-            for k, (a, b, size) in enumerate(
-                [(width, n_in, 1), (width, width, 3), (4 * width, width, 1)], 1
-            ):
-                conv(f"{head}.conv{k}", a, b, size)
-                norm(f"{head}.bn{k}", a)
-            if layer == 0:
-                conv(f"{head}.downsample.0", 4 * width, n_in, 1)
-                norm(f"{head}.downsample.1", 4 * width)
-            n_in = 4 * width
-    state["fc.weight"] = torch.randn(54, 2048, generator=generator)
-    state["fc.bias"] = torch.zeros(54)
+    for key, shape in read_layout(name)["keys"].items():
+        noise = torch.randn(shape, generator=generator)
+        if key.endswith("position_ids"):
+            state[key] = torch.arange(shape[1])[None]
+        elif key.endswith("num_batches_tracked"):
+            state[key] = torch.tensor(7)
+        elif len(shape) == 1:  # around 1 for what multiplies, around 0 for what is added
+            around = key.endswith(("weight", "running_var", "lambda1"))
+            state[key] = around + 0.1 * (noise.abs() if key.endswith("running_var") else noise)
+        elif ("embed" in key and "projection" not in key) or "token" in key:
+            state[key] = 0.3 * noise
+        else:
+            state[key] = noise * (2 / max(1, math.prod(shape[1:]))) ** 0.5
     return state
+
+
+def torchvision_state(seed=0):
+    """A ResNet-50 state with torchvision's key names, from the published architecture."""
+    return published_state("micronet-resnet50", seed)
+
+
+def resnet50(state, x):
+    """ResNet-50 up to the global average pool, straight from torchvision's names."""
+
+    def conv(x, name, **options):
+        return torch.nn.functional.conv2d(x, state[name + ".weight"], **options)
+
+    def norm(x, name):
+        s = {k: state[f"{name}.{k}"] for k in ("running_mean", "running_var", "weight", "bias")}
+        return torch.nn.functional.batch_norm(x, **s, training=False, eps=1e-5)
+
+    x = torch.relu(norm(conv(x, "conv1", stride=2, padding=3), "bn1"))
+    x = torch.nn.functional.max_pool2d(x, 3, 2, 1)
+    for stage, depth in enumerate((3, 4, 6, 3), 1):
+        for layer in range(depth):
+            head, stride = f"layer{stage}.{layer}", 2 if stage > 1 and layer == 0 else 1
+            y = torch.relu(norm(conv(x, head + ".conv1"), head + ".bn1"))
+            y = conv(y, head + ".conv2", stride=stride, padding=1)
+            y = norm(conv(torch.relu(norm(y, head + ".bn2")), head + ".conv3"), head + ".bn3")
+            if layer == 0:
+                x = norm(conv(x, head + ".downsample.0", stride=stride), head + ".downsample.1")
+            x = torch.relu(x + y)
+    return x.mean((2, 3))

@@ -20,7 +20,6 @@ from small_networks import (
     tiny_clip,
     tiny_dinov2,
     tiny_sam,
-    torchvision_state,
 )
 from transformers import (
     AutoConfig,
@@ -31,18 +30,20 @@ from transformers import (
     CLIPVisionModel,
     Dinov2Config,
     Dinov2Model,
+    IJepaConfig,
+    IJepaModel,
     SamConfig,
     SamModel,
     SiglipVisionConfig,
     SiglipVisionModel,
     ViTConfig,
-    ViTForImageClassification,
+    ViTModel,
 )
 
 from bookbuild.chapters import ROOT
 from helpers import UserError, encoders
 from helpers.encoders import ENCODERS, EncoderEntry, find_entry, load_encoder
-from helpers.vit import networks
+from helpers.vit import networks, outputs
 from helpers.vit.weights import read_manifest
 
 # Known answers for the encoders of the paper, and the two that the book adds. Others need no line
@@ -128,9 +129,9 @@ def features_of(entry, model):
     """Shape of the features of one image of the size that the entry says."""
     # Two sides, where any multiple will do: a network for squares of one size refuses them.
     sides = (entry.input_size,) * 2 if entry.input_size else (3 * entry.crop, 5 * entry.crop)
-    n_patches = (sides[0] // entry.patch) * (sides[1] // entry.patch) if entry.patch else None
     output = model(pixel_values=torch.zeros(1, 3, *sides, device="meta"))
-    return tuple(encoders._pool(output, entry.pooling, n_patches).shape)
+    n_special = outputs.n_special_tokens(model, entry.config["model_type"])
+    return tuple(outputs.pool(output, entry.pooling, sides, entry.patch, n_special).shape)
 
 
 @each_entry
@@ -397,7 +398,7 @@ def test_missing_weights_are_refused(dinov2_folder):
 
 def test_unexpected_weights_are_refused(dinov2_folder):
     change_weights(dinov2_folder, lambda s: s.update(head=torch.ones(3)))
-    with pytest.raises(ValueError, match=r"1 unexpected weights .head"):
+    with pytest.raises(ValueError, match=r"1 surplus weights .head"):
         load_encoder(dinov2_folder, pooling="cls")
 
 
@@ -411,19 +412,6 @@ def test_buffers_of_old_checkpoints_are_no_weights(clip_folder):
     ids = {"vision_model.embeddings.position_ids": torch.arange(17)[None]}
     change_weights(clip_folder, lambda s: s.update(ids))
     assert load_encoder(clip_folder, pooling="pooler").n_features == 32
-
-
-def test_a_classifier_is_refused_but_a_missing_pooler_nobody_asks_for_is_not(tmp_path):
-    config = ViTConfig(**SMALL, intermediate_size=64, image_size=64, patch_size=16)
-    classifier = ViTForImageClassification(config)
-    save(classifier, tmp_path / "classifier")
-    with pytest.raises(ValueError, match=r"unexpected weights .classifier"):
-        load_encoder(tmp_path / "classifier", pooling="cls")
-    save(classifier.vit, tmp_path / "backbone")
-    first, second = (load_encoder(tmp_path / "backbone", pooling="cls") for _ in range(2))
-    assert first.fingerprint == second.fingerprint
-    with pytest.raises(ValueError, match=r"missing weights .pooler"):
-        load_encoder(tmp_path / "backbone", pooling="pooler")
 
 
 class Bomb:
@@ -478,7 +466,7 @@ def test_weights_under_a_wrong_name_are_refused(dinov2_folder, monkeypatch, tmp_
 def test_a_local_copy_serves_instead_of_a_download(dinov2_folder, monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
     shutil.copytree(dinov2_folder, tmp_path / "data" / "encoders" / "small")
-    config = {"model_type": "dinov2", **SMALL}
+    config = {"model_type": "dinov2", **SMALL, "image_size": 70}
     entry = dataclasses.replace(
         ENCODERS["dinov2-s14"],
         name="small",
@@ -513,15 +501,27 @@ def test_unknown_names_are_told_with_the_nearest():
         load_encoder(".")
 
 
-def test_a_folder_needs_its_pooling_said(dinov2_folder, clip_folder):
-    with pytest.raises(ValueError, match="pooling is None"):
-        load_encoder(dinov2_folder)
+def test_the_pooling_of_a_folder_is_chosen_where_one_is_right(
+    dinov2_folder, clip_folder, tmp_path
+):
+    for folder, pooling in ((dinov2_folder, "cls"), (clip_folder, "pooler")):
+        with pytest.warns(match=f"{folder.name}: pooling='{pooling}', as its family has it"):
+            encoder = load_encoder(folder)
+        assert encoder.entry.pooling == pooling
+    shape = {**SMALL, "intermediate_size": 64, "image_size": 64, "patch_size": 16}
+    save(realistic(IJepaModel, IJepaConfig(**shape)), tmp_path / "i-jepa")  # no class token
+    with pytest.warns(match="i-jepa: pooling='mean', as its family has it"):
+        assert load_encoder(tmp_path / "i-jepa").entry.pooling == "mean"
+    save(realistic(ViTModel, ViTConfig(**shape)), tmp_path / "vit")
+    with pytest.raises(UserError, match="feature is: choose pooling='cls' or pooling='mean' or"):
+        load_encoder(tmp_path / "vit")
     with pytest.raises(ValueError, match="not DINOv2"):
         load_encoder(clip_folder, pooling="cls", interpolation="hub")
 
 
 def test_a_pooling_that_the_network_lacks_is_told(tmp_path):
-    with pytest.raises(ValueError, match="gives no features with pooling='pooler'"):
+    why = "no features with pooling='pooler' .*: choose pooling='mean'$"
+    with pytest.raises(ValueError, match=why):
         load_encoder(save(tiny_sam(), tmp_path / "sam"), pooling="pooler")
 
 
@@ -539,73 +539,6 @@ def test_pixel_statistics_come_from_the_folder(dinov2_folder):
     (dinov2_folder / "preprocessor_config.json").write_text(json.dumps(stated))
     assert find_entry(dinov2_folder).mean == [0.1, 0.2, 0.3]
     assert read_manifest(dinov2_folder) == {}
-
-
-# MicroNet: torchvision's names
-
-
-def resnet50(state, x):
-    """ResNet-50 up to the global average pool, straight from torchvision's names."""
-
-    def conv(x, name, **options):
-        return torch.nn.functional.conv2d(x, state[name + ".weight"], **options)
-
-    def norm(x, name):
-        s = {k: state[f"{name}.{k}"] for k in ("running_mean", "running_var", "weight", "bias")}
-        return torch.nn.functional.batch_norm(x, **s, training=False, eps=1e-5)
-
-    x = torch.relu(norm(conv(x, "conv1", stride=2, padding=3), "bn1"))
-    x = torch.nn.functional.max_pool2d(x, 3, 2, 1)
-    for stage, depth in enumerate((3, 4, 6, 3), 1):
-        for layer in range(depth):
-            head, stride = f"layer{stage}.{layer}", 2 if stage > 1 and layer == 0 else 1
-            y = torch.relu(norm(conv(x, head + ".conv1"), head + ".bn1"))
-            y = conv(y, head + ".conv2", stride=stride, padding=1)
-            y = norm(conv(torch.relu(norm(y, head + ".bn2")), head + ".conv3"), head + ".bn3")
-            if layer == 0:
-                x = norm(conv(x, head + ".downsample.0", stride=stride), head + ".downsample.1")
-            x = torch.relu(x + y)
-    return x.mean((2, 3))
-
-
-@pytest.fixture
-def micronet(tmp_path, monkeypatch):
-    folder = tmp_path / "data" / "encoders" / "micronet-resnet50"
-    folder.mkdir(parents=True)
-    monkeypatch.setenv("MICROPROP_DATA", str(tmp_path / "data"))
-    return folder / "resnet50_pretrained_microscopynet_v1.1.pth.tar"
-
-
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_micronet_has_the_weights_of_the_checkpoint(micronet, wrapped):
-    state = torchvision_state()
-    torch.save({"state_dict": state} if wrapped else state, micronet)
-    encoder = load_encoder("micronet-resnet50")
-    pixels = torch.rand(2, 3, 64, 64)
-    expected = resnet50(state, pixels)
-    assert encoder.title == "ResNet-50 (MicroNet)"
-    assert encoder(pixels).shape == (2, 2048)
-    np.testing.assert_allclose(encoder(pixels), expected, rtol=1e-4, atol=1e-4)
-    assert encoder.fingerprint != load_encoder("micronet-resnet50", "random").fingerprint
-
-
-@pytest.mark.parametrize("change", ["missing", "unexpected"])
-def test_micronet_refuses_other_keys(micronet, change):
-    state = torchvision_state()
-    if change == "missing":
-        del state["layer3.2.conv2.weight"]
-    else:
-        state["layer3.9.conv2.weight"] = torch.zeros(1)
-    torch.save(state, micronet)
-    with pytest.raises(ValueError, match=f"1 {change} weights .encoder.stages.2"):
-        load_encoder("micronet-resnet50")
-
-
-def test_micronet_refuses_code(micronet, capfd):
-    torch.save({**torchvision_state(), "bomb": Bomb()}, micronet)
-    with pytest.raises(ValueError, match="could run code"):
-        load_encoder("micronet-resnet50")
-    assert "code was run" not in capfd.readouterr().out
 
 
 def test_a_vision_config_alone_is_read(tmp_path):

@@ -37,9 +37,10 @@ def small_encoder(family, folder):
         model = tiny_clip(image_size=224)
         save(model, folder)
         config = {"model_type": "clip_vision_model", **SMALL, "patch_size": 16, "image_size": 224}
+        config["intermediate_size"] = 64
     else:
         save(tiny_dinov2(), folder)
-        config = {"model_type": "dinov2", **SMALL, "patch_size": 14}
+        config = {"model_type": "dinov2", **SMALL, "patch_size": 14, "image_size": 70}
     return {"config": config, "n_features": 32, "fixture": True}
 
 

@@ -24,6 +24,7 @@ from helpers.images.pixel_size import prepare_images
 from helpers.images.read import ImageError, Reading, image_digest, image_size, read_image
 from helpers.io.atomic import atomic_write
 from helpers.regression import aggregate_sections
+from helpers.vit.checkpoints import NOT_ARCHITECTURE
 
 KEY = b"microprop"  # of the JSON in the file's metadata
 PARTS = "parts.json"  # names of all parts of a folder
@@ -37,6 +38,7 @@ MUST_AGREE = (
 )  # fmt: skip
 
 
+TOLD = 5  # differences that a message lists
 SAMPLED = 3  # images that are looked at for their range
 DARK = 0.125  # of white: three bits unused
 
@@ -51,9 +53,9 @@ class FeatureTable(NamedTuple):
     `table` (DataFrame): ``image``, ``sample``, ``height`` and ``width`` [pixels, as stored],
     ``pixel_size_um`` [micrometres, NaN where not stated], ``scale`` (see
     `helpers.extract.scale.network_scales`) and ``digest`` (SHA-256 of the file). `features`
-    (n, d) float32. `facts`: provenance of `helpers.features.extract`, with ``crop_bottom``,
-    ``target_um``, ``field`` (see `helpers.extract.scale.field_of`) and ``skipped`` (image:
-    reason).
+    (n, d) float32. `facts`: provenance of `helpers.features.extract`, with ``folder`` (of an
+    encoder of the user's own, else None), ``crop_bottom``, ``target_um``, ``field`` (see
+    `helpers.extract.scale.field_of`) and ``skipped`` (image: reason).
     """
 
     table: pd.DataFrame
@@ -96,6 +98,7 @@ def extract_file(images, path, encoder="microvit", **options):
     return {
         "file": str(path),
         "encoder": found.facts["title"],
+        "pooling": found.facts["pooling"],
         "images": n,
         "features": d,
         "samples": found.table["sample"].nunique(),
@@ -223,13 +226,26 @@ def _read_part(path):
 
 
 def check_comparable(facts, others, what):
-    """Raise a UserError if two sets of features were not computed in the same way."""
-    wrong = [k for k in MUST_AGREE if facts.get(k) != others.get(k)]
-    if wrong or facts.get("encoder") != others.get("encoder"):
-        said = "; ".join(
-            f"{k} {facts.get(k)!r} and {others.get(k)!r}" for k in ["encoder", *wrong]
+    """Raise a UserError if two sets of features were not computed in the same way.
+
+    An encoder is its weights and its architecture, whatever the folder is called that it lies in.
+    """
+    one, other = map(_compared, (facts, others))
+    wrong = [k for k in one if k in other and one[k] != other[k]]
+    if wrong:
+        said = [f"{k} {one[k]!r} and {other[k]!r}" for k in wrong]
+        names = f"encoder {facts.get('encoder')!r} and {others.get('encoder')!r}"
+        raise UserError(
+            f"{what} do not go together: {names}; {'; '.join(said[:TOLD])}. Extract both in the "
+            "same way"
         )
-        raise UserError(f"{what} do not go together: {said}. Extract both in the same way")
+
+
+def _compared(facts):
+    """What is compared. Other versions of transformers may state more of an architecture."""
+    config = (facts.get("config") or {}).items()
+    shape = {f"config {k}": v for k, v in config if not NOT_ARCHITECTURE.fullmatch(k)}
+    return {k: facts.get(k) for k in MUST_AGREE} | shape
 
 
 def extract_table(
@@ -249,9 +265,10 @@ def extract_table(
     encoder : str or path-like or helpers.encoders.Encoder
         See `helpers.encoders.load_encoder`.
     **options
-        `dtype`: see there; an encoder that is loaded has its own. `crop_bottom`, `target_um` and
-        `value_range`: see `helpers.images.read.Reading`; with `target_um` the middle of each
-        image is taken as it is, as much as the encoder takes, instead of all of it shrunk.
+        `pooling` and `dtype`: see there; an encoder that is loaded has its own. `crop_bottom`,
+        `target_um` and `value_range`: see `helpers.images.read.Reading`; with `target_um` the
+        middle of each image is taken as it is, as much as the encoder takes, instead of all of
+        it shrunk.
         `on_error` and others: see `helpers.features.extract`.
 
     Returns
@@ -276,6 +293,7 @@ def extract_listed(
     listed,
     encoder,
     *,
+    pooling=None,
     dtype=None,
     crop_bottom=None,
     target_um=None,
@@ -285,7 +303,7 @@ def extract_listed(
 ):
     """`extract_table` of a table of `helpers.extract.image_lists.list_samples`."""
     if not isinstance(encoder, Encoder):
-        encoder = load_encoder(encoder, dtype=dtype)
+        encoder = load_encoder(encoder, pooling=pooling, dtype=dtype)
     reading = Reading(value_range, crop_bottom=crop_bottom, target_um=target_um)
     files, pipeline = listed["image"].tolist(), options.get("pipeline", "micrograph")
     field = field_of(encoder, pipeline, target_um)
@@ -305,6 +323,8 @@ def extract_listed(
     table["pixel_size_um"], table["scale"] = stated[kept], scales[kept]
     table["digest"] = digests(table["image"])
     facts = found.provenance | {"crop_bottom": crop_bottom, "target_um": target_um, "field": field}
+    # Not from the store, which may have met the same network in another place.
+    facts["folder"] = encoder.entry.folder and str(encoder.entry.folder.resolve())
     facts["value_range"] = value_range and [float(v) for v in value_range]
     facts["skipped"] = {files[i]: reason for i, reason in found.skipped.items()}
     return FeatureTable(table, found.features[kept], facts)

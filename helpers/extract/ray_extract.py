@@ -40,6 +40,7 @@ def extract_parts(
     out,
     encoder="microvit",
     *,
+    pooling=None,
     dtype=None,
     workers=None,
     part_images=PART_IMAGES,
@@ -60,7 +61,7 @@ def extract_parts(
         Folder for the parts; all machines must see it.
     encoder : str or path-like
         See `helpers.encoders.load_encoder`; a folder must be there on all machines.
-    dtype : str or torch.dtype, optional
+    pooling, dtype : optional
         See there.
     workers : int, optional
         Actors. None: one a GPU where Ray sees any, else one a core. Fewer share the cores.
@@ -78,8 +79,8 @@ def extract_parts(
     Returns
     -------
     dict
-        ``folder``, ``images`` (all), ``parts``, ``computed`` (images in this run), ``workers``
-        and ``skipped`` (image: reason).
+        ``folder``, ``encoder``, ``pooling``, ``images`` (all), ``parts``, ``computed`` (images in
+        this run), ``workers`` and ``skipped`` (image: reason).
 
     Raises
     ------
@@ -99,7 +100,7 @@ def extract_parts(
     ray = optional("ray", "ray")
     optional("ray.data", "ray")
     check_run(on_error, workers=workers, part_images=part_images)
-    plan = _plan(encoder, dtype, options)
+    loaded, plan = _plan(encoder, pooling, dtype, options)
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)
     parts, out = _parts(listed, plan, part_images), Path(out).resolve()
     _refuse_others(out, parts)
@@ -107,14 +108,14 @@ def extract_parts(
         file.write(json.dumps([part["name"] for part in parts], indent=1).encode())
     todo, rows = [part for part in parts if not (out / part["name"]).is_file()], []
     if todo:
-        writer = str(out), (str(encoder), dtype), {"on_error": on_error, **options}
+        writer = str(out), _for_actors(loaded, dtype), {"on_error": on_error, **options}
         with _started(ray):
             rows = _run(ray, todo, writer, workers, progress)
-    errors = [row["error"] for row in rows if row["error"]]
-    if errors:
-        raise _bad_parts(errors, len(parts))
+    _refuse_bad([row["error"] for row in rows if row["error"]], len(parts))
     return {
         "folder": str(out),
+        "encoder": loaded.title,
+        "pooling": loaded.entry.pooling,
         "images": len(listed),
         "parts": len(parts),
         "computed": sum(row["images"] for row in rows),
@@ -123,19 +124,28 @@ def extract_parts(
     }
 
 
-def _plan(encoder, dtype, options):
-    """What the numbers depend on beside the images; the options are checked first."""
+def _plan(encoder, pooling, dtype, options):
+    """The encoder, and what the numbers depend on beside the images; options are checked first."""
     asked = ("value_range", "crop_bottom", "target_um")
     reading = Reading(**{name: options[name] for name in asked if name in options})
-    pipeline, loaded = options.get("pipeline", "micrograph"), load_encoder(encoder, dtype=dtype)
+    loaded = load_encoder(encoder, pooling=pooling, dtype=dtype)
+    pipeline = options.get("pipeline", "micrograph")
     Preparation(loaded.entry, pipeline, options.get("normalize", "none"), reading)
     field = field_of(loaded, pipeline, reading.target_um)
-    return {"encoder": loaded.provenance(), "field": field, **options}
+    return loaded, {"encoder": loaded.provenance(), "field": field, **options}
 
 
-def _bad_parts(errors, count):
+def _for_actors(loaded, dtype):
+    """What `PartWriter` loads the same encoder by, wherever it starts, without a note."""
+    place = loaded.entry.folder.resolve() if loaded.entry.folder else loaded.name
+    return str(place), {"pooling": loaded.entry.pooling, "dtype": dtype}
+
+
+def _refuse_bad(errors, count):
+    if not errors:
+        return
     told = "\n".join(errors[:TOLD])
-    return ImageError(
+    raise ImageError(
         f"{len(errors)} of {count} parts hold bad images and were not written. Mend these and run "
         "again, or skip them with on_error='skip': the other parts stay. Without the files it "
         f"would be another run, into a new folder. The first {min(TOLD, len(errors))} parts:\n"
@@ -231,10 +241,10 @@ def _run(ray, todo, writer, workers, progress):
 class PartWriter:
     """What an actor does: hold a network, and turn a part of the list into a parquet file."""
 
-    def __init__(self, out, encoder, options, cores):  # encoder: name and dtype
+    def __init__(self, out, encoder, options, cores):  # encoder: name or folder, and options
         os.environ["OMP_NUM_THREADS"] = str(cores)  # what `n_cores` counts in this process
-        name, dtype = encoder
-        self.encoder = load_encoder(name, dtype=dtype)
+        place, chosen = encoder
+        self.encoder = load_encoder(place, **chosen)
         self.out = Path(out)
         self.options = {"store": False, "progress": False, **options, "workers": cores}
 

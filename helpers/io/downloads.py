@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import zipfile
 import zlib
 from pathlib import Path
@@ -156,7 +157,7 @@ def fetch(name):
     hashes = _listed_hashes(entry) if "hashes" in entry else {"": entry["hash"]}
     local, target = local_copy(), place(name)
     if local and target == local / name:
-        wrong = _find_wrong(target, hashes)
+        wrong = find_wrong(target, hashes)
         if wrong:
             raise DownloadError(
                 f"the local copy of {name} has {len(wrong)} files missing or wrong of "
@@ -200,12 +201,12 @@ def _listed_hashes(entry):
     return {file: f"sha256:{digest}" for digest, file in lines}
 
 
-def _find_wrong(folder, hashes):
+def find_wrong(folder, hashes, source="the registry"):
     """File -> what is wrong with it, for those that are missing or not the listed ones."""
     wrong = {}
     for file, expected in hashes.items():
         try:
-            verify(folder / file, expected)
+            verify(folder / file, expected, source)
         except OSError as error:
             wrong[file] = str(error)
     return wrong
@@ -213,12 +214,12 @@ def _find_wrong(folder, hashes):
 
 def _complete(name, entry, folder, hashes):
     """Put the listed files that `folder` lacks there; a verified one is not written again."""
-    if not _find_wrong(folder, hashes):
+    if not find_wrong(folder, hashes):
         return
     archive = folder.with_name(f".{folder.name}.zip")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(archive.with_suffix(".lock")):
-        wrong = _find_wrong(folder, hashes)  # another process may have been here meanwhile
+        wrong = find_wrong(folder, hashes)  # another process may have been here meanwhile
         if not wrong:
             return
         if not archive.exists():
@@ -260,19 +261,34 @@ def _read_files(archive, inner, wanted, hashes):
         ) from error
 
 
-def download(url, target, expected, title=None):
+def part_of(target):
+    """Where the beginning of a file waits until it has arrived as a whole."""
+    return target.with_name(f".{target.name}.part")
+
+
+def check_space(folder, n_bytes):
+    """Raise an OSError where a folder has less room than `n_bytes`."""
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise OSError(
+            f"{n_bytes / 1e6:,.1f} MB are needed, and the disk of {folder} has {free / 1e6:,.1f} "
+            "MB free"
+        )
+
+
+def download(url, target, expected, title=None, headers=None):
     """Download one file, on from where an earlier call was interrupted.
 
     `target` is there only once it is whole and has the hash `expected`, as in `verify`, or any
     where the publisher states none; what arrived before waits beside it. A wrong hash: nothing
-    stays. `title` is that of the progress.
+    stays. `title` is that of the progress; `headers` go with the request.
     """
-    part = target.with_name(f".{target.name}.part")
+    part = part_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(part.with_suffix(".lock")):
         if target.exists():  # another process has been here meanwhile
             return
-        _receive(url, part, title or target.name)
+        _receive(url, part, title or target.name, headers or {})
         if expected is not None:
             try:
                 verify(part, expected)
@@ -282,25 +298,26 @@ def download(url, target, expected, title=None):
         part.replace(target)
 
 
-def _receive(url, part, title):
+def _receive(url, part, title, headers):
     """The whole of an address in the file `part`, on from what is there."""
     tag = part.with_suffix(".etag")
     etag = tag.read_text(encoding="latin-1") if tag.exists() else ""
     done = part.stat().st_size if etag and part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}
+    asked = {**headers, "Accept-Encoding": "identity"}
     if done:
-        headers |= {"Range": f"bytes={done}-", "If-Range": etag}
-    with requests.get(url, headers=headers, stream=True, timeout=60) as response:
+        asked |= {"Range": f"bytes={done}-", "If-Range": etag}
+    with requests.get(url, headers=asked, stream=True, timeout=60) as response:
         span = re.fullmatch(r"bytes (\d+)-.*/(\d+)", response.headers.get("Content-Range", ""))
         partial = response.status_code == 206 and span and int(span[1]) == done
         if done and response.status_code in (206, 416) and not partial:
             part.unlink()  # longer than the whole, or another piece than was asked for
-            return _receive(url, part, title)
+            return _receive(url, part, title, headers)
         response.raise_for_status()
         done = done if partial else 0
         coded = response.headers.get("Content-Encoding", "identity") != "identity"
         total = None if coded else span[2] if partial else response.headers.get("Content-Length")
         total = int(total) if total else None
+        check_space(part.parent, (total or 0) - (part.stat().st_size if part.exists() else 0))
         with part.open("ab" if done else "wb") as file:
             if not done:
                 # A strong tag says that a later answer is of the same bytes; a weak one does not.

@@ -9,6 +9,7 @@ report        the chapter on your own micrographs with your data
 citations     references of what was used
 doctor        what is on this machine, and fetching what is not
 plots         figures of it
+messages      arguments in messages as options
 cli           the command line
 ============  ======================================================================
 """

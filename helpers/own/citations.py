@@ -47,7 +47,7 @@ def references(used=()):
             keys += OF_MODELS
         else:
             facts = read_feature_table(path).facts
-        entry = registry().get(f"encoders/{facts['encoder']}")
+        entry = registry().get(f"encoders/{facts['encoder']}") if not facts.get("folder") else None
         keys += [entry["citation"]] if entry else []
         own += [] if entry else [facts["encoder"]]
     known = read_bibliography()

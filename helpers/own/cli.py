@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import warnings
@@ -18,17 +17,10 @@ from typing import Annotated, Literal
 import typer
 
 from helpers import UserError
+from helpers.own.messages import in_options
 
 INTERRUPTED = 130  # as shells count it
-# What messages call an argument of Python -> the option that it is on the command line.
-_ARGUMENTS = (
-    "aggregate composition_unit crop_bottom dtype image_column normalize on_error pipeline "
-    "sample_column sheet value_range workers"
-)
-OPTIONS = {name: f"--{name.replace('_', '-')}" for name in _ARGUMENTS.split()}
-OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um"}
 NO_COMPOSITION = "none found in the headings, such as 'Al (wt.%)'"
-PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
 app = typer.Typer(
     name="microprop",
@@ -61,6 +53,10 @@ PixelSize = Annotated[
 ]
 ValueRange = Annotated[
     tuple[float, float] | None, Help("Stored numbers that are black and white, such as 0 4095.")
+]
+Pooling = Annotated[
+    Literal["cls", "mean", "pooler"] | None,
+    Help("Class token, mean of patches or the network's own; left out: its family's or model's."),
 ]
 Pipeline = Annotated[Literal["micrograph", "section"], Help("Preprocessing of a case study.")]
 Normalize = Annotated[Literal["none", "encoder"], Help("Grey levels: the paper's or network's.")]
@@ -96,6 +92,7 @@ def extract(
     images: Source,
     out: Annotated[Path, Help("File to write, ends in .parquet; ray: a folder.")],
     encoder: Annotated[str, Help("Name, see `microprop doctor`, or folder.")] = "microvit",
+    pooling: Pooling = None,
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
     crop_bottom: CropBottom = None,
@@ -113,7 +110,8 @@ def extract(
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
         "target_um": pixel_size_um, "value_range": value_range, "pipeline": pipeline,
-        "normalize": normalize, "dtype": dtype, "on_error": on_error, "progress": not as_json,
+        "normalize": normalize, "pooling": pooling, "dtype": dtype, "on_error": on_error,
+        "progress": not as_json,
     }  # fmt: skip
     if engine == "ray":
         from helpers.extract.ray_extract import extract_parts
@@ -169,6 +167,8 @@ def predict(
     model: Model,
     images: Annotated[str, typer.Argument(help="Images as in `extract`, or a feature table.")],
     out: Annotated[Path, Help("CSV file to write.")],
+    encoder: Annotated[str | None, Help("Folder that the model's encoder lies in now.")] = None,
+    pooling: Pooling = None,
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
     on_error: OnError = "raise",
@@ -178,8 +178,8 @@ def predict(
     from helpers.own.study import predict_table
 
     result = predict_table(
-        model, images, out, image_column=image_column, sample_column=sample_column,
-        on_error=on_error, progress=not as_json,
+        model, images, out, encoder=encoder, pooling=pooling, image_column=image_column,
+        sample_column=sample_column, on_error=on_error, progress=not as_json,
     )  # fmt: skip
     _show(result, as_json)
 
@@ -246,7 +246,7 @@ def cite(
 
 def main(arguments=None):
     """Run the command line; gives the exit code."""
-    warnings.showwarning = lambda message, *_, **__: print(f"Note: {message}", file=sys.stderr)
+    warnings.showwarning = _note
     try:
         code = app(arguments, standalone_mode=False) or 0
         if code == INTERRUPTED:
@@ -259,7 +259,7 @@ def main(arguments=None):
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed at exit)
         return 0
     except (UserError, OSError) as error:
-        print(f"Error: {_in_options(str(error))}", file=sys.stderr)
+        print(f"Error: {in_options(str(error))}", file=sys.stderr)
         return 1
     except Exception as error:
         if not hasattr(error, "show"):  # what typer has to say about the command
@@ -268,17 +268,9 @@ def main(arguments=None):
         return error.exit_code
 
 
-def _in_options(message):
-    """The message with arguments of Python, ``name=value`` or ``name is value``, as options."""
-    value = r"'[^']*'|\([^)]*\)|[\w.]+"
-    # Not inside quotes and paths, which hold the user's own names.
-    pattern = rf"(?<![\w'/\\.-])({'|'.join(OPTIONS)})(?:=({value})|(?= is ['\d(-]))"
-
-    def written(match):
-        name, value = match.groups()
-        return f"{OPTIONS[name]} {value.translate(PLAIN)}" if value else OPTIONS[name]
-
-    return re.sub(pattern, written, message)
+def _note(message, *_, **__):
+    """A warning, as a line for people."""
+    print(f"Note: {in_options(str(message))}", file=sys.stderr)
 
 
 def run():

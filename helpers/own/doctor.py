@@ -6,12 +6,13 @@ import platform
 import shutil
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import psutil
 import torch
 
 from helpers import UserError
-from helpers.encoders import ENCODERS
+from helpers.encoders import ENCODERS, find_entry
 from helpers.io.downloads import DownloadError, cache_folder, fetch, place, registry
 from helpers.io.optional import PackageError, optional
 from helpers.vit.weights import fetch_weights, weights_at_hand
@@ -92,7 +93,7 @@ def sizes(names):
     Parameters
     ----------
     names : sequence of str
-        Encoders, or data of the registry.
+        Encoders, folders of encoders (here already), or data of the registry.
 
     Returns
     -------
@@ -115,6 +116,11 @@ def sizes(names):
             found[name] = entry.size, weights_at_hand(entry) is not None
         elif name in _data_names():
             found[name] = registry()[name]["size"], place(name).exists()
+        elif (
+            "/" in name or Path(name).is_dir()
+        ):  # where it is no folder: what a hub's name is here
+            folder = find_entry(name).folder
+            found[name] = sum(path.stat().st_size for path in folder.iterdir()), True
         else:
             raise UserError(
                 f"{name!r} is neither an encoder ({', '.join(ENCODERS)}) nor data "
@@ -154,7 +160,7 @@ def fetch_all(names):
             if name in ENCODERS:
                 found[name] = fetch_weights(ENCODERS[name])
             else:
-                found[name] = fetch(name)
+                found[name] = fetch(name) if name in _data_names() else Path(name).resolve()
         except DownloadError as error:
             failed.append(str(error))  # the others may still be had
     if failed:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers import UserError
 from helpers.cross_validation import NESTED_MODELS
-from helpers.encoders import load_encoder
+from helpers.encoders import find_entry, load_encoder
 from helpers.extract.feature_tables import (
     check_comparable,
     extract_table,
@@ -24,6 +24,7 @@ from helpers.io.provenance import versions
 from helpers.own.model_files import LIBRARIES, OwnModel, check_folder, load_model, save_model
 from helpers.own.models import fit_property, join, predict_property, warn_left_out
 from helpers.own.properties import read_properties
+from helpers.preprocessing import Preparation
 
 COLUMNS = ["sample", "property", "predicted", "lower", "upper", "typicality", "unlike"]
 FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
@@ -147,6 +148,8 @@ def predict_table(
     images,
     out,
     *,
+    encoder=None,
+    pooling=None,
     image_column="image",
     sample_column=None,
     on_error="raise",
@@ -164,6 +167,10 @@ def predict_table(
     out : path-like
         CSV file to write: ``sample``, ``property`` and the columns of
         `helpers.own.models.predict_property`.
+    encoder : str or path-like, optional
+        Where the encoder of the model is now. None: where it was when features were extracted.
+    pooling : str, optional
+        Checked against that of the model, which is used.
     image_column, sample_column, on_error, progress
         As in `helpers.extract.feature_tables.extract_table`.
 
@@ -175,8 +182,8 @@ def predict_table(
     Raises
     ------
     UserError, ImageError, OSError
-        As the functions above; other numbers of images a sample than a model that concatenates
-        them was fitted to.
+        As the functions above; an encoder that is gone, or another one than the model's; other
+        numbers of images a sample than a model that concatenates them was fitted to.
 
     Warns
     -----
@@ -187,13 +194,10 @@ def predict_table(
     """
     _check_output(Path(out), model)
     fitted = load_model(model)
-    if is_feature_table(images):
-        found = read_feature_table(images)
-    else:
-        found = _extract_alike(
-            fitted.features, images, image_column=image_column, sample_column=sample_column,
-            on_error=on_error, progress=progress,
-        )  # fmt: skip
+    found = _features_alike(
+        fitted.features, images, model, encoder, pooling, image_column=image_column,
+        sample_column=sample_column, on_error=on_error, progress=progress,
+    )  # fmt: skip
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
@@ -256,16 +260,45 @@ def _check_samples(counts, fitted, model):
         )
 
 
-def _extract_alike(facts, images, **options):
-    """Features of new images by the encoder and preprocessing of a model."""
+def _encoder_of(facts, place, model):
+    """The encoder that a model was fitted with, loaded from where it was or from a new place."""
+    if place is None:
+        place = facts.get("folder") or facts["encoder"]
+        if facts.get("folder") and not Path(place).is_dir():
+            raise UserError(
+                f"the encoder of {model} was in {place}, which is no folder any more: say with "
+                "encoder='FOLDER' where it is now"
+            )
+    entry, what = find_entry(place), f"the model {model} and the encoder {place}"
+    # Another architecture is told before its weights are looked at, all else before any image.
+    check_comparable(facts, facts | {"encoder": entry.name, "config": entry.config}, what)
     names = ("pooling", "interpolation", "dtype")
-    encoder = load_encoder(facts["encoder"], facts["weights"], **{k: facts[k] for k in names})
+    encoder = load_encoder(place, facts["weights"], **{k: facts[k] for k in names})
     if encoder.fingerprint != facts["fingerprint"]:
         raise UserError(
-            f"the weights of {facts['encoder']} here ({encoder.fingerprint[:12]}) are not those "
-            f"that the model was fitted with ({facts['fingerprint'][:12]}): get the right ones, "
-            "or extract and fit again"
+            f"the weights in {place} ({encoder.fingerprint[:12]}) are not those that {model} was "
+            f"fitted with ({facts['fingerprint'][:12]}): say with encoder='FOLDER' where the "
+            "right ones are, or extract and fit again"
         )
-    for name in ("pipeline", "normalize", "crop_bottom", "target_um", "value_range"):
-        options[name] = facts[name]
-    return extract_table(images, encoder, **options)
+    how = Preparation(encoder.entry, facts["pipeline"], facts["normalize"]).facts()
+    check_comparable(facts, facts | {k: how[k] for k in ("input", "mean_std")}, what)
+    return encoder
+
+
+def _features_alike(facts, images, model, place, pooling, **options):
+    """Features of images by the encoder and preprocessing of a model, or those in a table."""
+    if pooling not in (None, facts["pooling"]):
+        raise UserError(
+            f"pooling is {pooling!r}, and {model} was fitted to {facts['pooling']!r}: leave it "
+            "out, or extract and fit again"
+        )
+    if not is_feature_table(images):
+        encoder = _encoder_of(facts, place, model)
+        for name in ("pipeline", "normalize", "crop_bottom", "target_um", "value_range"):
+            options[name] = facts[name]
+        return extract_table(images, encoder, **options)
+    if place is not None:
+        raise UserError(
+            f"encoder is {str(place)!r}, and {images} holds features already: leave it out"
+        )
+    return read_feature_table(images)

@@ -11,8 +11,22 @@ import numpy as np
 import psutil
 import torch
 
+from helpers import UserError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Tokens in one forward pass. On a CPU the arrays of a batch should stay near the cache.
 CPU_TOKENS, GPU_TOKENS = 640, 32768
+
+
+def device_and_dtype(device, dtype):
+    """What computes, and in which precision; None as `load_encoder` says."""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if dtype is None:
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype = DTYPES.get(dtype, dtype)
+    if not isinstance(dtype, torch.dtype):
+        raise UserError(f"dtype is {dtype!r}: expected {' or '.join(DTYPES)}, or a torch.dtype")
+    return device, dtype
 
 
 def n_cores():

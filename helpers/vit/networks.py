@@ -1,12 +1,10 @@
-"""Networks of transformers: from a folder, strictly, or with random weights."""
+"""Networks of transformers: with random weights, and how they are run here."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import pickle
-import re
 import types
 import warnings
 
@@ -19,9 +17,9 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")
     import tqdm.auto  # noqa: F401
 
+FLEXIBLE = {"dinov2", "dinov2_with_registers", "dinov3_vit"}  # any multiple of the patch
+CONVNEXTS = {"convnext", "dinov3_convnext"}  # any multiple of what one position stands for
 ROWS = 256  # of an attention map at a time, so that it stays near the cache
-# Not learned, and saved by old versions of transformers only.
-NOT_WEIGHTS = ("position_ids",)
 
 
 def hub_positions(embeddings, tokens, height, width):
@@ -133,12 +131,15 @@ def random_model(config, seed):
 
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _vision_part(AutoModel.from_config(AutoConfig.for_model(**config)))
+        return vision_part(AutoModel.from_config(AutoConfig.for_model(**config)))
 
 
-def _vision_part(model):
-    """The image encoder of a model that has other parts as well."""
-    return getattr(model, "vision_model", getattr(model, "vision_encoder", model))
+def vision_part(model):
+    """The image encoder of a model that has other parts as well, with all patches seen."""
+    part = getattr(model, "vision_model", getattr(model, "vision_encoder", model))
+    if hasattr(part.config, "mask_ratio"):  # masked autoencoders hide patches in training alone
+        part.config.mask_ratio = 0.0
+    return part
 
 
 def fingerprint_of(model):
@@ -150,29 +151,44 @@ def fingerprint_of(model):
     return digest.hexdigest()
 
 
-def read_config(folder):
-    """The architecture that a folder in Hugging Face format states, of its image encoder."""
-    from transformers import AutoConfig
+def sizes(config, folder):
+    """Patch, crop and input size [pixels] that a folder's configuration states.
 
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} has no config.json: expected a model in Hugging Face format")
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except (ValueError, OSError, LookupError, TypeError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    return getattr(config, "vision_config", None) or config
+    They are what `helpers.encoders.EncoderEntry` calls so.
+    """
+    kind = config.model_type
+    if kind in CONVNEXTS:  # each stage after the first halves the rows and columns
+        return None, getattr(config, "patch_size", 4) * 2 ** (len(config.depths) - 1), None
+    if not hasattr(config, "image_size"):  # as in SAM 2
+        config = getattr(config, "backbone_config", None) or config
+    # Networks of convolutions state none, for they take any; most were trained with 224.
+    size = _one_number(getattr(config, "image_size", 224))
+    patch = _one_number(getattr(config, "patch_size", None))
+    patch = patch if isinstance(patch, int) else None
+    if kind in FLEXIBLE:
+        size = None
+    elif not isinstance(size, int) or size < 1:
+        raise UserError(
+            f"{folder / 'config.json'}: image_size is {size}; expected one number, square images"
+        )
+    return patch, patch or 1, size
+
+
+def _one_number(size):
+    same = isinstance(size, list | tuple) and len(set(size)) == 1
+    return size[0] if same else size
 
 
 def pixel_statistics(folder):
     """Mean and standard deviation that a folder states, or None twice."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
+    # Since its version 5 transformers saves the second, with the parts for texts beside it.
+    names = ("preprocessor_config.json", "processor_config.json")
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
         return None, None
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = stated.get("image_processor", stated)
         mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
         if mean is None or std is None:
             return None, None
@@ -182,70 +198,3 @@ def pixel_statistics(folder):
     if not (len(mean) == len(std) == 3 and min(std) > 0):
         raise UserError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
     return mean, std
-
-
-def read_model(folder, entry):
-    """The network in a folder, or an error; nothing may be missing or left over."""
-    from safetensors import SafetensorError
-    from transformers import AutoModel
-
-    try:
-        checkpoints = sorted(folder.glob("*.pth.tar"))
-        if checkpoints and not (folder / "config.json").is_file():
-            return _read_torchvision_resnet(checkpoints[0], entry)
-        with quiet_transformers():
-            model, report = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                weights_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-    except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder} holds no model that can be loaded: {error}") from error
-    except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
-        raise UserError(
-            f"{folder}: the weights are damaged, or a pickle that holds more than weights and "
-            f"could run code; only safetensors and plain weights are loaded: {error}"
-        ) from error
-    missing = set(report["missing_keys"])
-    pooler = {key for key in missing if key.startswith("pooler.")}
-    if pooler and entry.pooling != "pooler":
-        missing -= pooler
-        model.pooler = None  # its weights would be random; nobody asks for its output
-    unexpected = {k for k in report["unexpected_keys"] if not k.endswith(NOT_WEIGHTS)}
-    _refuse(folder, missing, unexpected | set(report["mismatched_keys"]))
-    return _vision_part(model)
-
-
-def _refuse(where, missing, unexpected):
-    for kind, keys in (("missing", missing), ("unexpected", unexpected)):
-        if keys:
-            some = ", ".join(sorted(map(str, keys))[:3])
-            raise UserError(
-                f"{where}: {len(keys)} {kind} weights ({some}, ...). With them the network would "
-                "be partly random, or not the one that was trained; save the model that the "
-                "config.json describes"
-            )
-
-
-def _read_torchvision_resnet(path, entry):
-    """MicroNet's checkpoint: torchvision's names and a classification layer, which is dropped."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
-    renamed = {_resnet_key(k): v for k, v in state.items() if not k.startswith("fc.")}
-    model = random_model(entry.config, seed=0)
-    _refuse(path, *model.load_state_dict(renamed, strict=False))
-    return model
-
-
-def _resnet_key(key):
-    """torchvision's name of a weight -> transformers' name."""
-    key = re.sub(r"^(conv|bn)1\.", r"embedder.embedder.\1.", key)
-    key = re.sub(
-        r"^layer(\d)\.(\d+)", lambda m: f"encoder.stages.{int(m[1]) - 1}.layers.{m[2]}", key
-    )
-    key = re.sub(r"\.(conv|bn)(\d)\.", lambda m: f".layer.{int(m[2]) - 1}.{m[1]}.", key)
-    key = key.replace("downsample.0", "shortcut.conv").replace("downsample.1", "shortcut.bn")
-    return key.replace(".conv.", ".convolution.").replace(".bn.", ".normalization.")

@@ -1,17 +1,21 @@
 """Weights of the encoders: shipped, or in a local copy or the cache, downloaded once, verified.
 
 A folder of weights holds a ``manifest.json``: the revision, and a hash for every file. It is
-written before the files of a hub arrive, so weights are at hand once all of those are there.
+written before the files of a hub arrive; downloaded weights are ``complete`` once all of those are
+there and the network has been loaded from them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 import os
-import sys
+import shutil
 from pathlib import Path
+
+import requests
 
 from helpers import UserError
 from helpers.io.atomic import atomic_write
@@ -21,13 +25,17 @@ from helpers.io.downloads import (
     ROOT,
     DownloadError,
     cache_folder,
+    check_space,
     download,
-    verify,
+    find_wrong,
+    part_of,
 )
+from helpers.vit import checkpoints
 
 MANIFEST = "manifest.json"
 SHIPPED = ROOT / "data"
 SHIPPED_FILES = ("config.json", "model.safetensors")
+NO_NETWORK = "What was downloaded is not the network"
 
 
 def weights_at_hand(entry):
@@ -41,10 +49,16 @@ def weights_at_hand(entry):
     if local and not entry.shipped and (Path(local) / place).is_dir():
         return Path(local) / place
     folder = SHIPPED / entry.shipped if entry.shipped else cache_folder() / place
+    proven = entry.shipped or read_manifest(folder).get("complete")
+    return folder if proven and _is_whole(entry, folder) else None
+
+
+def _is_whole(entry, folder):
+    """Whether a folder holds every file of its manifest, in the revision that is asked for."""
     manifest = read_manifest(folder)
     files = manifest.get("files", {})
     whole = files and all((folder / name).is_file() for name in files)
-    return folder if whole and entry.revision in (None, manifest.get("revision")) else None
+    return whole and entry.revision in (None, manifest.get("revision"))
 
 
 def how_to_get(entry):
@@ -56,8 +70,14 @@ def how_to_get(entry):
         return f"{again} restores them, for they ship with the book"
     return (
         f"`microprop fetch {entry.name}` downloads them "
-        f"({entry.size / 1e6:,.0f} MB from {entry.url})"
+        f"({entry.size / 1e6:,.0f} MB from {_address(entry)})"
     )
+
+
+def _address(entry):
+    """What is asked for the weights: on the hub, its mirror where ``HF_ENDPOINT`` names one."""
+    mirror = os.environ.get("HF_ENDPOINT")
+    return f"{mirror.rstrip('/')}/{entry.hub_id}" if mirror and entry.hub_id else entry.url
 
 
 def read_manifest(folder):
@@ -74,36 +94,83 @@ def read_manifest(folder):
 def fetch_weights(entry):
     """Folder of the weights of an `EncoderEntry`, verified; downloaded if they are not at hand.
 
-    It holds ``config.json`` and weights, or NASA's ``.pth.tar``.
+    It holds ``config.json`` and weights, or NASA's ``.pth.tar``. Downloaded ones are loaded once
+    before they count as at hand; files in the cache that are found wrong are put aside there under
+    a name that ends in ``.wrong``, which is told, and downloaded again.
 
     Raises
     ------
     DownloadError
         No network, no such repository, a full disk, a file with another hash than the one
-        published or recorded. Finished files stay, and a second call goes on from there.
-        Weights that ship with the book were deleted or changed.
+        published or recorded, or that is not the network. Finished files stay, and a second call
+        goes on from there. Weights in a local copy or that ship with the book were deleted or
+        changed.
     """
     folder, again = weights_at_hand(entry), how_to_get(entry)
+    cached = cache_folder() / "encoders" / entry.name
     if entry.shipped:
         folder = SHIPPED / entry.shipped
         if not (folder / MANIFEST).is_file():
             raise DownloadError(f"{folder / MANIFEST} is missing. {again}")
-    elif folder is None:
-        return _download(entry)
+    elif folder in (None, cached):
+        if folder is None or _find_wrong(folder):
+            _complete(entry, cached)
+        return cached
     else:
         again = f"Once {folder} is deleted, {again}"
-    for name, expected in read_manifest(folder).get("files", {}).items():
-        try:
-            verify(folder / name, expected, MANIFEST)
-        except DownloadError as error:
-            raise DownloadError(f"{error}. {again}") from error
+    for error in _find_wrong(folder).values():
+        raise DownloadError(f"{error}. {again}")
     return folder
 
 
-def _download(entry):
-    """The folder in the cache, its files downloaded and verified."""
-    print(f"downloading {entry.title}: {entry.size / 1e6:,.0f} MB from {entry.url}")
-    folder = cache_folder() / "encoders" / entry.name
+def _find_wrong(folder):
+    """File -> what is wrong with it, for those that are not as the manifest has them."""
+    return find_wrong(folder, read_manifest(folder).get("files", {}), MANIFEST)
+
+
+def _complete(entry, folder):
+    """Download what a folder of the cache lacks or has wrong, and load it once."""
+    _put_aside(folder, _find_wrong(folder))
+    if not _is_whole(entry, folder):
+        _download(entry, folder)
+    try:
+        _check_length(entry, folder)
+        checkpoints.read_model(folder, entry)
+    except UserError as error:
+        again = f"its files are as {_address(entry)} has them; delete {folder} to begin anew"
+        if not entry.hub_id:
+            _put_aside(folder, dict.fromkeys(read_manifest(folder)["files"], NO_NETWORK))
+            again = f"`microprop fetch {entry.name}` downloads it again"
+        raise DownloadError(f"{error}. It was downloaded as {entry.title}: {again}") from error
+    with contextlib.suppress(OSError):
+        for left in folder.glob(".*"):  # by downloads that were killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    write_manifest(folder, **read_manifest(folder) | {"complete": True})
+
+
+def _put_aside(folder, wrong):
+    """Rename those files that are wrong, and say so; name -> what is wrong, missing ones too."""
+    for name, why in wrong.items():
+        if (folder / name).exists():
+            aside = (folder / name).replace(folder / f"{name}.wrong")
+            print(f"{why}. It is put aside as {aside}", flush=True)
+
+
+def _check_length(entry, folder):
+    """Raise a UserError where a file without a published hash is much shorter or longer."""
+    for name in [] if entry.hub_id or not entry.size else read_manifest(folder)["files"]:
+        length = (folder / name).stat().st_size
+        if not 0.9 < length / entry.size < 1.1:
+            raise UserError(
+                f"{folder / name} has {length:,} bytes, expected about {entry.size:,}: perhaps "
+                "the page of a proxy or a login in the place of the file"
+            )
+
+
+def _download(entry, folder):
+    """Download the files of an entry into its folder of the cache, verified."""
+    size = f"{entry.size / 1e6:,.0f} MB"
+    print(f"downloading {entry.title}: {size} from {_address(entry)}", flush=True)
     try:
         _download_from_hub(entry, folder) if entry.hub_id else _download_url(entry, folder)
     except Exception as error:  # of the system, requests, httpx and the hub's own
@@ -112,7 +179,6 @@ def _download(entry):
             f"{folder}: {error}. With a network and enough space, {how_to_get(entry)}. Or put "
             f"their folder at encoders/{entry.name} in a folder that {LOCAL_COPY} names"
         ) from error
-    return folder
 
 
 def write_manifest(folder, **content):
@@ -125,27 +191,48 @@ def write_manifest(folder, **content):
 def _download_from_hub(entry, folder):
     import huggingface_hub as hub
 
-    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))  # a mirror
     # What an interrupted download has resolved holds for the next one as well.
-    revision = entry.revision or read_manifest(folder).get("revision")
-    info = api.model_info(entry.hub_id, revision=revision, files_metadata=True)
+    info, headers = _ask_hub(entry, entry.revision or read_manifest(folder).get("revision"))
     published = {
         file.rfilename: f"sha256:{file.lfs.sha256}" if file.lfs else f"git-blob:{file.blob_id}"
         for file in info.siblings
     }
     hashes = _wanted(published)
     write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
-    if not sys.stderr.isatty():
-        hub.utils.disable_progress_bars()
-    api.snapshot_download(
-        entry.hub_id, revision=info.sha, local_dir=folder, allow_patterns=list(hashes)
-    )
-    for name, expected in hashes.items():
+    _put_aside(folder, _find_wrong(folder))  # of another revision
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings}
+    lacking = [folder / name for name in hashes if not (folder / name).exists()]
+    begun = sum(part_of(path).stat().st_size for path in lacking if part_of(path).exists())
+    check_space(folder, sum(sizes[path.name] for path in lacking) - begun)
+    endpoint = os.environ.get("HF_ENDPOINT")
+    for path in lacking:
+        url = hub.hf_hub_url(entry.hub_id, path.name, revision=info.sha, endpoint=endpoint)
         try:
-            verify(folder / name, expected, "the hub")
-        except DownloadError:
-            (folder / name).unlink(missing_ok=True)  # so that the next try fetches it anew
-            raise
+            download(url, path, hashes[path.name], headers=headers)
+        except requests.HTTPError as error:
+            if error.response.status_code not in (401, 403):
+                raise
+            raise DownloadError(
+                f"{error}: ask for access at {entry.url}, then put a token of that account into "
+                "HF_TOKEN, or run `hf auth login`"
+            ) from error
+
+
+def _ask_hub(entry, revision):
+    """What the hub says of a repository, and headers for its files; a bad token is left out."""
+    import huggingface_hub as hub
+
+    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))  # a mirror
+    asked = {"revision": revision, "files_metadata": True}
+    if token := hub.get_token():
+        try:
+            info = api.model_info(entry.hub_id, token=token, **asked)
+            return info, hub.utils.build_hf_headers(token=token)
+        except (hub.errors.HfHubHTTPError, UnicodeError) as error:
+            if getattr(getattr(error, "response", None), "status_code", 401) not in (401, 403):
+                raise
+            print("the token in HF_TOKEN or of `hf auth login` is refused: going on without")
+    return api.model_info(entry.hub_id, token=False, **asked), None
 
 
 def _wanted(files):
@@ -162,10 +249,15 @@ def _wanted(files):
 
 def _download_url(entry, folder):
     name = entry.url.rsplit("/", 1)[1]
-    # The publisher states no hash: the first download is recorded, and held to from then on.
-    expected = entry.hash or read_manifest(folder).get("files", {}).get(name)
-    download(entry.url, folder / name, expected)
-    if expected is None:
-        with (folder / name).open("rb") as file:
-            expected = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    write_manifest(folder, source=entry.url, revision=None, files={name: expected})
+    known = read_manifest(folder).get("files", {}).get(name) or entry.reported_hash
+    download(entry.url, folder / name, entry.hash)
+    with (folder / name).open("rb") as file:
+        found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    # The publisher states no hash: a file is right if it loads, and is held to from then on.
+    if known not in (None, found):
+        print(
+            f"{folder / name} has the hash {found}, where {known} was known: the publisher may "
+            "have replaced it; its features need not be those of before",
+            flush=True,
+        )
+    write_manifest(folder, source=entry.url, revision=None, files={name: found})

@@ -7,6 +7,7 @@ import http.server
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -255,6 +256,24 @@ def test_a_refusal_does_not_cost_what_was_kept(server, tmp_path):
     with pytest.raises(DownloadError, match="503"):
         fetch("set")
     assert part_of(tmp_path) == kept
+
+
+def test_too_little_space_is_told_before_the_first_byte(server, tmp_path, monkeypatch):
+    size = len(server.content)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size - 1))
+    told = rf"could not download set .* {size / 1e6:.1f} MB are needed, .*MICROPROP_CACHE"
+    with pytest.raises(DownloadError, match=told):
+        fetch("set")
+    assert files_below(tmp_path / "cache") == {}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size))
+    server.cut = 100_000
+    with pytest.raises(DownloadError, match=r"transfer was cut|Connection broken"):
+        fetch("set")
+    server.cut = None
+    # What is there of it need not be found room for again.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size - 50_000))
+    assert files_below(fetch("set")) == FILES
 
 
 # Archives that are not the published one

@@ -22,7 +22,7 @@ from helpers.own import model_files
 from helpers.own.model_files import OwnModel, load_model, save_model
 from helpers.own.models import fit_property, join
 from helpers.own.properties import PropertyTable, read_properties
-from helpers.own.study import _extract_alike, fit_models, predict_table
+from helpers.own.study import _encoder_of, fit_models, predict_table
 
 
 def test_rows_of_a_table_go_by_name_and_not_by_place(tmp_path, save_features):
@@ -100,7 +100,7 @@ def test_models_of_several_images_want_as_many(tmp_path, save_features):
         predict_table(tmp_path / "m", three, tmp_path / "p.csv")
 
 
-@pytest.mark.parametrize("name", [*MUST_AGREE, "encoder"])
+@pytest.mark.parametrize("name", MUST_AGREE)
 def test_what_must_agree_is_compared(name, facts):
     with pytest.raises(ValueError, match=f"do not go together.*{name} "):
         check_comparable(facts, facts | {name: "another"}, "two tables")
@@ -139,10 +139,19 @@ def test_numbers_keep_their_sign(tmp_path):
     assert read_properties(tmp_path / "t.csv").values["y"].tolist() == [-3, 0.01]
 
 
-def test_other_weights_than_those_of_the_model_are_refused(tmp_path):
+def test_other_weights_than_those_of_the_model_are_refused():
     facts = load_encoder("microvit").provenance() | {"fingerprint": "0" * 64}
-    with pytest.raises(ValueError, match="are not those that the model was fitted with"):
-        _extract_alike(facts, tmp_path)
+    with pytest.raises(ValueError, match="are not those that m was fitted with"):
+        _encoder_of(facts, None, "m")
+
+
+def test_an_encoder_is_what_it_computes_and_not_what_it_is_called(facts):
+    """Words of the architecture that both state are compared; others are of another version."""
+    facts |= {"config": {"width": 32, "act": "gelu", "architectures": None}}
+    same = {"width": 32, "new": 1, "architectures": ["ViTModel"]}
+    check_comparable(facts, facts | {"encoder": "b", "config": same}, "these")
+    with pytest.raises(UserError, match=r"go together: encoder .*; config act 'gelu' and 'relu'"):
+        check_comparable(facts, facts | {"config": {"width": 32, "act": "relu"}}, "these")
 
 
 @pytest.fixture

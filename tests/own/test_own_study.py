@@ -45,6 +45,7 @@ from helpers.own import (
     citations,
     cli,
     doctor,
+    messages,
     model_files,
     models,
     properties,
@@ -683,12 +684,14 @@ def test_arguments_in_messages_are_told_as_options(tmp_path, capsys, run):
     ],
 )
 def test_arguments_are_translated_and_names_of_the_user_are_not(message, told):
-    assert cli._in_options(message) == told
+    assert messages.in_options(message) == told
 
 
 def test_the_table_of_options_holds_options():
     commands = typer.main.get_command(cli.app).commands.values()
-    assert set(cli.OPTIONS.values()) <= {o for c in commands for p in c.params for o in p.opts}
+    assert set(messages.OPTIONS.values()) <= {
+        o for c in commands for p in c.params for o in p.opts
+    }
 
 
 def test_errors_that_a_user_can_mend_are_told(monkeypatch, capsys, run):

@@ -83,7 +83,7 @@ def test_no_other_network_is_shipped_as_microvit(shipped, tmp_path):
         pretraining.ship(save(tiny_dinov2(), tmp_path / "tiny" / "model").parent)
     changes = {
         "missing": lambda state: state.pop("layernorm.weight"),
-        "unexpected": lambda state: state.update(head=torch.ones(3)),
+        "surplus": lambda state: state.update(head=torch.ones(3)),
     }
     for kind, change in changes.items():
         folder = tmp_path / kind
