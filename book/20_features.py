@@ -32,6 +32,7 @@ from helpers import plots, plots_images
 from helpers.datasets import badge, load_superalloys, load_two_phase
 from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import ViTFeatures, extract_features
+from helpers.io.downloads import ROOT
 from helpers.io.results import read_results
 from helpers.preprocessing import (
     preprocess_micrograph,
@@ -291,6 +292,9 @@ trained_for = {
     "sam": "outline objects in a photograph",
     "resnet": "sort micrographs into classes",
     "microvit": "count statistics of made-up structures",
+    "dinov2_with_registers": "as DINOv2, with registers",
+    "dinov3_vit": "as DINOv2, on more photographs",
+    "siglip_vision_model": "as CLIP, pair by pair",
 }
 rows = []
 for e in ENCODERS.values():
@@ -306,7 +310,9 @@ table.style.hide(axis="index")
 # %% [markdown]
 # The letter is the size (S small, B base, L large, G giant, H huge), the number behind it the side
 # of a patch in pixels, and *numbers* is how many an image becomes. SAM has no class token, and the
-# ResNet no tokens at all: their features are means over the image.
+# ResNet no tokens at all: their features are means over the image. The three families below
+# MicroViT are newer than the paper {cite}`darcet2023,simeoni2025,tschannen2025`. *Registers* are
+# tokens of no patch, in which a network keeps notes; they never enter a mean.
 #
 # For images of another size than in training, DINOv2 and MicroViT interpolate their position
 # embeddings. There are two rules for it, with slightly different features; `load_encoder` follows
@@ -332,13 +338,29 @@ print("R\u00b2 of three folds:", r2.round(2))
 # Any vision model that the library transformers knows, saved in a folder, is an encoder:
 #
 # ```python
-# encoder = load_encoder("my-models/dinov3", pooling="cls")
+# encoder = load_encoder("my-models/my-vit", pooling="cls")
 # X = extract_features("my-micrographs", encoder)
 # ```
 #
 # `pooling` says what becomes the feature: the class token (`"cls"`), the mean of the patch tokens
-# (`"mean"`) or the model's own pooled output (`"pooler"`).
-#
+# (`"mean"`) or the model's own pooled output (`"pooler"`). Left out, it is chosen where the family
+# has one usual answer, and told. Not every model has all three, and some return something else
+# under a familiar name. So a model is put to the proof when it is loaded: two calls with one image
+# agree, an image alone agrees with the same image in a batch, two images differ, and a class token
+# is a parameter of the model. Small models of many families went through it:
+
+# %%
+tried = pd.read_csv(ROOT / "data/families.csv")
+print(tried["state"].value_counts().to_string())
+
+# %% [markdown]
+# Among the refused are models of videos. The table has every family, the poolings that work, and
+# why others were refused:
+
+# %% tags=["hide-output"]
+tried.fillna("").style.hide(axis="index")
+
+# %% [markdown]
 # ## What it costs
 #
 # A pass through a network is nearly all matrix products, so its cost can be counted in GFLOP:

@@ -204,16 +204,14 @@ def _refuse(where, model, missing, surplus, mismatched):
             "one that was trained; save the model that the config.json describes"
         )
     if surplus:
-        how = "Delete them from the dictionary in the file"
-        if where.is_dir():
-            place, bare = where.as_posix(), getattr(model, "pooler", 0) is None
-            bare = ", add_pooling_layer=False" * bare  # else the copy would have a random one
-            how = (
-                'This writes a copy without them: python -c "from transformers import AutoModel; '
-                f"AutoModel.from_pretrained('{place}'{bare}).save_pretrained('{place}-stripped')"
-                '". Take its preprocessor_config.json along, if it has one'
-            )
+        told = f"{where}: {some(surplus, 'surplus')}, such as those of a classification head"
+        if where.is_file():
+            raise UserError(f"{told}: delete them from the dictionary in the file")
+        place, bare = where.as_posix(), getattr(model, "pooler", 0) is None
+        bare = ", add_pooling_layer=False" * bare  # else the copy would have a random one
+        code = f"AutoModel.from_pretrained('{place}'{bare}).save_pretrained('{place}-stripped')"
         raise UserError(
-            f"{where}: {some(surplus, 'surplus')}, such as those of a classification head, which "
-            f"no feature needs. {how}"
+            f"{told}, which no feature needs. This writes a copy without them: python -c "
+            f'"from transformers import AutoModel; {code}". Take its preprocessor_config.json '
+            "along, if it has one"
         )
