@@ -396,6 +396,7 @@ def _probed(encoder, asked):
         raise UserError(f"{fault}: choose {choice or 'another network: no pooling works'}")
     entry = works[0]
     if asked is None:
-        told = f"pooling={entry.pooling!r}, as its family has it; another has to be asked for"
+        why = "as its family has it" if wanted else "the only one that works"
+        told = f"pooling={entry.pooling!r}, {why}; another has to be asked for"
         warnings.warn(f"{entry.folder}: {told}", stacklevel=3)
     return entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import re
@@ -19,8 +20,9 @@ NOT_ARCHITECTURE = re.compile(
     "_name_or_path|architectures|.*version|.*dtype|.*label.*|problem_type|.*dropout.*|drop_path.*"
     "|init.*|layerscale_value|output_(att|hid).*|return_.*|out_.*|stage_names|use_mask_token"
     "|apply_layernorm|reshape_hidden_states|chunk_size.*|is_encoder_decoder|projection_dim"
-    "|encoder_stride|num_pos_feats|scale|pos_embed_(jitter|shift|rescale)"
+    "|encoder_stride|mask_ratio|num_pos_feats|scale|pos_embed_(jitter|shift|rescale)"
 )
+FAULTS = (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError)
 QUANTISED = (
     "the weights are quantised, so features would be others than those of the network that was "
     "trained: save it in float32, float16 or bfloat16"
@@ -29,29 +31,13 @@ QUANTISED = (
 
 def read_config(folder):
     """The architecture that a folder in Hugging Face format states, of its image encoder."""
-    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} has no config.json: expected a model in Hugging Face format")
-    try:
+    with _told(folder, f"{folder / 'config.json'} cannot be read"), quiet_transformers():
         _refuse_code_and_quantised(folder / "config.json")
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-    except UserError:
-        raise
-    except (
-        ValueError,
-        OSError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        StrictDataclassError,
-    ) as e:
-        reason = " ".join(str(e).split())
-        raise UserError(f"{folder / 'config.json'} cannot be read: {reason}") from e
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return getattr(config, "vision_config", None) or config
 
 
@@ -81,7 +67,7 @@ def check_architecture(entry, model, folder):
     config = config_facts(model.config)
     # What the entry leaves out is as the family has it by default.
     expected = config_facts(AutoConfig.for_model(**entry.config))
-    for name, value in {**entry.config, **expected}.items():
+    for name, value in expected.items():
         if config.get(name) != value and not NOT_ARCHITECTURE.fullmatch(name):
             raise UserError(
                 f"{folder} is no {entry.title}: {name} is {config.get(name)}, expected {value}. "
@@ -94,10 +80,8 @@ def read_model(folder, entry):
 
     A published one must be of the architecture that `entry` states.
     """
-    from safetensors import SafetensorError
-
     checkpoint = next(folder.glob("*.pth.tar"), None)
-    try:
+    with _told(folder, f"{folder} holds no model that can be loaded"):
         if checkpoint and not (folder / "config.json").is_file():
             model = _read_torchvision_resnet(checkpoint, entry)
         else:
@@ -106,6 +90,16 @@ def read_model(folder, entry):
         if entry.folder is None:
             check_architecture(entry, model, folder)
         return model
+
+
+@contextlib.contextmanager
+def _told(folder, fault):
+    """Turn what libraries raise of a folder into a UserError, which says the `fault`."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    try:
+        yield
     except UserError:
         raise
     except ImportError as error:  # timm's networks, and some others
@@ -113,8 +107,8 @@ def read_model(folder, entry):
             f"{folder} holds a model that another library computes, so it cannot be loaded; "
             f"choose one that transformers computes itself: {' '.join(str(error).split())}"
         ) from error
-    except (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder} holds no model that can be loaded: {error}") from error
+    except (StrictDataclassError, *FAULTS) as error:
+        raise UserError(f"{fault}: {' '.join(str(error).split())}") from error
     except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
         raise UserError(
             f"{folder}: the weights are damaged, or a pickle that holds more than weights and "
@@ -146,7 +140,12 @@ def _read_hugging_face(folder, entry):
     for name, weights in model.named_parameters():
         some = weights.detach().flatten()[:1000]
         # Integers are read as if they were weights; a constant may be one.
-        if weights.ndim > 1 and some.min() < some.max() and torch.equal(some, some.round()):
+        if (
+            weights.ndim > 1
+            and some.numel()
+            and some.min() < some.max()
+            and torch.equal(some, some.round())
+        ):
             raise UserError(f"{folder}: {name} holds integers: {QUANTISED}")
     return vision_part(model)
 

@@ -15,8 +15,6 @@ import os
 import shutil
 from pathlib import Path
 
-import requests
-
 from helpers import UserError
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import (
@@ -35,7 +33,6 @@ from helpers.vit import checkpoints
 MANIFEST = "manifest.json"
 SHIPPED = ROOT / "data"
 SHIPPED_FILES = ("config.json", "model.safetensors")
-NO_NETWORK = "What was downloaded is not the network"
 
 
 def weights_at_hand(entry):
@@ -139,7 +136,7 @@ def _complete(entry, folder):
     except UserError as error:
         again = f"its files are as {_address(entry)} has them; delete {folder} to begin anew"
         if not entry.hub_id:
-            _put_aside(folder, dict.fromkeys(read_manifest(folder)["files"], NO_NETWORK))
+            _put_aside(folder, dict.fromkeys(read_manifest(folder)["files"], "It does not load"))
             again = f"`microprop fetch {entry.name}` downloads it again"
         raise DownloadError(f"{error}. It was downloaded as {entry.title}: {again}") from error
     with contextlib.suppress(OSError):
@@ -174,10 +171,16 @@ def _download(entry, folder):
     try:
         _download_from_hub(entry, folder) if entry.hub_id else _download_url(entry, folder)
     except Exception as error:  # of the system, requests, httpx and the hub's own
+        ask = ""
+        if getattr(getattr(error, "response", None), "status_code", None) in (401, 403):
+            ask = (
+                f": ask for access at {entry.url}, then put a token of that account into "
+                "HF_TOKEN, or run `hf auth login`"
+            )
         raise DownloadError(
             f"the weights of {entry.name} are not on this machine and could not be downloaded to "
-            f"{folder}: {error}. With a network and enough space, {how_to_get(entry)}. Or put "
-            f"their folder at encoders/{entry.name} in a folder that {LOCAL_COPY} names"
+            f"{folder}: {error}{ask}. With a network and enough space, {how_to_get(entry)}. Or "
+            f"put their folder at encoders/{entry.name} in a folder that {LOCAL_COPY} names"
         ) from error
 
 
@@ -207,15 +210,7 @@ def _download_from_hub(entry, folder):
     endpoint = os.environ.get("HF_ENDPOINT")
     for path in lacking:
         url = hub.hf_hub_url(entry.hub_id, path.name, revision=info.sha, endpoint=endpoint)
-        try:
-            download(url, path, hashes[path.name], headers=headers)
-        except requests.HTTPError as error:
-            if error.response.status_code not in (401, 403):
-                raise
-            raise DownloadError(
-                f"{error}: ask for access at {entry.url}, then put a token of that account into "
-                "HF_TOKEN, or run `hf auth login`"
-            ) from error
+        download(url, path, hashes[path.name], headers=headers)
 
 
 def _ask_hub(entry, revision):
@@ -249,7 +244,8 @@ def _wanted(files):
 
 def _download_url(entry, folder):
     name = entry.url.rsplit("/", 1)[1]
-    known = read_manifest(folder).get("files", {}).get(name) or entry.reported_hash
+    before = read_manifest(folder)  # of a file that has never loaded the hash says nothing
+    known = before["files"].get(name) if before.get("complete") else entry.reported_hash
     download(entry.url, folder / name, entry.hash)
     with (folder / name).open("rb") as file:
         found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ from transformers import ViTConfig, ViTModel
 from helpers.extract import ray_extract
 from helpers.extract.feature_tables import read_feature_table
 from helpers.own import cli
-from helpers.own.model_files import load_model
+from helpers.own.model_files import load_model, save_model
 
 RAY = [pytest.mark.optional("ray", "ray"), pytest.mark.optional("fsspec", "ray")]
 
@@ -141,6 +141,14 @@ def test_a_network_that_has_moved_is_asked_for_and_taken_from_its_new_place(
     before, after = (pd.read_csv(name) for name in ("before.csv", "after.csv"))
     pd.testing.assert_frame_equal(before, after)
     assert not Path("none.csv").exists()
+
+
+def test_a_model_of_before_folders_were_kept_asks_for_its_encoder(study, tmp_path, capsys, run):
+    fitted, model = load_model(study / "model"), tmp_path / "model"
+    del fitted.features["folder"]
+    save_model(model, fitted)
+    assert run("predict", model, study / "scans", "--out", tmp_path / "p.csv") == 1
+    assert "say with --encoder FOLDER where" in capsys.readouterr().err
 
 
 def changed(change):

@@ -21,10 +21,14 @@ from small_networks import (
 from transformers import (
     Dinov2WithRegistersConfig,
     Dinov2WithRegistersModel,
+    DINOv3ViTConfig,
+    DINOv3ViTModel,
     SiglipVisionConfig,
     SiglipVisionModel,
     ViTConfig,
     ViTForImageClassification,
+    ViTMAEConfig,
+    ViTMAEModel,
     ViTModel,
 )
 
@@ -113,6 +117,22 @@ def test_quantised_weights_are_refused_with_the_reason(dinov2_folder):
         load_encoder(dinov2_folder, pooling="cls")
 
 
+def test_a_parameter_without_numbers_is_no_fault(tmp_path):
+    """DINOv3 without registers has a parameter for none."""
+    model = realistic(DINOv3ViTModel, DINOv3ViTConfig(**VIT, num_register_tokens=0))
+    assert load_encoder(save(model, tmp_path / "dinov3"), pooling="mean").n_features == 32
+
+
+def test_a_folder_of_timm_as_the_hub_has_it_is_refused(tmp_path):
+    """It names no model type, and its configuration alone needs timm."""
+    stated = {"architecture": "vit_tiny_patch16_224", "num_classes": 9, "num_features": 192}
+    stated["pretrained_cfg"] = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5]}
+    (tmp_path / "config.json").write_text(json.dumps(stated))
+    save_file({"cls_token": torch.zeros(1, 1, 192)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"another library computes|cannot be read"):
+        load_encoder(tmp_path, pooling="cls")
+
+
 # Another architecture than that of the entry
 
 
@@ -129,6 +149,10 @@ def tiny_registers():
     return realistic(Dinov2WithRegistersModel, config)
 
 
+def tiny_autoencoder():
+    return realistic(ViTMAEModel, ViTMAEConfig(**VIT))
+
+
 CHANGES = [
     (tiny_dinov2, {"hidden_act": "relu"}),
     (tiny_dinov2, {"layer_norm_eps": 1e-3}),
@@ -140,6 +164,7 @@ CHANGES = [
     (tiny_sam, {"layer_norm_eps": 1e-3}),
     (tiny_vit, {"layer_norm_eps": 1e-3}),
     (tiny_siglip, {"hidden_act": "gelu"}),
+    (tiny_autoencoder, {"layer_norm_eps": 1e-3}),
 ]
 
 

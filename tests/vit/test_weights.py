@@ -430,9 +430,11 @@ def test_a_page_in_the_place_of_weights_is_refused_and_put_aside(micronet, tmp_p
     with pytest.raises(UserError, match=f"(?s){told}"):
         load_encoder("micronet-resnet50")
     assert weights_at_hand(micronet.entry) is None
+    assert f"put aside as {folder / 'micronet.pth.tar'}.wrong" in capsys.readouterr().out
     micronet.page = None
     assert load_encoder("micronet-resnet50").n_features == 2048
-    assert f"put aside as {folder / 'micronet.pth.tar'}.wrong" in capsys.readouterr().out
+    # What is known of the page says nothing of the weights.
+    assert hashlib.sha256(page).hexdigest() not in capsys.readouterr().out
     assert weights_at_hand(micronet.entry) == folder
 
 
