@@ -264,7 +264,7 @@ def _encoder_of(facts, place, model):
     """The encoder that a model was fitted with, loaded from where it was or from a new place."""
     if place is None:
         place = facts.get("folder") or facts["encoder"]
-        if facts["source"] == "local folder" and not Path(place).is_dir():
+        if facts.get("source") == "local folder" and not Path(place).is_dir():
             raise UserError(
                 f"the encoder of {model} was in {place}, which is no folder any more: say with "
                 "encoder='FOLDER' where it is now"
