@@ -357,7 +357,7 @@ print(tried["state"].value_counts().to_string())
 # Among the refused are models of videos. The table has every family, the poolings that work, and
 # why others were refused:
 
-# %% tags=["hide-output"]
+# %% tags=["scroll-output"]
 tried.fillna("").style.hide(axis="index")
 
 # %% [markdown]
