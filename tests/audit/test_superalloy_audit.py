@@ -93,6 +93,7 @@ def test_committed_audits_hold_what_the_chapter_shows():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_committed_scores_are_what_the_code_gives(published):
     # The smallest descriptor: test_profiles computes the errors of all of them again.
     again = audit_superalloys(

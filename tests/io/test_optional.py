@@ -56,7 +56,8 @@ def run_tests(files, folder, *options):
     )
 
 
-@pytest.mark.slow  # `make test` itself runs without them after `make setup`
+@pytest.mark.slow  # `make test` itself runs without them after `make setup`, and so it does in CI
+@pytest.mark.long
 @pytest.mark.parametrize("package", EXTRAS)
 def test_without_a_package_its_tests_are_skipped_and_the_others_pass(package, tmp_path):
     files = files_that_touch(package)
