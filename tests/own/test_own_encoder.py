@@ -18,6 +18,8 @@ from helpers.extract.feature_tables import read_feature_table
 from helpers.own import cli
 from helpers.own.model_files import load_model, save_model
 
+RAY = [pytest.mark.optional("ray", "ray"), pytest.mark.optional("fsspec", "ray")]
+
 
 def tiny_vit():
     return realistic(
@@ -70,6 +72,7 @@ def study(tmp_path_factory):
     ("features", "options"),
     [
         pytest.param("f.parquet", [], id="local"),
+        pytest.param("parts", ["--engine", "ray", "--workers", "2"], id="ray", marks=RAY),
     ],
 )
 def test_the_walk_from_extract_to_a_report(features, options, tmp_path, monkeypatch, run):
