@@ -31,6 +31,7 @@ from helpers.io.progress import progress_bar
 from helpers.preprocessing import Preparation
 
 PART_IMAGES = 1024
+STARTS = 3  # tries
 SHUTDOWN_SECONDS = 5
 TOLD = 5  # parts whose bad images a message lists
 
@@ -168,6 +169,20 @@ def _checked(paths, on_error):
     return skipped
 
 
+def _start(ray):
+    """Start Ray; on a busy machine one of its processes may take longer than the others wait."""
+    for n_left in reversed(range(STARTS)):
+        try:
+            return ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+        except Exception as error:  # what it raises then is of no one kind
+            ray.shutdown()
+            if not n_left:
+                raise UserError(
+                    f"Ray did not start in {STARTS} tries ({error}). Where the machine is busy, "
+                    "wait until it is not; or extract without Ray"
+                ) from error
+
+
 @contextlib.contextmanager
 def _started(ray):
     """Ray for the time of a call, and none of its processes afterwards."""
@@ -177,7 +192,7 @@ def _started(ray):
     here = psutil.Process()
     before = set(here.children(recursive=True))
     try:
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+        _start(ray)
         yield
     finally:
         own = set(here.children(recursive=True)) - before

@@ -4,6 +4,7 @@ import contextlib
 import json
 import pickle
 import shutil
+import types
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from small_networks import SMALL, change_weights, realistic, save, tiny_dinov2, tiny_sam
 from transformers import ViTConfig, ViTModel
 
+from helpers import UserError
 from helpers.extract import ray_extract
 from helpers.extract.feature_tables import read_feature_table
 from helpers.own import cli
@@ -121,6 +123,24 @@ def test_actors_get_the_network_its_pooling_and_a_place_that_does_not_move(
     assert run(*line, "--out", tmp_path / "none") == 1
     assert "choose --pooling cls or --pooling mean" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_ray_is_started_again_where_a_busy_machine_was_too_slow(failures):
+    calls = []
+
+    def init(**_):
+        calls.append("init")
+        if calls.count("init") <= failures:
+            raise RuntimeError("timed out")
+
+    ray = types.SimpleNamespace(init=init, shutdown=lambda: calls.append("shutdown"))
+    if failures < ray_extract.STARTS:
+        ray_extract._start(ray)
+    else:
+        with pytest.raises(UserError, match=r"did not start in 3 tries \(timed out\)"):
+            ray_extract._start(ray)
+    assert calls == [*["init", "shutdown"] * failures, "init"][: 2 * ray_extract.STARTS]
 
 
 def test_a_network_that_has_moved_is_asked_for_and_taken_from_its_new_place(
