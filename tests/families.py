@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from small_networks import SMALL, realistic, save
+from small_networks import SAM, SMALL, realistic, save
 from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_MAPPING_NAMES
 
@@ -33,15 +33,6 @@ PYRAMID = {
     "hidden_sizes": [8, 16, 24, 32],
     "depths": [1, 1, 1, 1],
     "num_attention_heads": [1, 2, 2, 2],
-}
-SAM = {
-    **SMALL,
-    "mlp_dim": 64,
-    "image_size": 64,
-    "patch_size": 16,
-    "output_channels": 8,
-    "global_attn_indexes": [1],
-    "window_size": 2,
 }
 SAM2 = {
     "backbone_config": {

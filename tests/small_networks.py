@@ -12,6 +12,15 @@ from helpers.vit import networks
 
 LAYOUTS = Path(__file__).parent / "vit" / "layouts"
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+SAM = {
+    **SMALL,
+    "mlp_dim": 64,
+    "image_size": 64,
+    "patch_size": 16,
+    "output_channels": 8,
+    "global_attn_indexes": [1],
+    "window_size": 2,
+}
 
 
 def realistic(kind, config):
@@ -40,16 +49,7 @@ def tiny_dinov2(**changes):
 
 
 def tiny_sam():
-    vision = {
-        **SMALL,
-        "mlp_dim": 64,
-        "image_size": 64,
-        "patch_size": 16,
-        "output_channels": 8,
-        "global_attn_indexes": [1],
-        "window_size": 2,
-    }
-    return realistic(SamModel, SamConfig(vision_config=vision))
+    return realistic(SamModel, SamConfig(vision_config=SAM))
 
 
 def change_weights(folder, change):

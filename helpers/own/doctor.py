@@ -116,10 +116,8 @@ def sizes(names):
             found[name] = entry.size, weights_at_hand(entry) is not None
         elif name in _data_names():
             found[name] = registry()[name]["size"], place(name).exists()
-        elif (
-            "/" in name or Path(name).is_dir()
-        ):  # where it is no folder: what a hub's name is here
-            folder = find_entry(name).folder
+        elif "/" in name or Path(name).is_dir():
+            folder = find_entry(name).folder  # an error says what a hub's name is here
             found[name] = sum(path.stat().st_size for path in folder.iterdir()), True
         else:
             raise UserError(
