@@ -63,6 +63,7 @@ SAM3 = {
     "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
 }
 EFFICIENT = {"width_coefficient": 0.25, "depth_coefficient": 0.25, "hidden_dim": 320}
+EFFICIENT["initializer_range"] = 0.1  # else nothing of the image is left at its end
 RESNET = {"embedding_size": 8, **STAGES}
 TRIED = {
     "aimv2_vision_model": (VIT, 0),

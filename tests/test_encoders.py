@@ -510,7 +510,7 @@ def test_the_pooling_of_a_folder_is_chosen_where_one_is_right(
         assert encoder.entry.pooling == pooling
     shape = {**SMALL, "intermediate_size": 64, "image_size": 64, "patch_size": 16}
     save(realistic(IJepaModel, IJepaConfig(**shape)), tmp_path / "i-jepa")  # no class token
-    with pytest.warns(match="i-jepa: pooling='mean', as its family has it"):
+    with pytest.warns(match="i-jepa: pooling='mean', the only one that works"):
         assert load_encoder(tmp_path / "i-jepa").entry.pooling == "mean"
     save(realistic(ViTModel, ViTConfig(**shape)), tmp_path / "vit")
     with pytest.raises(UserError, match="feature is: choose pooling='cls' or pooling='mean' or"):
