@@ -48,7 +48,7 @@ class ImageLists:
     def run(path, sample_column):
         folder = Path(path).parent
         found = list_samples(path, sample_column=sample_column)
-        assert list(found.columns) == ["image", "sample"]
+        assert list(found.columns) == ["image", "sample", "pixel_size_um"]
         assert len(found) > 0
         assert found["image"].is_unique
         assert all(isinstance(name, str) and name.strip() for name in found["sample"])

@@ -307,7 +307,7 @@ def extract_listed(
     reading = Reading(value_range, crop_bottom=crop_bottom, target_um=target_um)
     files, pipeline = listed["image"].tolist(), options.get("pipeline", "micrograph")
     field = field_of(encoder, pipeline, target_um)
-    images, stated = prepare_images(files, reading, field)
+    images, stated = prepare_images(files, reading, field, listed.get("pixel_size_um"))
     scales, stated = network_scales(images, encoder, pipeline), np.array(stated, float)
     if field is not None:
         check_field(images, encoder, target_um)
@@ -318,7 +318,7 @@ def extract_listed(
     options["value_range"] = value_range if images == files else None
     found = extract(images, encoder, on_error=on_error, **options)
     kept = [i for i in range(len(files)) if i not in found.skipped]
-    table = listed.iloc[kept].reset_index(drop=True)
+    table = listed[["image", "sample"]].iloc[kept].reset_index(drop=True)
     table[["height", "width"]] = np.array([image_size(files[i]) for i in kept], np.int32)
     table["pixel_size_um"], table["scale"] = stated[kept], scales[kept]
     table["digest"] = digests(table["image"])

@@ -7,13 +7,15 @@ import re
 import unicodedata
 from pathlib import Path, PurePath
 
+import numpy as np
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.tables import TABLES, column, first_few, read_table
+from helpers.extract.tables import TABLES, _text, column, first_few, read_table
 from helpers.images.read import SUFFIXES, ImageError, list_images
 
 SAMPLE = "sample"  # usual heading of the names of samples
+SIZE = "pixel_size_um"  # heading of pixel sizes, for files that state none
 
 
 def list_samples(source, *, image_column="image", sample_column=None):
@@ -33,18 +35,21 @@ def list_samples(source, *, image_column="image", sample_column=None):
     Returns
     -------
     pandas.DataFrame
-        Columns ``image`` (path) and ``sample``, both str; in the order of the table, else sorted.
-        An accented letter in ``sample`` is one character (NFC), however the file stores it.
+        Columns ``image`` (path) and ``sample``, both str, and ``pixel_size_um`` (float); in the
+        order of the table, else sorted. An accented letter in ``sample`` is one character (NFC),
+        however the file stores it. Pixel sizes are those that a column ``pixel_size_um`` of the
+        table states [micrometres], NaN where there is none or its cell is empty.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError, UserError, ImageError
         No such folder, table, column or image; empty cells; no image at all, or one that stands
-        twice; two files without `sample_column` that would be the same sample.
+        twice; two files without `sample_column` that would be the same sample; a pixel size that
+        is no number above 0.
     """
-    path, samples = Path(source), None
+    path, samples, sizes = Path(source), None, np.nan
     if path.suffix.lower() in TABLES:
-        names, samples = image_columns(path, image_column, sample_column)
+        names, samples, sizes = image_columns(path, image_column, sample_column)
         images = _stored_files(path, names)
     elif sample_column is not None:
         raise UserError(
@@ -57,11 +62,11 @@ def list_samples(source, *, image_column="image", sample_column=None):
         images = _fitting_files(str(path))
     else:
         images = list_images(path)
-    return listed(images, samples, source)
+    return listed(images, samples, source, sizes)
 
 
 def image_columns(path, image_column, sample_column):
-    """Images as a table names them, by row, and their samples, or None where none are named."""
+    """Images as a table names them, by row; their samples, None if none are named; their sizes."""
     table = read_table(path)
     names = column(table, image_column, path, form=None)
     if sample_column is None:
@@ -69,17 +74,33 @@ def image_columns(path, image_column, sample_column):
         if len(likely) > 1 and SAMPLE not in likely:
             raise UserError(f"{first_few(likely)} may both name the samples: keep one of them")
         sample_column = SAMPLE if SAMPLE in likely else next(iter(likely), None)
-    return names, None if sample_column is None else column(table, sample_column, path)
+    samples = None if sample_column is None else column(table, sample_column, path)
+    return names, samples, _stated_sizes(table, path)
 
 
-def listed(images, samples, source):
-    """Images (paths or addresses) and samples; without these each image is one, named like it."""
+def _stated_sizes(table, path):
+    """Pixel sizes of a table [micrometres]; NaN for empty cells, and without such a column."""
+    name = next((name for name in table.columns if name.casefold() == SIZE), None)
+    texts = table[name].map(_text) if name else pd.Series("", table.index)
+    sizes = pd.to_numeric(texts, errors="coerce").astype(float)
+    bad = texts[(texts != "") & ~((sizes > 0) & np.isfinite(sizes))]
+    if len(bad):
+        raise UserError(
+            f"{path}: {name!r} holds {bad.iloc[0]!r} in row {bad.index[0]} ({len(bad)} such "
+            "rows): expected micrometres above 0; leave the cell empty where the size is not known"
+        )
+    return sizes
+
+
+def listed(images, samples, source, sizes=np.nan):
+    """The table of `list_samples`, of paths or addresses; without samples each image is one."""
     images = list(map(str, images))
     odd = [ascii(name) for name in images if re.search("[\ud800-\udfff]", name)]
     if odd:  # old archives and cameras give such names, and no table can hold them
         raise ImageError(f"{len(odd)} file names are not UTF-8: {first_few(odd)}; rename them")
     table = pd.DataFrame({"image": images})
     table["sample"] = table["image"].map(_stem) if samples is None else list(samples)
+    table[SIZE] = np.asarray(sizes)
     twice = table["image"][table["image"].duplicated()].tolist()
     if twice:
         raise ImageError(

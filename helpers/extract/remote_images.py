@@ -20,7 +20,7 @@ STAMPS = ("size", "mtime", "ETag", "etag", "LastModified", "last_modified")
 def list_anywhere(source, *, image_column="image", sample_column=None):
     """`helpers.extract.image_lists.list_samples`, also of a store or a table of addresses.
 
-    A third column ``stamp`` holds size and time of a file as text, empty for addresses in a
+    A column ``stamp`` more holds size and time of a file as text, empty for addresses in a
     table, which would have to be asked one by one.
 
     Raises
@@ -40,9 +40,9 @@ def list_anywhere(source, *, image_column="image", sample_column=None):
     if "://" in str(source):
         return _list_store(str(source))
     if Path(source).suffix.lower() in TABLES:
-        names, samples = image_columns(Path(source), image_column, sample_column)
+        names, samples, sizes = image_columns(Path(source), image_column, sample_column)
         if names.str.contains("://", regex=False).all():
-            return listed(names, samples, source).assign(stamp="")
+            return listed(names, samples, source, sizes).assign(stamp="")
     table = list_samples(source, image_column=image_column, sample_column=sample_column)
     stats = [os.stat(image) for image in table["image"]]
     return table.assign(stamp=[f"{s.st_size} {s.st_mtime_ns}" for s in stats])

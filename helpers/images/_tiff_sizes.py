@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
 
@@ -28,14 +29,51 @@ COARSEST_UM = 20.0
 
 def fei(file):
     """Pixel size [micrometres] that a `tifffile.TiffFile` states, or None; so do all below."""
-    size = ((file.fei_metadata or {}).get("Scan") or {}).get("PixelWidth")
-    return size and 1e6 * float(size)
+    scan = (file.fei_metadata or {}).get("Scan") or {}
+    width = scan.get("PixelWidth")
+    height = scan.get("PixelHeight", width)
+    return None if width is None else _square(1e6 * float(width), 1e6 * float(height))
 
 
 def zeiss(file):
-    """As `fei`."""
-    stated = (file.sem_metadata or {}).get("ap_image_pixel_size")
+    """As `fei`; which of the two is there depends on the version of the program."""
+    tags = file.sem_metadata or {}
+    stated = tags.get("ap_image_pixel_size") or tags.get("ap_pixel_size")
     return _micrometres(stated[1], stated[2]) if stated else None
+
+
+def tescan(file):
+    """As `fei`; in metres, among lines of a tag that may begin with other bytes."""
+    lines = _tescan_lines(file)
+    width = lines.get("PixelSizeX")
+    height = lines.get("PixelSizeY", width)
+    return None if width is None else _square(1e6 * float(width), 1e6 * float(height))
+
+
+def _tescan_lines(file):
+    text = file.pages[0].tags.valueof(50431, default=b"")
+    text = text if isinstance(text, str) else bytes(text).decode("latin-1")
+    return dict(re.findall(r"^(\w+)=(\S+)\s*$", text, re.MULTILINE))
+
+
+def digital_micrograph(file):
+    """As `fei`."""
+    tags = file.pages[0].tags
+    sizes = [_micrometres(tags.valueof(65009 + i), tags.valueof(65003 + i)) for i in range(2)]
+    return None if None in sizes else _square(*sizes)
+
+
+def jeol(file):
+    """As `fei`; the resolution of SightX is that of the camera: the magnification divides it."""
+    tags = file.pages[0].tags
+    if not str(tags.valueof(271)).startswith("JEOL"):
+        return None
+    text = str(tags.valueof(270))
+    values = dict(re.findall(r"<(EosMode|ModeString|SelectorValue)>\s*([^<]*?)\s*<", text))
+    if (values.get("EosMode"), values.get("ModeString")) != ("eosTEM", "MAG"):
+        return math.nan if values else None  # a diffraction pattern, whose pixels are no lengths
+    size = _from_tags(file, _tagged_unit(file))
+    return math.nan if size is None else size / float(values["SelectorValue"])
 
 
 def ome(file):
@@ -65,12 +103,28 @@ def imagej(file):
 
 def resolution(file):
     """As `fei`, from tags that most programs fill without knowing of a microscope."""
+    return _fine(_from_tags(file, _tagged_unit(file)))
+
+
+def pixel_size(file):
+    """As `fei`, of any kind: the first that states a size decides; NaN: it is no length."""
+    kinds = (fei, zeiss, tescan, digital_micrograph, jeol, ome, imagej, resolution)
+    return next((size for read in kinds if (size := read(file)) is not None), None)
+
+
+def banner(file):
+    """Rows below the image itself that a `tifffile.TiffFile` states, or None."""
+    page = file.pages[0]
+    image = (file.fei_metadata or {}).get("Image") or {}
+    rows = _tescan_lines(file).get("ImageStripSize")
+    if image.get("ResolutionX") == page.imagewidth:  # else it was resized
+        rows = page.imagelength - int(image.get("ResolutionY", 2**31))
+    return int(rows) if rows is not None and 0 <= int(rows) < page.imagelength else None
+
+
+def _tagged_unit(file):
     tag = file.pages[0].tags.get("ResolutionUnit")
-    unit = {2: INCH, 3: CM}.get(int(tag.value)) if tag else None
-    return _fine(_from_tags(file, unit))
-
-
-READERS = (fei, zeiss, ome, imagej, resolution)
+    return {2: INCH, 3: CM}.get(int(tag.value)) if tag else None
 
 
 def _micrometres(number, unit):
@@ -94,4 +148,4 @@ def _from_tags(file, unit):
 
 
 def _square(x, y):
-    return x if abs(x - y) <= 0.01 * x else None
+    return x if abs(x - y) <= 0.01 * x else math.nan

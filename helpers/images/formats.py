@@ -20,10 +20,13 @@ import tifffile
 from PIL import Image
 
 from helpers import UserError
+from helpers.images import _tiff_sizes
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_PAGES = 1000  # damaged directories may follow each other millions of times
 LARGEST_TILE = 2**24  # numbers, where the image itself is smaller
+# Largest numbers of 8 to 15 bits. Another one in the tag may be no more than that of one image.
+MAX_SAMPLE = {2**bits - 1 for bits in range(8, 16)}
 JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffile turns to RGB
 
 _lock, _here = threading.Lock(), threading.local()
@@ -42,8 +45,10 @@ class StoredImage(NamedTuple):
     shape: tuple[int, int]  # height and width as stored
     decode: Callable[[], np.ndarray]  # the stored numbers, (h, w) or (h, w, channels)
     orientation: Callable[[], int] = lambda: 1
+    kind: str = ""  # such as "8-bit", "signed 16-bit" or "float"; empty for arrays
     largest: int | None = None  # stored number; None: of the type
     inverted: bool = False  # the largest number is black
+    banner: Callable[[], int | None] = lambda: None  # rows that the file states
 
 
 def open_file(path):
@@ -110,14 +115,20 @@ def _tiff(file, name):
             f"order {page.planarconfig} (PlanarConfiguration); save it again as PNG or TIFF"
         )
 
-    unsigned = page.dtype is not None and page.dtype.kind == "u" and kind != 3
+    sort = "u" if page.dtype is None else page.dtype.kind
+    bits = page.bitspersample  # 12 bits a sample are read as uint16
+    stated = int(np.max(page.tags.valueof(281, default=0)))  # MaxSampleValue, of each channel
+    if sort == "u" and bits == 16 and stated in MAX_SAMPLE:
+        bits = stated.bit_length()
     return StoredImage(
         name,
         (page.imagelength, page.imagewidth),
         lambda: _tiff_pixels(tiff, page, name),
         lambda: page.tags.valueof(274),
-        2**page.bitspersample - 1 if unsigned else None,  # 12 bits a sample are read as uint16
+        "float" if sort == "f" else f"{'signed ' * (sort == 'i')}{bits}-bit",
+        2**bits - 1 if sort == "u" and kind != 3 else None,
         kind == 0,
+        lambda: _tiff_sizes.banner(tiff),
     )
 
 
@@ -178,7 +189,9 @@ def pillow_image(image, name, file=None):
         with _quiet_pillow():
             return getexif().get(274)
 
-    return StoredImage(name, image.size[::-1], decode, orientation)
+    bits = {"1": "1-bit", "I": "signed 32-bit", "F": "float"}.get(image.mode, "8-bit")
+    kind = "16-bit" if deep or image.mode.startswith("I;16") else bits
+    return StoredImage(name, image.size[::-1], decode, orientation, kind)
 
 
 def _read(file):

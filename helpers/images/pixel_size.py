@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import tifffile
 from skimage.transform import rescale
 
+from helpers import UserError
 from helpers.images import _tiff_sizes
 from helpers.images.formats import quiet_tifffile
 from helpers.images.read import ImageError
@@ -25,9 +27,10 @@ class PixelSizeWarning(UserWarning):
 def pixel_size_um(path):
     """Side of a pixel [micrometres] that a TIFF file states, or None.
 
-    From the metadata of FEI, Zeiss, ImageJ or OME, else from the resolution tags. None: another
-    kind of file, no statement, pixels that are not square, or the resolution of a screen or
-    printer: pixels of more than 20 micrometres, which is 1270 dots an inch.
+    From the metadata of FEI, Zeiss, TESCAN, DigitalMicrograph, JEOL (SightX), ImageJ or OME, else
+    from the resolution tags. None: another kind of file, no statement, one that is no length
+    above 0, pixels that are not square, or the resolution of a screen or printer: pixels of more
+    than 20 micrometres, which is 1270 dots an inch.
 
     Examples
     --------
@@ -39,18 +42,27 @@ def pixel_size_um(path):
     ...     pixel_size_um(path)
     0.25
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    size = _from_tiff(path, _tiff_sizes.pixel_size)
+    return float(f"{size:.6g}") if size is not None and 0 < size < math.inf else None
+
+
+def stated_banner(path):
+    """Rows of the banner below the image that a TIFF file states, or None; 0: it has none.
+
+    FEI states how many rows the image itself has, TESCAN how many the banner has.
+    """
+    return _from_tiff(path, _tiff_sizes.banner)
+
+
+def _from_tiff(path, read):
+    """What a function finds in the tags of a TIFF file; None for other kinds of files."""
+    if Path(path).suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
         with quiet_tifffile(), tifffile.TiffFile(path) as file:
-            for read in _tiff_sizes.READERS:
-                size = read(file)
-                if size is not None and np.isfinite(size) and size > 0:
-                    return float(f"{size:.6g}")
+            return read(file)
     except Exception as error:  # damaged tags make tifffile raise nearly anything
         raise ImageError(f"{path}: its TIFF metadata cannot be read ({error})") from error
-    return None
 
 
 class PreparedImage:
@@ -74,7 +86,7 @@ class PreparedImage:
 
     @functools.cached_property
     def stated(self):
-        """Pixel size that the file states [micrometres], or None."""
+        """Pixel size that the file states, else the user [micrometres], or None."""
         return pixel_size_um(self.path)
 
     @property
@@ -106,7 +118,7 @@ class PreparedImage:
         return np.ascontiguousarray(np.clip(pixels, 0, 1), dtype or np.float32)
 
 
-def prepare_images(files, reading, field=None):
+def prepare_images(files, reading, field=None, stated=None):
     """Images cut and brought to one pixel size, and the pixel sizes that they state.
 
     Parameters
@@ -114,34 +126,65 @@ def prepare_images(files, reading, field=None):
     files : sequence of path-like
     reading, field
         As in `PreparedImage`; see `helpers.extract.scale.field_of`.
+    stated : float or array_like of float, shape (n,), optional
+        Pixel sizes that the user states [micrometres], for files that state none; NaN: unknown.
 
     Returns
     -------
     images : list of str or PreparedImage
         The files themselves where none is changed.
     stated : list of float or None
-        See `pixel_size_um`; None as well for files that cannot be read. These are left for
-        `helpers.features.extract` to tell, with all other bad images.
+        See `pixel_size_um`, else what the user states; None as well for files that cannot be
+        read. These are left for `helpers.features.extract` to tell, with all other bad images.
 
     Raises
     ------
     ImageError, UserError
-        A pixel size that is not stated where `target_um` needs it, or needs an image more than
-        16 times as large or small: the files are named. A `crop_bottom` that leaves nothing.
+        A pixel size that is not stated where `target_um` needs it, needs an image more than 16
+        times as large or small, or differs by more than 5 % from what the user states, and a
+        banner that is not stated: the files are named. A `crop_bottom` that leaves nothing; a
+        size of the user that is no length.
     """
-    images, stated = [PreparedImage(path, reading, field) for path in files], {}
-    for image in images:
+    images = [PreparedImage(path, reading, field) for path in files]
+    given = np.broadcast_to(np.array(np.nan if stated is None else stated, float), len(files))
+    sizes, others = {}, []
+    for image, size in zip(images, given.tolist(), strict=True):
+        if size <= 0 or math.isinf(size):
+            raise UserError(f"stated_um is {size}: expected micrometres above 0")
         with contextlib.suppress(ImageError):
-            stated[image] = image.stated
+            if image.stated is None and not math.isnan(size):
+                image.stated = size
+            sizes[image] = image.stated
+            if not (math.isnan(size) or 1 / SAME_SIZE <= image.stated / size <= SAME_SIZE):
+                others.append(f"{image.path} ({image.stated:g} µm, not {size:g} µm)")
+    if others:
+        raise ImageError(
+            f"{len(others)} of {len(files)} images state another pixel size than you: "
+            f"{', '.join(others[:5])}; correct yours, or leave it out for these"
+        )
     if reading.target_um is not None:
-        _check_target(stated, len(files), reading.target_um)
+        _check_target(sizes, len(files), reading.target_um)
     if reading.crop_bottom is not None:
-        for image in images:
-            with contextlib.suppress(ImageError, OSError):
-                image.resampled  # noqa: B018 (tells a cut that leaves nothing)
+        _check_cut(images, reading.crop_bottom)
     changed = reading.crop_bottom is not None or field is not None
-    changed |= reading.target_um is not None and set(stated.values()) != {reading.target_um}
-    return images if changed else list(map(os.fspath, files)), [stated.get(i) for i in images]
+    changed |= reading.target_um is not None and set(sizes.values()) != {reading.target_um}
+    return images if changed else list(map(os.fspath, files)), [sizes.get(i) for i in images]
+
+
+def _check_cut(images, crop_bottom):
+    """Tell a cut that leaves nothing, and images that state no banner to cut."""
+    silent = []
+    for image in images:
+        with contextlib.suppress(ImageError, OSError):
+            if crop_bottom == "auto" and stated_banner(image.path) is None:
+                silent.append(str(image.path))
+            else:
+                image.resampled  # noqa: B018
+    if silent:
+        raise ImageError(
+            f"{len(silent)} of {len(images)} images state no banner that could be cut: "
+            f"{', '.join(silent[:5])}; cut rows by number or share"
+        )
 
 
 def _check_target(stated, count, target_um):
@@ -149,8 +192,8 @@ def _check_target(stated, count, target_um):
     if silent:
         raise ImageError(
             f"{len(silent)} of {count} images state no pixel size, so they cannot be brought to "
-            f"{target_um} µm: {', '.join(silent[:5])}; give TIFF files that state it, or leave "
-            "the pixel size out"
+            f"{target_um} µm: {', '.join(silent[:5])}; state it, as stated_um=0.05 or in a "
+            "column pixel_size_um of a table of images, or leave the pixel size out"
         )
     far = [
         f"{image.path} ({size} µm)"

@@ -31,7 +31,8 @@ class Reading:
     """How images are read, checked where it is made.
 
     `value_range` and `max_pixels`: see `read_image`. `crop_bottom`: rows to cut from the lower
-    edge, where microscopes print their banner, as pixels or a share such as ``"8%"``.
+    edge, where microscopes print their banner, as pixels, a share such as ``"8%"``, or ``"auto"``:
+    as many as a file states, see `helpers.images.pixel_size.stated_banner`.
     `target_um`: side of a pixel that a `helpers.images.pixel_size.PreparedImage` is brought to
     [micrometres]; None: as it is.
 
@@ -39,8 +40,10 @@ class Reading:
     ------
     UserError
         A `value_range` that is not two finite numbers, low < high; a `crop_bottom` that is
-        neither or, when an image is read, leaves fewer than 8 rows of it; a `target_um` that is
-        no length.
+        none of these or, when an image is read, leaves fewer than 8 rows of it; a `target_um`
+        that is no length.
+    ImageError
+        When an image is read: ``"auto"`` for one that states no banner.
 
     Examples
     --------
@@ -56,7 +59,7 @@ class Reading:
     def __post_init__(self):
         if self.value_range is not None:
             object.__setattr__(self, "value_range", _two_numbers(self.value_range))
-        self._rows_cut(2**31, "the image")
+        self._rows_cut(2**31, "the image", banner=0)
         if self.target_um is not None and not 0 < self.target_um < math.inf:
             raise UserError(f"target_um is {self.target_um}: expected micrometres above 0")
 
@@ -65,13 +68,15 @@ class Reading:
         with _opened(source, self.max_pixels) as image:
             turned = image.orientation() in TRANSPOSED
             height, width = image.shape[::-1] if turned else image.shape
-        return height - self._rows_cut(height, image.name), width
+            banner = image.banner() if self.crop_bottom == "auto" else None
+        return height - self._rows_cut(height, image.name, banner), width
 
     def pixels(self, source):
         """Pixels as `read_image` gives them, without the rows that are cut."""
         with _opened(source, self.max_pixels) as image:
             pixels = image.decode()
             orientation = image.orientation()
+            banner = image.banner() if self.crop_bottom == "auto" else None
         if pixels.ndim == 3:
             first = pixels[..., 0]
             grey = pixels.shape[2] < 3 or all(
@@ -79,23 +84,30 @@ class Reading:
             )
             pixels = first if grey else pixels[..., :3]
         pixels = _upright(pixels, orientation)
-        black, white = _black_and_white(pixels, image, self.value_range)
+        few_bits = re.fullmatch("[1-8]-bit", image.kind) and (self.value_range or (0, 0))[1] > 255
+        black, white = _black_and_white(pixels, image, None if few_bits else self.value_range)
         if image.inverted:
             black, white = white, black
         result = np.empty(pixels.shape, np.float32)
         for i in range(0, len(result), 128):  # rows: float64 for the whole would take memory
             rows = np.subtract(pixels[i : i + 128], black, dtype=np.float64)
             result[i : i + 128] = np.abs(rows / (white - black))  # abs: no minus zero
-        return result[: len(result) - self._rows_cut(len(result), image.name)]
+        return result[: len(result) - self._rows_cut(len(result), image.name, banner)]
 
-    def _rows_cut(self, height, name):
-        """How many of the rows of an image are cut."""
+    def _rows_cut(self, height, name, banner):
+        """How many of the rows of an image are cut; `banner` are those that its file states."""
         if self.crop_bottom is None:
             return 0
-        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(self.crop_bottom).strip())
+        auto = self.crop_bottom == "auto"
+        if auto and banner is None:
+            raise ImageError(
+                f"{name} states no banner that could be cut: cut rows by number or share"
+            )
+        cut = str(banner if auto else self.crop_bottom).strip()
+        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", cut)
         if match is None:
             raise UserError(
-                f"crop_bottom is {self.crop_bottom!r}: expected pixels, such as 60, or '8%'"
+                f"crop_bottom is {self.crop_bottom!r}: expected pixels, such as 60, '8%' or 'auto'"
             )
         rows = int(match[1]) if match[1] else round(height * float(match[2]) / 100)
         if height - rows < 8:
@@ -119,7 +131,8 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
         (low, high) of the stored numbers that become 0 and 1, such as (0, 4095) for 12 bits in a
         16-bit file. None: 0 to 1 for floats, else 0 to the largest value of the type (of the
         bits a sample in a TIFF file). But integers that are all 0 or 1 count as the phases of a
-        segmented image, and stay 0 and 1.
+        segmented image, and stay 0 and 1. A `high` above 255 applies to files of more than 8 bits
+        alone: those of 8 bits keep 0 to 255, so that one range does for a folder of both.
     max_pixels : int
         Height times width that is still read.
 
@@ -160,6 +173,16 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
 def image_size(source, *, max_pixels=MAX_PIXELS):
     """(height, width) that `read_image` would give, from the header where it is a file."""
     return Reading(max_pixels=max_pixels).size(source)
+
+
+def stored_kind(path):
+    """How a file stores its numbers, from its header: "8-bit", "signed 16-bit", "float"...
+
+    "12-bit" is a TIFF file of as many bits a sample, or one of 16 whose tag MaxSampleValue is
+    4095. Errors are those of `read_image`.
+    """
+    with _opened(path, math.inf) as image:
+        return image.kind
 
 
 def image_digest(source):

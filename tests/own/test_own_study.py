@@ -205,8 +205,8 @@ def test_images_are_cut_and_brought_to_one_pixel_size(tmp_path):
     one, two = map(np.asarray, images)
     assert one.shape == two.shape == (30, 40)
     assert one.dtype == np.float32
-    images, _ = prepare_images(files, Reading((0, 510), target_um=0.5))
-    assert [np.asarray(image).max() for image in images] == pytest.approx([0.5, 0.5], abs=0.02)
+    images, _ = prepare_images(files, Reading((-255, 255), target_um=0.5))
+    assert [np.asarray(image).min() for image in images] == pytest.approx([0.5, 0.5], abs=0.02)
     np.testing.assert_allclose(one[:, ::39], two[:, ::39], atol=1e-6)
     Image.new("L", (40, 40)).save(tmp_path / "c.png")
     told = differences("abc", [0.5, np.nan, 0.5], np.ones(3))
