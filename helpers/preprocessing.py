@@ -20,7 +20,8 @@ from PIL import Image
 
 from helpers import UserError, check_choice
 from helpers.encoders import EncoderEntry, find_entry
-from helpers.images.read import ImageError, Reading, image_digest, list_images
+from helpers.images.folders import list_images
+from helpers.images.read import ImageError, Reading, image_digest
 from helpers.vit.forward import n_cores
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.tables import TABLES, _text, column, first_few, read_table
-from helpers.images.read import SUFFIXES, ImageError, list_images
+from helpers.extract.tables import TABLES, column, first_few, read_table
+from helpers.images.folders import SUFFIXES, choose_images, list_images
+from helpers.images.formats import ImageError
 
 SAMPLE = "sample"  # usual heading of the names of samples
 SIZE = "pixel_size_um"  # heading of pixel sizes, for files that state none
@@ -42,7 +43,7 @@ def list_samples(source, *, image_column="image", sample_column=None):
 
     Raises
     ------
-    FileNotFoundError, NotADirectoryError, UserError, ImageError
+    FileNotFoundError, UserError, ImageError
         No such folder, table, column or image; empty cells; no image at all, or one that stands
         twice; two files without `sample_column` that would be the same sample; a pixel size that
         is no number above 0.
@@ -81,7 +82,8 @@ def image_columns(path, image_column, sample_column):
 def _stated_sizes(table, path):
     """Pixel sizes of a table [micrometres]; NaN for empty cells, and without such a column."""
     name = next((name for name in table.columns if name.casefold() == SIZE), None)
-    texts = table[name].map(_text) if name else pd.Series("", table.index)
+    cells = table[name] if name else pd.Series("", table.index)
+    texts = cells.map(lambda cell: "" if pd.isna(cell) else str(cell).strip())
     sizes = pd.to_numeric(texts, errors="coerce").astype(float)
     bad = texts[(texts != "") & ~((sizes > 0) & np.isfinite(sizes))]
     if len(bad):
@@ -144,10 +146,9 @@ def _is_file(path):
 
 
 def _fitting_files(pattern):
-    files = map(Path, glob.glob(pattern, recursive=True))
-    files = sorted(f for f in files if f.suffix.lower() in SUFFIXES and f.is_file())
-    if not files:
-        raise ImageError(
-            f"no image fits {pattern!r}: expected files that end in {', '.join(SUFFIXES)}"
-        )
-    return files
+    files = [Path(name) for name in glob.glob(pattern, recursive=True)]
+    is_folder = {f: f.is_dir() for f in files}
+    # Two stars give folders beside the files in them.
+    return choose_images(
+        pattern, {f: b for f, b in is_folder.items() if not (b and "**" in pattern)}
+    )

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from helpers import UserError
 from helpers.extract.image_lists import image_columns, list_samples, listed
 from helpers.extract.tables import TABLES
-from helpers.images.read import SUFFIXES, ImageError
+from helpers.images.folders import choose_images
+from helpers.images.formats import ImageError
 from helpers.io.optional import optional
 
 # What tells versions of a file apart: of local files, S3, Google and Azure.
@@ -56,10 +57,9 @@ def _list_store(address):
         raise FileNotFoundError(f"there is no folder {address}: check its name") from error
     except Exception as error:  # the packages of stores have errors of their own
         raise UserError(f"{address} cannot be listed: {error}") from error
-    entries = [e for e in entries if PurePosixPath(e["name"]).suffix.lower() in SUFFIXES]
-    entries = sorted((e for e in entries if e["type"] == "file"), key=lambda e: e["name"])
-    if not entries:
-        raise ImageError(f"{address} holds no images: expected {', '.join(SUFFIXES)}")
+    images = choose_images(address, {e["name"]: e["type"] != "file" for e in entries})
+    entries = {e["name"]: e for e in entries}
+    entries = [entries[name] for name in images]
     table = listed([files.unstrip_protocol(e["name"]) for e in entries], None, address)
     return table.assign(
         stamp=[" ".join(str(e.get(k, "")) for k in STAMPS).strip() for e in entries]

@@ -9,20 +9,8 @@ import unicodedata
 
 INCH, CM = 25400.0, 1e4  # micrometres
 # Names of lengths in the descriptions of microscopes (NFKC), and their micrometres.
-UNITS = {
-    "pm": 1e-6,
-    "Å": 1e-4,
-    "nm": 1e-3,
-    "um": 1.0,
-    "μm": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "mm": 1e3,
-    "cm": CM,
-    "in": INCH,
-    "inch": INCH,
-    "m": 1e6,
-}
+UNITS = {"pm": 1e-6, "Å": 1e-4, "nm": 1e-3, "um": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0}
+UNITS |= {"mm": 1e3, "cm": CM, "in": INCH, "inch": INCH, "m": 1e6}
 # A resolution that is coarser is a printer's or screen's: 1200 dots an inch are 21 micrometres.
 COARSEST_UM = 20.0
 

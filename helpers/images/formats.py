@@ -1,4 +1,4 @@
-"""File formats: how each is opened and decoded; a new one goes here and into `read.SUFFIXES`."""
+"""File formats: how each is opened and decoded; a new one goes here and to `folders.SUFFIXES`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ LARGEST_TILE = 2**24  # numbers, where the image itself is smaller
 MAX_SAMPLE = {2**bits - 1 for bits in range(8, 16)}
 JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffile turns to RGB
 
+# Whether all bytes of a file are there, in formats without checksums whose decoders may not tell.
+WHOLE = {
+    "JPEG2000": lambda content: b"\xff\xd9" in content[content.find(b"\xff\x93") :],  # of its data
+    "GIF": lambda content: content.rstrip(b"\0").endswith(b";"),
+}
+
 _lock, _here = threading.Lock(), threading.local()
 # tifffile logs what it makes of damaged files, which are told as errors.
 logging.getLogger("tifffile").addFilter(lambda record: not getattr(_here, "quiet", False))
@@ -58,11 +64,10 @@ def open_file(path):
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no image {path}: check its name and folder") from None
     except IsADirectoryError:
-        raise ImageError(
-            f"{path} is a folder: expected an image file; list_images(folder) gives those in it"
-        ) from None
+        raise ImageError(f"{path} is a folder: expected an image file; name one in it") from None
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path} cannot be opened ({error}): check its permissions") from error
+        reason = getattr(error, "strerror", None) or error  # without the path
+        raise ImageError(f"{path} cannot be opened ({reason}): check its permissions") from error
 
 
 def _refuse_stack(name, count):
@@ -154,8 +159,8 @@ def pillow_image(image, name, file=None):
     is_png = file is not None and image.format == "PNG"
     if deep and (not is_png or image.info.get("interlace")):
         raise ImageError(
-            f"{name} has 16-bit colours, which Pillow would cut to 8 bits: pass the path of a "
-            "TIFF file, or of a PNG file without interlacing"
+            f"{name} has 16-bit colours, which Pillow would cut to 8 bits: save it as TIFF, or as "
+            "PNG without interlacing"
         )
     if image.format == "EPS":
         raise ImageError(f"{name} is a vector graphic: expected pixels; export it as PNG")
@@ -170,10 +175,8 @@ def pillow_image(image, name, file=None):
             file.seek(0)
             with _quiet_pillow():
                 Image.open(file).verify()  # checksums, which load() passes over
-        elif image.format == "JPEG2000":
-            content = _read(file)
-            if content.find(b"\xff\xd9", content.find(b"\xff\x93")) < 0:  # end, first data
-                raise ImageError(f"{name} is cut short: tiles may be missing; copy it again")
+        elif image.format in WHOLE and not WHOLE[image.format](_read(file)):
+            raise ImageError(f"{name} is cut short: its end is missing; copy it again")
         image.load()
         if not deep:
             return _pillow_pixels(image)

@@ -62,7 +62,8 @@ def _from_tiff(path, read):
         with quiet_tifffile(), tifffile.TiffFile(path) as file:
             return read(file)
     except Exception as error:  # damaged tags make tifffile raise nearly anything
-        raise ImageError(f"{path}: its TIFF metadata cannot be read ({error})") from error
+        reason = getattr(error, "strerror", None) or error  # without the path
+        raise ImageError(f"{path}: its TIFF metadata cannot be read ({reason})") from error
 
 
 class PreparedImage:
@@ -182,7 +183,7 @@ def _check_cut(images, crop_bottom):
                 image.resampled  # noqa: B018
     if silent:
         raise ImageError(
-            f"{len(silent)} of {len(images)} images state no banner that could be cut: "
+            f"{len(silent)} of {len(images)} images state no banner to cut: "
             f"{', '.join(silent[:5])}; cut rows by number or share"
         )
 

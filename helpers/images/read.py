@@ -12,17 +12,16 @@ import math
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from helpers import UserError
 from helpers.images import formats
+from helpers.images.folders import remedy
 from helpers.images.formats import ImageError
 
 MAX_PIXELS = 2**28  # about 16000 x 16000; 3 GB as float32 in colour
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 TRANSPOSED = (5, 6, 7, 8)  # orientations whose rows are the columns that one should see
 
 
@@ -59,7 +58,8 @@ class Reading:
     def __post_init__(self):
         if self.value_range is not None:
             object.__setattr__(self, "value_range", _two_numbers(self.value_range))
-        self._rows_cut(2**31, "the image", banner=0)
+        whole = formats.StoredImage("the image", (2**31, 1), None, banner=lambda: 0)
+        self._rows_cut(2**31, whole)
         if self.target_um is not None and not 0 < self.target_um < math.inf:
             raise UserError(f"target_um is {self.target_um}: expected micrometres above 0")
 
@@ -68,22 +68,19 @@ class Reading:
         with _opened(source, self.max_pixels) as image:
             turned = image.orientation() in TRANSPOSED
             height, width = image.shape[::-1] if turned else image.shape
-            banner = image.banner() if self.crop_bottom == "auto" else None
-        return height - self._rows_cut(height, image.name, banner), width
+            return height - self._rows_cut(height, image), width
 
     def pixels(self, source):
         """Pixels as `read_image` gives them, without the rows that are cut."""
         with _opened(source, self.max_pixels) as image:
-            pixels = image.decode()
-            orientation = image.orientation()
-            banner = image.banner() if self.crop_bottom == "auto" else None
+            pixels = _upright(image.decode(), image.orientation())
+            kept = len(pixels) - self._rows_cut(len(pixels), image)
         if pixels.ndim == 3:
             first = pixels[..., 0]
             grey = pixels.shape[2] < 3 or all(
                 np.array_equal(first, pixels[..., i]) for i in (1, 2)
             )
             pixels = first if grey else pixels[..., :3]
-        pixels = _upright(pixels, orientation)
         few_bits = re.fullmatch("[1-8]-bit", image.kind) and (self.value_range or (0, 0))[1] > 255
         black, white = _black_and_white(pixels, image, None if few_bits else self.value_range)
         if image.inverted:
@@ -92,19 +89,16 @@ class Reading:
         for i in range(0, len(result), 128):  # rows: float64 for the whole would take memory
             rows = np.subtract(pixels[i : i + 128], black, dtype=np.float64)
             result[i : i + 128] = np.abs(rows / (white - black))  # abs: no minus zero
-        return result[: len(result) - self._rows_cut(len(result), image.name, banner)]
+        return result[:kept]
 
-    def _rows_cut(self, height, name, banner):
-        """How many of the rows of an image are cut; `banner` are those that its file states."""
+    def _rows_cut(self, height, image):
+        """How many of the rows of a `StoredImage` are cut."""
         if self.crop_bottom is None:
             return 0
-        auto = self.crop_bottom == "auto"
-        if auto and banner is None:
-            raise ImageError(
-                f"{name} states no banner that could be cut: cut rows by number or share"
-            )
-        cut = str(banner if auto else self.crop_bottom).strip()
-        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", cut)
+        cut = image.banner() if self.crop_bottom == "auto" else self.crop_bottom
+        if cut is None:
+            raise ImageError(f"{image.name} states no banner to cut: cut rows by number or share")
+        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", str(cut).strip())
         if match is None:
             raise UserError(
                 f"crop_bottom is {self.crop_bottom!r}: expected pixels, such as 60, '8%' or 'auto'"
@@ -113,7 +107,7 @@ class Reading:
         if height - rows < 8:
             raise UserError(
                 f"crop_bottom is {self.crop_bottom!r}, which leaves {max(0, height - rows)} of "
-                f"{height} rows of {name}: cut less"
+                f"{height} rows of {image.name}: cut less"
             )
         return rows
 
@@ -157,7 +151,8 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
     Notes
     -----
     16-bit colour is read in full from PNG and TIFF. Pillow reduces the colours of other formats
-    to 8 bits. JPEG and BMP hold no checksum, so damage inside their pixels may pass unseen.
+    to 8 bits. JPEG, BMP, WebP, GIF and JPEG 2000 hold no checksum, so damage inside their pixels
+    may pass unseen.
     Threads may call this at the same time.
 
     Examples
@@ -208,27 +203,6 @@ def image_digest(source):
     return digest.hexdigest()
 
 
-def list_images(folder):
-    """Image files of a folder, sorted by name; not those of its subfolders.
-
-    Files that end in one of `SUFFIXES`, in upper or lower case. Hidden files are left out, such
-    as the ``._name.png`` that macOS puts beside a file.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise FileNotFoundError(f"there is no folder {folder}: check its name")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file: expected a folder of images")
-    files = [f for f in folder.iterdir() if not f.name.startswith(".") and f.is_file()]
-    images = sorted(f for f in files if f.suffix.lower() in SUFFIXES)
-    if not images:
-        raise ImageError(
-            f"{folder} holds no image: expected files that end in {', '.join(SUFFIXES)}, found "
-            f"{len(files)} other files; subfolders are not searched"
-        )
-    return images
-
-
 @contextlib.contextmanager
 def _opened(source, max_pixels):
     """Give the `StoredImage` of a source; what fails meanwhile becomes an `ImageError`."""
@@ -236,6 +210,7 @@ def _opened(source, max_pixels):
     find, name = _array, f"the {type(source).__name__}"
     if is_file:
         find, name = formats.file_image, str(source)
+        name = name if name.isprintable() else repr(name)  # a line break would split a message
     elif isinstance(source, Image.Image):
         find = formats.pillow_image
         name = f"the Pillow image of {source.width} x {source.height} pixels"
@@ -246,13 +221,13 @@ def _opened(source, max_pixels):
             height, width = image.shape
             if height * width > max_pixels:
                 raise ImageError(
-                    f"{image.name} has {width} x {height} pixels, more than max_pixels="
-                    f"{max_pixels}: crop or shrink it, or pass a larger max_pixels"
+                    f"{image.name} has {width} x {height} pixels, more than the {max_pixels} that "
+                    "are read: crop or shrink it"
                 )
             if height * width == 0:
                 raise ImageError(f"{image.name} is empty: expected at least one pixel")
             yield image
-        except (ImageError, NameError):
+        except (UserError, NameError):
             raise
         except MemoryError as error:
             raise ImageError(
@@ -260,12 +235,12 @@ def _opened(source, max_pixels):
                 "again as PNG or TIFF, or crop or shrink it"
             ) from error
         except Exception as error:  # damaged data makes decoders raise nearly anything
-            reason = f"{type(error).__name__}: {error}"
+            reason, ending = f"{type(error).__name__}: {error}", os.path.splitext(name)[1]
             if isinstance(error, UnidentifiedImageError):
                 reason = "not the beginning of any format that Pillow knows"
             raise ImageError(
                 f"{name} cannot be read as an image ({reason}): it is damaged, cut short or of an "
-                "unknown kind; save it again as PNG or TIFF, or pass a NumPy array"
+                f"unknown kind; {remedy([ending], 'save it again as PNG or TIFF')}"
             ) from error
 
 

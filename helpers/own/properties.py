@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers import UserError
 from helpers.extract.tables import column, first_few, read_table
-from helpers.images.read import SUFFIXES
+from helpers.images.folders import SUFFIXES
 
 UNITS = ("at.%", "wt.%")
 # Cb is columbium, the old name of niobium.

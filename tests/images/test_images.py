@@ -22,7 +22,6 @@ from helpers.images.read import (
     Reading,
     image_digest,
     image_size,
-    list_images,
     read_image,
 )
 
@@ -103,7 +102,10 @@ def test_png_of_16_bits_and_colour_keeps_them(tmp_path, capfd, array):
     check(read_image(path), share(array[..., 0] if array.shape[2] == 2 else array[..., :3]))
     with Image.open(path) as lazy:
         assert np.asarray(lazy.copy()).dtype == np.uint8  # the reason for going past Pillow
-    with Image.open(path) as lazy, pytest.raises(ImageError, match="cut to 8 bits: pass the path"):
+    with (
+        Image.open(path) as lazy,
+        pytest.raises(ImageError, match="cut to 8 bits: save it as TIFF"),
+    ):
         read_image(lazy)
     assert capfd.readouterr().err == ""
 
@@ -476,7 +478,7 @@ def test_file_that_is_no_image_is_named(tmp_path, capfd, name):
 def test_file_that_cannot_be_opened_is_named(tmp_path, monkeypatch, function):
     with pytest.raises(FileNotFoundError, match=f"{tmp_path}/none.png: check its name"):
         function(tmp_path / "none.png")
-    with pytest.raises(ImageError, match=f"{tmp_path} is a folder.*list_images"):
+    with pytest.raises(ImageError, match=f"{tmp_path} is a folder: .*name one in it"):
         function(tmp_path)
     with pytest.raises(ImageError, match=r"cannot be opened .*null byte"):
         function("a\0b.png")
@@ -604,13 +606,13 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, function)
         np.broadcast_to(np.uint8(0), (30000, 30000)),
     ]
     for source in sources:
-        message = "30000 x 30000 pixels, more than max_pixels=268435456: .*larger max_pixels"
+        message = "30000 x 30000 pixels, more than the 268435456 that are read: crop"
         with pytest.raises(ImageError, match=message):
             function(source)
     assert image_size(sources[0], max_pixels=30000**2) == (30000, 30000)
     for source in (GREY, Image.fromarray(GREY), save(tmp_path / "b.png", GREY)):
         assert function(source, max_pixels=GREY.size) is not None
-        with pytest.raises(ImageError, match="33 x 20 pixels, more than max_pixels=659"):
+        with pytest.raises(ImageError, match="33 x 20 pixels, more than the 659 that"):
             function(source, max_pixels=GREY.size - 1)
 
 
@@ -736,35 +738,6 @@ def test_digest(tmp_path):
     assert image_digest(np.asfortranarray(GREY)) == image_digest(GREY)
     with pytest.raises(ImageError, match="type object"):
         image_digest(np.array([[None]]))
-
-
-def test_list_images(tmp_path):
-    names = [
-        "b.PNG",
-        "a.tif",
-        "c.JPeG",
-        "d.jpg",
-        "e.tiff",
-        "f.bmp",
-        "._a.tif",
-        "notes.txt",
-        "g.npy",
-    ]
-    for name in names:
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    found = list_images(str(tmp_path))
-    assert found == [tmp_path / name for name in sorted(names[:6])]
-
-
-def test_folder_without_images_is_named(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(ImageError, match=f"{tmp_path} holds no image: .*[.]tiff.*1 other files"):
-        list_images(tmp_path)
-    with pytest.raises(FileNotFoundError, match=f"no folder {tmp_path}/none"):
-        list_images(tmp_path / "none")
-    with pytest.raises(NotADirectoryError, match=r"notes\.txt is a file"):
-        list_images(tmp_path / "notes.txt")
 
 
 def test_examples_in_docstrings():
