@@ -37,6 +37,10 @@ def _exif(orientation=6):
     return exif
 
 
+TESCAN = b"\x07[MAIN]\r\nPixelSizeX=2e-7\r\nPixelSizeY=2e-7\r\nImageStripSize=2\r\n"
+FEI = "[Scan]\r\nPixelWidth=2e-8\r\n[Image]\r\nResolutionX=9\r\nResolutionY=5\r\n"
+ZEISS = "\r\n0\r\nAP_PIXEL_SIZE\r\nPixel Size = 25.0 nm\r\n"
+JEOL = "<EosMode>eosTEM</EosMode><ModeString>MAG</ModeString><SelectorValue>2e4</SelectorValue>"
 IMAGES = {
     "grey.png": _pillow(GREY, "PNG"),
     "colour.png": _pillow(RGB, "PNG", exif=_exif()),
@@ -69,9 +73,24 @@ IMAGES = {
     "grey.bmp": _pillow(GREY, "BMP"),
     "colour.bmp": _pillow(RGB, "BMP"),
     "palette.gif": _pillow(RGB, "GIF"),
+    "grey.gif": _pillow(WIDE, "GIF", interlace=0),
+    "interlaced.gif": _pillow(WIDE, "GIF", interlace=1),
     "lossless.webp": _pillow(RGB, "WEBP", lossless=True, exif=_exif()),
+    "lossy.webp": _pillow(WIDE, "WEBP", quality=60),
+    "alpha.webp": _pillow(np.dstack([RGB, GREY]), "WEBP"),
     "colour.ppm": _pillow(RGB, "PPM"),
-    "colour.jp2": _pillow(WIDE, "JPEG2000"),
+    "colour.jp2": _pillow(RGB, "JPEG2000", irreversible=True),
+    "grey.jp2": _pillow(WIDE, "JPEG2000"),
+    "grey16.jp2": _pillow(GREY16, "JPEG2000"),
+    "tiles.j2k": _pillow(WIDE, "JPEG2000", no_jp2=True, tile_size=(16, 16)),
+    "tescan.tif": _tiff(GREY, extratags=[(50431, 7, len(TESCAN), TESCAN, True)]),
+    "fei.tif": _tiff(GREY, extratags=[(34682, "s", 0, FEI, True)]),
+    "zeiss.tif": _tiff(GREY, extratags=[(34118, "s", 0, ZEISS, True)]),
+    "dm.tif": _tiff(GREY, extratags=[*((65003 + i, "s", 0, "nm", True) for i in range(2)),
+                                     *((65009 + i, "f", 1, 2.5, True) for i in range(2))]),
+    "jeol.tif": _tiff(GREY16 // 16, description=JEOL, resolution=(1000, 1000),
+                      resolutionunit="CENTIMETER",
+                      extratags=[(271, "s", 0, "JEOL Ltd.", True), (281, "H", 1, 4095, True)]),
 }  # fmt: skip
 NUMBERS = [0, 1, 2, 3, 7, 127, 128, 255, 256, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1,
            2**63, 2**64 - 1]  # fmt: skip

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ import numpy as np
 from helpers import UserError
 from helpers.encoders import find_entry
 from helpers.extract.tables import read_rows
-from helpers.images.read import ImageError, Reading, image_digest, image_size, read_image
+from helpers.images.pixel_size import pixel_size_um, stated_banner
+from helpers.images.read import (
+    ImageError,
+    Reading,
+    image_digest,
+    image_size,
+    read_image,
+    stored_kind,
+)
 from helpers.preprocessing import Preparation
 
 MAX_PIXELS = 2**18
@@ -35,6 +44,12 @@ class Images:
         digest = image_digest(path)
         assert digest == hashlib.sha256(Path(path).read_bytes()).hexdigest()
         size = _refusal_or(image_size, path)
+        with contextlib.suppress(ImageError):
+            assert re.fullmatch(r"(signed )?\d+-bit|float", stored_kind(path))
+        with contextlib.suppress(ImageError):
+            assert (pixel_size_um(path) or 1) > 0
+        with contextlib.suppress(ImageError):
+            assert (stated_banner(path) or 0) >= 0
         pixels = read_image(path, max_pixels=MAX_PIXELS)
         assert pixels.dtype == np.float32
         assert pixels.flags.c_contiguous

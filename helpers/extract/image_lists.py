@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import unicodedata
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,7 @@ def listed(images, samples, source, sizes=np.nan):
 
 def _stem(name):
     """The name of a file without its ending, each accented letter as one character."""
-    return unicodedata.normalize("NFC", PurePath(name).stem)
+    return unicodedata.normalize("NFC", os.path.splitext(os.path.basename(name))[0])
 
 
 def _stored_files(path, names):
@@ -146,9 +147,7 @@ def _is_file(path):
 
 
 def _fitting_files(pattern):
-    files = [Path(name) for name in glob.glob(pattern, recursive=True)]
-    is_folder = {f: f.is_dir() for f in files}
-    # Two stars give folders beside the files in them.
-    return choose_images(
-        pattern, {f: b for f, b in is_folder.items() if not (b and "**" in pattern)}
-    )
+    is_folder = {name: os.path.isdir(name) for name in glob.glob(pattern, recursive=True)}
+    if "**" in pattern:  # which gives folders beside the files in them
+        is_folder = {name: False for name, folder in is_folder.items() if not folder}
+    return list(map(Path, choose_images(pattern, is_folder)))

@@ -39,8 +39,8 @@ def list_images(folder):
             f"{folder} is a file: expected a folder of images, or a file that ends in "
             f"{', '.join(SUFFIXES)}; {remedy([folder.suffix], 'name the folder that holds it')}"
         )
-    is_folder = {folder / entry.name: entry.is_dir() for entry in os.scandir(folder)}
-    return choose_images(folder, is_folder)
+    is_folder = {entry.path: entry.is_dir() for entry in os.scandir(folder)}
+    return list(map(Path, choose_images(folder, is_folder)))
 
 
 def choose_images(source, is_folder):

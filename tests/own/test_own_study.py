@@ -147,7 +147,7 @@ def test_images_of_one_name_need_a_sample_column(tmp_path):
         Image.new("L", (9, 9)).save(tmp_path / folder / "one.png")
     with pytest.raises(ImageError, match="several files would be sample one"):
         list_samples(f"{tmp_path}/*/*.png")
-    with pytest.raises(ImageError, match="no image fits"):
+    with pytest.raises(ImageError, match="holds no image"):
         list_samples(f"{tmp_path}/*/*.tif")
 
 

@@ -16,6 +16,7 @@ from helpers.extract.feature_tables import FeatureTable
 from helpers.extract.image_lists import list_samples
 from helpers.extract.remote_images import list_anywhere
 from helpers.extract.tables import read_rows
+from helpers.images.read import ImageError
 from helpers.own import cli, properties
 from helpers.own.models import join
 from helpers.own.properties import PropertyTable, read_properties
@@ -226,7 +227,7 @@ def test_one_image_is_a_list(tmp_path):
     Image.new("L", (9, 9)).save(image, "TIFF")
     for found in (list_samples(image), list_anywhere(image)):
         assert found["sample"].tolist() == ["A[1]"]
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(ImageError, match="is a file: expected a folder"):
         list_samples(written(tmp_path / "a.txt", "no image"))
 
 
