@@ -13,7 +13,7 @@ import pandas as pd
 
 from helpers import UserError
 from helpers.extract.tables import TABLES, column, first_few, read_table
-from helpers.images.folders import SUFFIXES, choose_images, list_images
+from helpers.images.folders import SUFFIXES, choose_images, kinds_of, list_images
 from helpers.images.formats import ImageError
 
 SAMPLE = "sample"  # usual heading of the names of samples
@@ -147,7 +147,7 @@ def _is_file(path):
 
 
 def _fitting_files(pattern):
-    is_folder = {name: os.path.isdir(name) for name in glob.glob(pattern, recursive=True)}
+    kinds = kinds_of(glob.glob(pattern, recursive=True))
     if "**" in pattern:  # which gives folders beside the files in them
-        is_folder = {name: False for name, folder in is_folder.items() if not folder}
-    return list(map(Path, choose_images(pattern, is_folder)))
+        kinds = {name: kind for name, kind in kinds.items() if kind != "directory"}
+    return list(map(Path, choose_images(pattern, kinds)))

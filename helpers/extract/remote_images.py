@@ -57,7 +57,7 @@ def _list_store(address):
         raise FileNotFoundError(f"there is no folder {address}: check its name") from error
     except Exception as error:  # the packages of stores have errors of their own
         raise UserError(f"{address} cannot be listed: {error}") from error
-    images = choose_images(address, {e["name"]: e["type"] != "file" for e in entries})
+    images = choose_images(address, {e["name"]: e["type"] for e in entries})
     entries = {e["name"]: e for e in entries}
     entries = [entries[name] for name in images]
     table = listed([files.unstrip_protocol(e["name"]) for e in entries], None, address)

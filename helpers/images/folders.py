@@ -6,6 +6,7 @@ import collections
 import os
 import re
 import warnings
+from os.path import isdir, isfile
 from pathlib import Path
 
 from helpers.images.formats import ImageError
@@ -39,29 +40,33 @@ def list_images(folder):
             f"{folder} is a file: expected a folder of images, or a file that ends in "
             f"{', '.join(SUFFIXES)}; {remedy([folder.suffix], 'name the folder that holds it')}"
         )
-    is_folder = {entry.path: entry.is_dir() for entry in os.scandir(folder)}
-    return list(map(Path, choose_images(folder, is_folder)))
+    return list(map(Path, choose_images(folder, kinds_of(e.path for e in os.scandir(folder)))))
 
 
-def choose_images(source, is_folder):
-    """The images among files and folders, {name: whether it is a folder}, sorted.
+def kinds_of(names):
+    """{name: "file", "directory" or "other"}, such as a pipe, which may never end."""
+    return {n: "file" if isfile(n) else "directory" if isdir(n) else "other" for n in names}
+
+
+def choose_images(source, kinds):
+    """The images among files and folders, as `kinds_of` gives them, sorted.
 
     Files that end in one of `SUFFIXES`, in upper or lower case. A warning says what is left out,
     but for hidden files, such as the ``._name.png`` that macOS puts beside a file. An ImageError
     names the `source` that holds no image.
     """
-    images, others = [], collections.Counter()
-    for name, folder in is_folder.items():
+    images, others, n_folders = [], collections.Counter(), 0
+    for name, kind in kinds.items():
         base = os.path.basename(name)
         ending = os.path.splitext(base)[1].lower()
         if base.startswith(".") or base.lower() in SYSTEM_FILES:
             continue
-        if ending in SUFFIXES and not folder:
+        if ending in SUFFIXES and kind == "file":
             images.append(name)
+        elif kind == "directory":
+            n_folders += 1
         else:
-            plain = re.fullmatch(r"\.\w{1,9}", ending)
-            others["subfolder" if folder else ending if plain else "of another ending"] += 1
-    n_folders = others.pop("subfolder", 0)
+            others[ending if re.fullmatch(r"\.\w{1,9}", ending) else "of another ending"] += 1
     told = [f"{others[kind]} {kind}" for kind in sorted(others, key=lambda k: (-others[k], k))]
     told[9:] = ["others"] * (len(told) > 9)
     told += [f"{n_folders} subfolder{'s' * (n_folders > 1)}"] * (n_folders > 0)

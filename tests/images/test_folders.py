@@ -1,5 +1,6 @@
 """helpers.images.folders: which files are read, and what is said of the others."""
 
+import os
 import re
 import time
 import warnings
@@ -105,6 +106,14 @@ def test_a_file_of_a_microscope_says_how_to_export_it(tmp_path, ending):
     assert str(error.value).count(str(path)) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_and_dead_links_are_no_images(tmp_path):
+    os.mkfifo(touched(tmp_path, "a.png") / "b.png")
+    (tmp_path / "c.tif").symlink_to(tmp_path / "none")
+    with pytest.warns(UserWarning, match="left out: 1 .png, 1 .tif$"):
+        assert list_images(tmp_path) == [tmp_path / "a.png"]
+
+
 def test_a_folder_or_file_without_images_is_named(tmp_path):
     file = touched(tmp_path / "a", "notes.txt") / "notes.txt"
     expected = r"holds no image: .*\.tiff.*found 1 \.txt; subfolders are not searched"
@@ -132,10 +141,10 @@ def test_names_with_line_breaks_are_images_and_messages_stay_in_one_line(tmp_pat
 
 @pytest.mark.slow
 def test_a_folder_of_100000_files_is_listed_in_seconds():
-    files = {f"/scans/{i:06}.png": False for i in range(100_000)}
+    files = {f"/scans/{i:06}.png": "file" for i in range(100_000)}
     start = time.perf_counter()
     with pytest.warns(UserWarning, match="left out: 1 .dm3"):
-        assert choose_images("scans", files | {"/scans/x.dm3": False}) == sorted(files)
+        assert choose_images("scans", files | {"/scans/x.dm3": "file"}) == sorted(files)
     assert time.perf_counter() - start < 5
 
 
