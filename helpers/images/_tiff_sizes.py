@@ -1,4 +1,4 @@
-"""What TIFF files say of their pixels' size: tags of microscopes, ImageJ, OME, resolutions."""
+"""What TIFF files say of pixel size and banner: tags of microscopes, ImageJ, OME, resolutions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def jeol(file):
     if not str(tags.valueof(271)).startswith("JEOL"):
         return None
     text = str(tags.valueof(270))
-    values = dict(re.findall(r"<(EosMode|ModeString|SelectorValue)>\s*([^<]*?)\s*<", text))
+    values = dict(re.findall(r"<(EosMode|ModeString|SelectorValue)\b[^>]*>\s*([^<]*?)\s*<", text))
     if (values.get("EosMode"), values.get("ModeString")) != ("eosTEM", "MAG"):
         return math.nan if values else None  # a diffraction pattern, whose pixels are no lengths
     size = _from_tags(file, _tagged_unit(file))

@@ -24,7 +24,6 @@ EXPORTS = {
     "the program of the EBSD detector": ".ang .ctf .cpr .crc",
 }
 EXPORTS = {ending: program for program, kinds in EXPORTS.items() for ending in kinds.split()}
-SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
 
 def list_images(folder):
@@ -59,7 +58,7 @@ def choose_images(source, kinds):
     for name, kind in kinds.items():
         base = os.path.basename(name)
         ending = os.path.splitext(base)[1].lower()
-        if base.startswith(".") or base.lower() in SYSTEM_FILES:
+        if base.startswith(".") or base.lower() in ("thumbs.db", "desktop.ini"):
             continue
         if ending in SUFFIXES and kind == "file":
             images.append(name)
