@@ -19,9 +19,8 @@ EXPORTS = {
     "TIA (File > Export) or HyperSpy": ".ser .emi",
     "Fiji (File > Import > Bio-Formats)": ".mrc .czi .lif .nd2 .oib .oif .oir .vsi",
     "ESPRIT or HyperSpy": ".bcf",
-    "AZtec or HyperSpy": ".h5oina",
     "HyperSpy": ".hspy .zspy .mib .tvips .blo .rpl .sur",
-    "the program of the EBSD detector": ".ang .ctf .cpr .crc",
+    "the program of the EBSD detector": ".h5oina .ang .ctf .cpr .crc",
 }
 EXPORTS = {ending: program for program, kinds in EXPORTS.items() for ending in kinds.split()}
 

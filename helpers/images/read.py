@@ -125,8 +125,9 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
         (low, high) of the stored numbers that become 0 and 1, such as (0, 4095) for 12 bits in a
         16-bit file. None: 0 to 1 for floats, else 0 to the largest value of the type (of the
         bits a sample in a TIFF file). But integers that are all 0 or 1 count as the phases of a
-        segmented image, and stay 0 and 1. A `high` above 255 applies to files of more than 8 bits
-        alone: those of 8 bits keep 0 to 255, so that one range does for a folder of both.
+        segmented image, and stay 0 and 1. A `high` above 255 applies to files (and Pillow images)
+        of more than 8 bits alone: those of 8 bits keep 0 to 255, so that one range does for a
+        folder of both.
     max_pixels : int
         Height times width that is still read.
 

@@ -174,6 +174,13 @@ def test_a_table_states_pixel_sizes(tmp_path, heading, suffix):
     assert np.isnan(list_samples(tmp_path / "a.tif")["pixel_size_um"]).all()
 
 
+@pytest.mark.optional("fsspec", "ray")
+def test_a_table_of_addresses_states_pixel_sizes(tmp_path):
+    (tmp_path / "t.csv").write_text("image,pixel_size_um\nmemory://a.png,0.1\nmemory://b.png,\n")
+    found = list_anywhere(tmp_path / "t.csv")
+    np.testing.assert_array_equal(found["pixel_size_um"], [0.1, np.nan])
+
+
 @pytest.mark.parametrize("cell", ["0", "-0.1", "nan µm", "0,1", "inf", "1e999"])
 def test_a_pixel_size_that_is_none_is_named(tmp_path, cell):
     path = tabled(tmp_path, ["0.1", cell, "0.1"])
