@@ -239,9 +239,9 @@ def _opened(source, max_pixels):
             reason, ending = f"{type(error).__name__}: {error}", os.path.splitext(name)[1]
             if isinstance(error, UnidentifiedImageError):
                 reason = "not the beginning of any format that Pillow knows"
+            other = "it is damaged, cut short or of an unknown kind; save it again as PNG or TIFF"
             raise ImageError(
-                f"{name} cannot be read as an image ({reason}): it is damaged, cut short or of an "
-                f"unknown kind; {remedy([ending], 'save it again as PNG or TIFF')}"
+                f"{name} cannot be read as an image ({reason}): {remedy([ending], other)}"
             ) from error
 
 
