@@ -40,7 +40,7 @@ def tescan(file):
 
 def _tescan_lines(file):
     text = file.pages[0].tags.valueof(50431, default=b"")
-    text = text if isinstance(text, str) else bytes(text).decode("latin-1")
+    text = text.decode("latin-1") if isinstance(text, bytes) else str(text)
     return dict(re.findall(r"^(\w+)=(\S+)\s*$", text, re.MULTILINE))
 
 
