@@ -68,15 +68,9 @@ def ome(file):
     """As `fei`; 'pixel' and 'reference frame', which OME allows, are no lengths."""
     if not file.is_ome:
         return None
-    stated = re.findall(r'(PhysicalSize[XY](?:Unit)?)="([^"]+)"', file.ome_metadata)
-    first = dict(reversed(stated))  # of several images
-    sizes = [
-        _micrometres(
-            first.get(f"PhysicalSize{axis}"),
-            html.unescape(first.get(f"PhysicalSize{axis}Unit", "µm")),
-        )
-        for axis in "XY"
-    ]
+    stated = re.findall(r'PhysicalSize([XY](?:Unit)?)="([^"]+)"', file.ome_metadata)
+    first = {name: html.unescape(text) for name, text in reversed(stated)}  # of several images
+    sizes = [_micrometres(first.get(a), first.get(f"{a}Unit", "µm")) for a in "XY"]
     return None if None in sizes else _square(*sizes)
 
 

@@ -196,11 +196,8 @@ def _check_target(stated, count, target_um):
             f"{target_um} µm: {', '.join(silent[:5])}; state it, as stated_um=0.05 or in a "
             "column pixel_size_um of a table of images, or leave the pixel size out"
         )
-    far = [
-        f"{image.path} ({size} µm)"
-        for image, size in stated.items()
-        if not 1 / 16 <= size / target_um <= 16
-    ]
+    ratios = {f"{image.path} ({size} µm)": size / target_um for image, size in stated.items()}
+    far = [text for text, ratio in ratios.items() if not 1 / 16 <= ratio <= 16]
     if far:
         raise ImageError(
             f"target_um is {target_um}: more than 16 times away from {', '.join(far[:5])}"
