@@ -30,6 +30,7 @@ from helpers.preprocessing import (
     as_list,
     check_images,
     digest_or_error,
+    name_of,
     report_bad_images,
 )
 from helpers.regression import aggregate_sections
@@ -84,6 +85,7 @@ def extract(
     workers=None,
     store=None,
     name=None,
+    check=None,
     progress=True,
 ):
     """Features of images with their provenance, from the store or computed and stored.
@@ -114,6 +116,9 @@ def extract(
         Folder of the feature store. None: in the cache. False: read and write nothing.
     name : str or None
         Of the data set, a folder in the store. None: from a hash of the images.
+    check : callable or None
+        Called with the brightest value of each image, an array (n,) from 0 to 1, NaN for bad
+        ones, before any goes through the network; what it raises stops the run.
     progress : bool
         Show images a second and the time left; runs of a few seconds show nothing.
 
@@ -150,10 +155,12 @@ def extract(
         stored = StoredFeatures(folder, encoder.name, work.key)
         finished = stored.read()
     if finished is None:
-        return work.run(stored, on_error)
+        return work.run(stored, on_error, check)
     features, provenance = finished
     skipped = {int(i): reason for i, reason in provenance["skipped"].items()}
     report_bad_images(skipped, images, on_error)
+    if check is not None:
+        check(np.array(provenance["brightest"], float))
     return Extraction(features, skipped, provenance, stored.path)
 
 
@@ -195,16 +202,20 @@ class _Work:
             "data": hashlib.sha256("\n".join(self.digests).encode()).hexdigest(),
         }
 
-    def run(self, stored, on_error):
+    def run(self, stored, on_error, check=None):
         """The `Extraction`: all images checked, then equal ones computed once, and stored."""
         first = {}
         # Of each image the first one that equals it.
         twins = [first.setdefault(digest, i) for i, digest in enumerate(self.digests)]
-        shapes, errors = check_images(self.images, list(first.values()), self.preparation)
+        found, errors = check_images(self.images, list(first.values()), self.preparation)
         skipped = {i: errors[twin] for i, twin in enumerate(twins) if twin in errors}
         report_bad_images(skipped, self.images, on_error)
-        if not shapes:
+        if not found:
             raise ImageError("no image is left: " + "; ".join(sorted(set(skipped.values()))[:3]))
+        brightest = [found[twin][1] if twin in found else None for twin in twins]
+        if check is not None:
+            check(np.array(brightest, float))
+        shapes = {i: shape for i, (shape, _) in found.items()}
         start, date = time.monotonic(), datetime.datetime.now(datetime.UTC)
         features = self._compute(shapes, stored)[twins]
         facts = {
@@ -212,6 +223,7 @@ class _Work:
             "n_images": len(self.images),
             "n_computed": len(shapes),
             "skipped": {str(i): reason for i, reason in skipped.items()},
+            "brightest": brightest,
             "date": date.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - start, 2),
         }
@@ -254,7 +266,8 @@ class _Work:
         pixels = self.preparation.batch(images)
         for i, image in zip(batch, images, strict=True):
             if not isinstance(image, np.ndarray) and digest_or_error(image) != self.digests[i]:
-                raise ImageError(f"{image} was changed while it was read: run again")
+                name = name_of(self.images, i)
+                raise ImageError(f"{name} was changed while it was read: run again")
         return pixels
 
 

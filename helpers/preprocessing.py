@@ -7,6 +7,7 @@ Two pipelines, those of sections 3.1 and 3.2 of the paper (doi:10.1016/j.actamat
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -287,26 +288,37 @@ def digest_or_error(image):
 
 
 def check_images(images, indices, preparation):
-    """Read images once: {index: shape of its input}, and {index: what is wrong with it}."""
+    """Read images once: {index: (shape of its input, its brightest value)}, and {index: what is
+    wrong with it}, without its name.
+    """
 
     def look(index):
         try:
-            return preparation.read(images[index])[1].shape
+            pixels, rule = preparation.read(images[index])
         except (ImageError, OSError) as error:
-            return str(error)
+            name = re.escape(name_of(images, index))
+            return re.sub(f"^{name}:? | {name}", "", str(error))
+        return rule.shape, float(pixels.max())
 
     with ThreadPoolExecutor(n_cores()) as pool:
         results = dict(zip(indices, pool.map(look, indices), strict=True))
     errors = {i: reason for i, reason in results.items() if isinstance(reason, str)}
-    return {i: shape for i, shape in results.items() if i not in errors}, errors
+    return {i: found for i, found in results.items() if i not in errors}, errors
+
+
+def name_of(images, index):
+    """What a message calls an image: the path of its file, or its number."""
+    image = images[index]
+    path = image if isinstance(image, str | os.PathLike) else getattr(image, "path", None)
+    name = f"image {index}" if path is None else str(path)
+    return name if name.isprintable() else repr(name)
 
 
 def report_bad_images(skipped, images, on_error):
     """Tell of bad images: an error, or a warning."""
     if not skipped:
         return
-    files = {i: images[i] for i in skipped if isinstance(images[i], str | os.PathLike)}
-    listed = "\n".join(f"  {files.get(i, f'image {i}')}: {skipped[i]}" for i in skipped)
+    listed = "\n".join(f"  {name_of(images, i)}: {reason}" for i, reason in skipped.items())
     count = f"{len(skipped)} of {len(images)} images cannot be used"
     if on_error == "raise":
         raise ImageError(

@@ -131,8 +131,9 @@ def test_damaged_workbooks(tables, number):
 
 
 def _feature_file(**options):
-    rows = [["a.png", "a", 4, 4, 0.5, 1.0, "0"], ["b.png", "b", 5, 6, np.nan, 1.0, "1"]]
-    rows.append(["c.png", "b", 5, 6, 1.0, 0.5, "2"])
+    rows = [["a.png", "a", 4, 4, 0.5, 1.0, "0", "8-bit", 1.0]]
+    rows.append(["b.png", "b", 5, 6, np.nan, 1.0, "1", "8-bit", 0.5])
+    rows.append(["c.png", "b", 5, 6, 1.0, 0.5, "2", "16-bit", 1.0])
     table = pd.DataFrame(rows, columns=COLUMNS)
     features = np.arange(9, dtype=np.float32).reshape(3, 3)
     found = FeatureTable(table, features, {"encoder": "x", "skipped": {}})

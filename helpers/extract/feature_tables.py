@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +14,21 @@ import pyarrow.parquet as pq
 
 from helpers import UserError
 from helpers.encoders import Encoder, load_encoder
+from helpers.extract.depth import check_headers, check_levels, read_headers
 from helpers.extract.image_lists import list_samples
-from helpers.extract.scale import check_alike, check_field, field_of, network_scales
+from helpers.extract.scale import (
+    at_network,
+    check_alike,
+    check_field,
+    field_of,
+    in_words,
+    network_scales,
+    stated_sizes,
+)
 from helpers.extract.tables import first_few
 from helpers.features import extract
 from helpers.images.pixel_size import prepare_images
-from helpers.images.read import ImageError, Reading, image_digest, image_size, read_image
+from helpers.images.read import Reading, image_digest
 from helpers.io.atomic import atomic_write
 from helpers.regression import aggregate_sections
 from helpers.vit.checkpoints import NOT_ARCHITECTURE
@@ -30,21 +37,14 @@ KEY = b"microprop"  # of the JSON in the file's metadata
 PARTS = "parts.json"  # names of all parts of a folder
 KINDS = {"image": pa.string(), "sample": pa.string(), "height": pa.int32(), "width": pa.int32()}
 KINDS |= {"pixel_size_um": pa.float64(), "scale": pa.float64(), "digest": pa.string()}
+KINDS |= {"kind": pa.string(), "brightest": pa.float64()}
 COLUMNS = tuple(KINDS)
 # What must be the same for features to be comparable.
 MUST_AGREE = (
     "fingerprint", "weights", "pooling", "interpolation", "pipeline", "normalize", "mean_std",
-    "input", "value_range", "crop_bottom", "target_um", "field",
+    "input", "target_um", "field",
 )  # fmt: skip
-
-
 TOLD = 5  # differences that a message lists
-SAMPLED = 3  # images that are looked at for their range
-DARK = 0.125  # of white: three bits unused
-
-
-class ImageRangeWarning(UserWarning):
-    """Images that use a small part of the range of their type."""
 
 
 class FeatureTable(NamedTuple):
@@ -52,7 +52,8 @@ class FeatureTable(NamedTuple):
 
     `table` (DataFrame): ``image``, ``sample``, ``height`` and ``width`` [pixels, as stored],
     ``pixel_size_um`` [micrometres, NaN where not stated], ``scale`` (see
-    `helpers.extract.scale.network_scales`) and ``digest`` (SHA-256 of the file). `features`
+    `helpers.extract.scale.network_scales`), ``digest`` (SHA-256 of the file), ``kind`` (see
+    `helpers.images.read.stored_kind`) and ``brightest`` (of the pixels, 0 to 1). `features`
     (n, d) float32. `facts`: provenance of `helpers.features.extract`, with ``folder`` (of an
     encoder of the user's own, else None), ``crop_bottom``, ``target_um``, ``field`` (see
     `helpers.extract.scale.field_of`) and ``skipped`` (image: reason).
@@ -102,6 +103,8 @@ def extract_file(images, path, encoder="microvit", **options):
         "images": n,
         "features": d,
         "samples": found.table["sample"].nunique(),
+        "pixel size": in_words(found),
+        "images reach the network": at_network(found.table, found.facts["field"]),
         "skipped": found.facts["skipped"],
     }
 
@@ -138,7 +141,7 @@ def read_feature_table(path):
     Examples
     --------
     >>> import tempfile
-    >>> row = ["a.png", "a", 4, 4, 0.5, 1.0, "0"]
+    >>> row = ["a.png", "a", 4, 4, 0.5, 1.0, "0", "8-bit", 1.0]
     >>> table = pd.DataFrame([row], columns=COLUMNS)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "features.parquet")
@@ -233,7 +236,7 @@ def check_comparable(facts, others, what):
     one, other = map(_compared, (facts, others))
     wrong = [k for k in one if k in other and one[k] != other[k]]
     if wrong:
-        said = [f"{k} {one[k]!r} and {other[k]!r}" for k in wrong]
+        said = [f"{k} is {one[k]!r} and {other[k]!r}" for k in wrong]
         names = f"encoder {facts.get('encoder')!r} and {others.get('encoder')!r}"
         raise UserError(
             f"{what} do not go together: {names}; {'; '.join(said[:TOLD])}. Extract both in the "
@@ -268,7 +271,8 @@ def extract_table(
         `pooling` and `dtype`: see there; an encoder that is loaded has its own. `crop_bottom`,
         `target_um` and `value_range`: see `helpers.images.read.Reading`; with `target_um` the
         middle of each image is taken as it is, as much as the encoder takes, instead of all of
-        it shrunk.
+        it shrunk. `stated_um`: pixel size [micrometres] of files that state none, where a column
+        ``pixel_size_um`` of the table of images does not either.
         `on_error` and others: see `helpers.features.extract`.
 
     Returns
@@ -297,6 +301,7 @@ def extract_listed(
     dtype=None,
     crop_bottom=None,
     target_um=None,
+    stated_um=None,
     value_range=None,
     on_error="raise",
     **options,
@@ -306,50 +311,43 @@ def extract_listed(
         encoder = load_encoder(encoder, pooling=pooling, dtype=dtype)
     reading = Reading(value_range, crop_bottom=crop_bottom, target_um=target_um)
     files, pipeline = listed["image"].tolist(), options.get("pipeline", "micrograph")
+    own = stated_sizes(listed, stated_um)
+    headers = read_headers(files)
+    check_headers(headers, value_range, crop_bottom)
     field = field_of(encoder, pipeline, target_um)
-    images, stated = prepare_images(files, reading, field, listed.get("pixel_size_um"))
+    images, stated = prepare_images(files, reading, field, own)
     scales, stated = network_scales(images, encoder, pipeline), np.array(stated, float)
     if field is not None:
         check_field(images, encoder, target_um)
     check_alike(files, stated, scales)
-    if value_range is None:
-        _warn_dark(files[:SAMPLED])
+    table = listed[["image", "sample"]].assign(pixel_size_um=stated, scale=scales)
+    table["kind"] = [headers[file].kind if file in headers else None for file in files]
+
+    def check(brightest):  # of every image, before anything is computed
+        table["brightest"] = brightest
+        check_levels(table, value_range)
+
     # Prepared images are read with their range already.
     options["value_range"] = value_range if images == files else None
-    found = extract(images, encoder, on_error=on_error, **options)
+    found = extract(images, encoder, on_error=on_error, check=check, **options)
     kept = [i for i in range(len(files)) if i not in found.skipped]
-    table = listed[["image", "sample"]].iloc[kept].reset_index(drop=True)
-    table[["height", "width"]] = np.array([image_size(files[i]) for i in kept], np.int32)
-    table["pixel_size_um"], table["scale"] = stated[kept], scales[kept]
+    table = table.iloc[kept].reset_index(drop=True)
+    sizes = [headers[file].size for file in table["image"]]
+    table[["height", "width"]] = np.array(sizes, np.int32)
     table["digest"] = digests(table["image"])
     facts = found.provenance | {"crop_bottom": crop_bottom, "target_um": target_um, "field": field}
     # Not from the store, which may have met the same network in another place.
     facts["folder"] = encoder.entry.folder and str(encoder.entry.folder.resolve())
     facts["value_range"] = value_range and [float(v) for v in value_range]
     facts["skipped"] = {files[i]: reason for i, reason in found.skipped.items()}
-    return FeatureTable(table, found.features[kept], facts)
+    del facts["brightest"]  # a column
+    return FeatureTable(table[[*COLUMNS]], found.features[kept], facts)
 
 
 def digests(files):
     """SHA-256 of files, as a list: what tells later whether they are still the same."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(image_digest, files))
-
-
-def _warn_dark(files):
-    """Warn where the first images are dark from edge to edge, as 12 bits in a 16-bit file are."""
-    for path in files:
-        with contextlib.suppress(ImageError, OSError):  # told later, with all others
-            brightest = read_image(path).max()
-            if 0 < brightest < DARK:
-                warnings.warn(
-                    f"{path}: its brightest pixel is at {100 * brightest:.1f} % of white. If its "
-                    "numbers end below those of its type, as 4095 in a 16-bit file, say so: "
-                    "value range 0 4095",
-                    ImageRangeWarning,
-                    stacklevel=3,
-                )
-                return
 
 
 def sample_matrix(found, aggregate="mean"):

@@ -20,9 +20,10 @@ import psutil
 
 from helpers import UserError
 from helpers.encoders import load_encoder
+from helpers.extract.depth import check_headers, check_kinds, check_levels, read_headers
 from helpers.extract.feature_tables import PARTS, extract_listed, read_facts, write_feature_table
 from helpers.extract.remote_images import list_anywhere, local_copies, named_as
-from helpers.extract.scale import check_alike, field_of
+from helpers.extract.scale import at_network, check_alike, field_of, stated_sizes
 from helpers.features import check_run
 from helpers.images.read import ImageError, Reading
 from helpers.io.atomic import atomic_write
@@ -31,6 +32,7 @@ from helpers.io.progress import progress_bar
 from helpers.preprocessing import Preparation
 
 PART_IMAGES = 1024
+LISTED = ("image", "sample", "pixel_size_um")  # columns of a list that an actor needs
 STARTS = 3  # tries
 SHUTDOWN_SECONDS = 5
 TOLD = 5  # parts whose bad images a message lists
@@ -81,12 +83,14 @@ def extract_parts(
     -------
     dict
         ``folder``, ``encoder``, ``pooling``, ``images`` (all), ``parts``, ``computed`` (images in
-        this run), ``workers`` and ``skipped`` (image: reason).
+        this run), ``workers``, ``images reach the network`` (at which scale) and ``skipped``
+        (image: reason).
 
     Raises
     ------
     ImageError
-        Bad images; the good parts are kept.
+        Bad images; the good parts are kept. Mixed bit depth: of files before any work, of a store
+        when all parts are done.
     ValueError
         Parts of another run in the folder; an option that is unknown; Ray is not installed, or
         broken.
@@ -103,16 +107,21 @@ def extract_parts(
     check_run(on_error, workers=workers, part_images=part_images)
     loaded, plan = _plan(encoder, pooling, dtype, options)
     listed = list_anywhere(source, image_column=image_column, sample_column=sample_column)
+    listed["pixel_size_um"] = stated_sizes(listed, options.pop("stated_um", None))
     parts, out = _parts(listed, plan, part_images), Path(out).resolve()
     _refuse_others(out, parts)
+    todo, rows = [part for part in parts if not (out / part["name"]).is_file()], []
+    if todo:
+        local = [file for file in listed["image"] if "://" not in file]
+        check_headers(read_headers(local), plan["value_range"], plan["crop_bottom"])
     with atomic_write(out / PARTS) as file:  # so that a reader sees what is still missing
         file.write(json.dumps([part["name"] for part in parts], indent=1).encode())
-    todo, rows = [part for part in parts if not (out / part["name"]).is_file()], []
     if todo:
         writer = str(out), _for_actors(loaded, dtype), {"on_error": on_error, **options}
         with _started(ray):
             rows = _run(ray, todo, writer, workers, progress)
     _refuse_bad([row["error"] for row in rows if row["error"]], len(parts))
+    skipped, reached = _checked([out / part["name"] for part in parts], on_error, plan)
     return {
         "folder": str(out),
         "encoder": loaded.title,
@@ -121,19 +130,20 @@ def extract_parts(
         "parts": len(parts),
         "computed": sum(row["images"] for row in rows),
         "workers": rows[0]["workers"] if rows else 0,
-        "skipped": _checked([out / part["name"] for part in parts], on_error),
+        "images reach the network": reached,
+        "skipped": skipped,
     }
 
 
 def _plan(encoder, pooling, dtype, options):
     """The encoder, and what the numbers depend on beside the images; options are checked first."""
-    asked = ("value_range", "crop_bottom", "target_um")
-    reading = Reading(**{name: options[name] for name in asked if name in options})
+    asked = {name: options.get(name) for name in ("value_range", "crop_bottom", "target_um")}
+    reading = Reading(**asked)
     loaded = load_encoder(encoder, pooling=pooling, dtype=dtype)
     pipeline = options.get("pipeline", "micrograph")
     Preparation(loaded.entry, pipeline, options.get("normalize", "none"), reading)
     field = field_of(loaded, pipeline, reading.target_um)
-    return loaded, {"encoder": loaded.provenance(), "field": field, **options}
+    return loaded, {"encoder": loaded.provenance(), "field": field, **options, **asked}
 
 
 def _for_actors(loaded, dtype):
@@ -154,8 +164,10 @@ def _refuse_bad(errors, count):
     )
 
 
-def _checked(paths, on_error):
-    """The skipped images of all parts; what `extract_listed` says of one, an actor of its part."""
+def _checked(paths, on_error, plan):
+    """The skipped images of all parts and their scale at the network; tells and refuses of all
+    what `extract_listed` does of an actor's part.
+    """
     skipped = {image: why for path in paths for image, why in read_facts(path)["skipped"].items()}
     if skipped and on_error == "raise":
         raise ImageError(
@@ -163,10 +175,12 @@ def _checked(paths, on_error):
             f"as {next(iter(skipped))}: pass on_error='skip' again, or mend them and choose a new "
             "folder"
         )
-    columns = ["image", "pixel_size_um", "scale"]
-    table = pd.concat([pd.read_parquet(path, columns=columns) for path in paths])
-    check_alike(*(table[column].to_numpy() for column in columns))
-    return skipped
+    columns = ["image", "pixel_size_um", "scale", "height", "width", "kind", "brightest"]
+    table = pd.concat([pd.read_parquet(p, columns=columns) for p in paths], ignore_index=True)
+    check_alike(*(table[column].to_numpy() for column in columns[:3]))
+    check_kinds(dict(zip(table["image"], table["kind"], strict=True)), plan["value_range"])
+    check_levels(table, plan["value_range"])
+    return skipped, at_network(table, plan["field"])
 
 
 def _start(ray):
@@ -211,7 +225,7 @@ def _parts(listed, plan, part_images):
         rows = listed.iloc[start : start + part_images]
         digest = hashlib.sha256((seed + rows.to_json(orient="values")).encode()).hexdigest()
         name = f"part-{len(parts):06d}-{digest[:12]}.parquet"
-        parts.append({"name": name} | {c: rows[c].tolist() for c in ("image", "sample")})
+        parts.append({"name": name} | {c: rows[c].tolist() for c in LISTED})
     return parts
 
 
@@ -268,7 +282,7 @@ class PartWriter:
         return pd.DataFrame([self._write(part) for part in batch.to_dict("records")])
 
     def _write(self, part):
-        listed = pd.DataFrame({c: list(part[c]) for c in ("image", "sample")})
+        listed = pd.DataFrame({c: list(part[c]) for c in LISTED})
         try:
             with local_copies(listed) as copies:
                 found = extract_listed(copies, self.encoder, **self.options)

@@ -9,12 +9,16 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 
+from helpers import UserError
 from helpers.encoders import find_entry
 from helpers.images.pixel_size import SAME_SIZE, PixelSizeWarning, PreparedImage
 from helpers.images.read import ImageError, image_size
 from helpers.preprocessing import input_rule
 
+FAR_SIZE = 1000  # factor from the median beyond which a pixel size is a slip
+SHRUNK = 0.25  # scale below which shrinking is worth a word
 SAME_FRAME = 1.25  # factor up to which the sides of inputs count as the same
 
 
@@ -91,8 +95,28 @@ def check_field(images, encoder, target_um):
         )
 
 
+def stated_sizes(listed, stated_um=None):
+    """Pixel sizes that a user states [micrometres], shape (n,): those of the list, else
+    `stated_um`, which a `UserError` refuses where it is none; NaN: none.
+    """
+    if stated_um is None:
+        return listed["pixel_size_um"]
+    if not 0 < stated_um < np.inf:
+        raise UserError(f"stated_um is {stated_um}: expected micrometres above 0")
+    return listed["pixel_size_um"].fillna(stated_um)
+
+
 def check_alike(names, stated, scales):
-    """Warn of each of `differences`."""
+    """Warn of each of `differences`; an `ImageError` refuses sizes far from all others."""
+    sizes = pd.Series(np.asarray(stated, float), list(names)).dropna()
+    middle = sizes.quantile(interpolation="lower")
+    far = sizes[~sizes.between(middle / FAR_SIZE, middle * FAR_SIZE)]
+    if len(far):
+        raise ImageError(
+            f"{len(far)} of {len(sizes)} pixel sizes are more than {FAR_SIZE} times off the "
+            f"others, such as {far.iloc[0]:g} µm of {far.index[0]} where the median is "
+            f"{middle:g} µm: correct it, or leave the image out"
+        )
     for text in differences(names, stated, scales):
         tell(text)
 
@@ -140,7 +164,7 @@ def differences(names, stated, scales):
             "images of different size are scaled by different factors: a pixel at the network is "
             f"{1 / scales[low]:.3g} ({names[low]}) to {1 / scales[high]:.3g} ({names[high]}) of "
             "theirs, whose size is not stated. It sees magnification beside microstructure: cut "
-            "all to one size, or give TIFF files that state their pixel size"
+            "all to one size, or state it (stated_um=0.05, where it is 0.05 µm)"
         )
     return told
 
@@ -223,6 +247,35 @@ def in_words(found):
     network = (stated / found.table["scale"]).dropna()
     if len(network):
         text += f", {span(network.min(), network.max(), ' µm')} at the network"
+    return text
+
+
+def at_network(table, field=None):
+    """How much smaller images reach the network, for people; below a quarter with advice.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``height``, ``width`` and ``scale`` of a feature table.
+    field : int or None
+        See `field_of`.
+
+    Examples
+    --------
+    >>> at_network(pd.DataFrame({"height": [400], "width": [500], "scale": [0.448]}))
+    'at 0.448 of their size (500 x 400 -> 224 x 179)'
+    """
+    low, high = table["scale"].min(), table["scale"].max()
+    width, height = table.loc[table["scale"].idxmin(), ["width", "height"]].astype(int)
+    text = f"at {span(low, high)} of their size ({'such as ' if low < high else ''}"
+    text += f"{width} x {height} -> {width * low:.0f} x {height * low:.0f})"
+    if field is not None:
+        text += f", of which the middle is used, at most {field} x {field}"
+    if low < SHRUNK:
+        text += (
+            f". What is smaller than {1 / low:.0f} pixels of a file is lost: to keep it, cut the "
+            "images into crops, or take their middle with --pixel-size-um"
+        )
     return text
 
 

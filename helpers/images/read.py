@@ -12,6 +12,7 @@ import math
 import os
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -81,8 +82,9 @@ class Reading:
                 np.array_equal(first, pixels[..., i]) for i in (1, 2)
             )
             pixels = first if grey else pixels[..., :3]
-        few_bits = re.fullmatch("[1-8]-bit", image.kind) and (self.value_range or (0, 0))[1] > 255
-        black, white = _black_and_white(pixels, image, None if few_bits else self.value_range)
+        bits = re.fullmatch(r"(\d+)-bit", image.kind)
+        beyond = bits and self.value_range and self.value_range[1] > 2 ** max(8, int(bits[1])) - 1
+        black, white = _black_and_white(pixels, image, None if beyond else self.value_range)
         if image.inverted:
             black, white = white, black
         result = np.empty(pixels.shape, np.float32)
@@ -125,9 +127,8 @@ def read_image(source, *, value_range=None, max_pixels=MAX_PIXELS):
         (low, high) of the stored numbers that become 0 and 1, such as (0, 4095) for 12 bits in a
         16-bit file. None: 0 to 1 for floats, else 0 to the largest value of the type (of the
         bits a sample in a TIFF file). But integers that are all 0 or 1 count as the phases of a
-        segmented image, and stay 0 and 1. A `high` above 255 applies to files (and Pillow images)
-        of more than 8 bits alone: those of 8 bits keep 0 to 255, so that one range does for a
-        folder of both.
+        segmented image, and stay 0 and 1. Files of 8 bits, or of more that end
+        below `high` as their header states, keep their own range: so one does for a mixed folder.
     max_pixels : int
         Height times width that is still read.
 
@@ -179,6 +180,23 @@ def stored_kind(path):
     """
     with _opened(path, math.inf) as image:
         return image.kind
+
+
+class Header(NamedTuple):
+    """What the header of a file says: see `stored_kind`, `image_size`, and rows of the banner."""
+
+    kind: str
+    size: tuple[int, int]
+    banner: int | None
+
+
+def read_header(path):
+    """The `Header` of an image file, which is opened once; errors are those of `read_image`."""
+    with _opened(path, math.inf) as image:
+        turned, banner = image.orientation() in TRANSPOSED, None
+        with contextlib.suppress(Exception):  # of damaged tags
+            banner = image.banner()
+        return Header(image.kind, image.shape[::-1] if turned else image.shape, banner)
 
 
 def image_digest(source):

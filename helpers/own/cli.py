@@ -47,7 +47,8 @@ ImageColumn = Annotated[str, Help("Column of a table: path of each image.")]
 SampleColumn = Annotated[
     str | None, Help("Column of a table: the sample of each image; 'sample' where there is one.")
 ]
-CropBottom = Annotated[str | None, Help("Rows to cut below: pixels or a share, 60 or 8%.")]
+CropBottom = Annotated[str | None, Help("Rows to cut below: 60, 8%, or auto, as files state.")]
+StatedSize = Annotated[float | None, Help("Pixel size [µm] of files that state none.")]
 PixelSize = Annotated[
     float | None, Help("Bring images to this pixel size [µm], cut to what fits unshrunk.")
 ]
@@ -97,6 +98,7 @@ def extract(
     sample_column: SampleColumn = None,
     crop_bottom: CropBottom = None,
     pixel_size_um: PixelSize = None,
+    stated_um: StatedSize = None,
     value_range: ValueRange = None,
     pipeline: Pipeline = "micrograph",
     normalize: Normalize = "none",
@@ -109,9 +111,9 @@ def extract(
     """Features of images by a frozen network, kept in a file."""
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
-        "target_um": pixel_size_um, "value_range": value_range, "pipeline": pipeline,
-        "normalize": normalize, "pooling": pooling, "dtype": dtype, "on_error": on_error,
-        "progress": not as_json,
+        "target_um": pixel_size_um, "stated_um": stated_um, "value_range": value_range,
+        "pipeline": pipeline, "normalize": normalize, "pooling": pooling, "dtype": dtype,
+        "on_error": on_error, "progress": not as_json,
     }  # fmt: skip
     if engine == "ray":
         from helpers.extract.ray_extract import extract_parts
@@ -171,6 +173,9 @@ def predict(
     pooling: Pooling = None,
     image_column: ImageColumn = "image",
     sample_column: SampleColumn = None,
+    crop_bottom: CropBottom = None,
+    stated_um: StatedSize = None,
+    value_range: ValueRange = None,
     on_error: OnError = "raise",
     as_json: Json = False,
 ):
@@ -178,7 +183,8 @@ def predict(
     from helpers.own.study import predict_table
 
     result = predict_table(
-        model, images, out, encoder=encoder, pooling=pooling, image_column=image_column,
+        model, images, out, encoder=encoder, pooling=pooling, value_range=value_range,
+        crop_bottom=crop_bottom, stated_um=stated_um, image_column=image_column,
         sample_column=sample_column, on_error=on_error, progress=not as_json,
     )  # fmt: skip
     _show(result, as_json)

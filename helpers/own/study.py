@@ -10,6 +10,7 @@ import pandas as pd
 from helpers import UserError
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import find_entry, load_encoder
+from helpers.extract.depth import check_kinds_as_fitted, kinds_of
 from helpers.extract.feature_tables import (
     check_comparable,
     extract_table,
@@ -17,7 +18,7 @@ from helpers.extract.feature_tables import (
     read_feature_table,
     sample_matrix,
 )
-from helpers.extract.scale import check_as_fitted, scale_facts, span
+from helpers.extract.scale import at_network, check_as_fitted, scale_facts, span
 from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
@@ -95,7 +96,7 @@ def fit_models(
     counts = used.groupby("sample").size()
     low, high = int(counts.min()), int(counts.max())
     facts = found.facts | scale_facts(used, found.facts.get("field"))
-    facts |= {"left_out": only, "images_a_sample": [low, high]}
+    facts |= {"left_out": only, "images_a_sample": [low, high], "kinds": kinds_of(used)}
     n_images = low if low == high else None
     save_model(out, OwnModel(fitted, facts, aggregate, n_images, versions(LIBRARIES)))
     return {
@@ -150,6 +151,9 @@ def predict_table(
     *,
     encoder=None,
     pooling=None,
+    value_range=None,
+    crop_bottom=None,
+    stated_um=None,
     image_column="image",
     sample_column=None,
     on_error="raise",
@@ -171,6 +175,12 @@ def predict_table(
         Where the encoder of the model is now. None: where it was when features were extracted.
     pooling : str, optional
         Checked against that of the model, which is used.
+    value_range, crop_bottom : optional
+        As in `helpers.images.read.Reading`, where the new images are stored otherwise than those
+        of the model. None: as for the model; ``crop_bottom=0`` cuts nothing.
+    stated_um : float, optional
+        Pixel size [micrometres] of new images that state none; those of the model say nothing of
+        it.
     image_column, sample_column, on_error, progress
         As in `helpers.extract.feature_tables.extract_table`.
 
@@ -187,19 +197,23 @@ def predict_table(
 
     Warns
     -----
-    PixelSizeWarning
-        See `helpers.extract.scale.check_as_fitted`.
+    PixelSizeWarning, ImageRangeWarning
+        See `helpers.extract.scale.check_as_fitted` and
+        `helpers.extract.depth.check_kinds_as_fitted`.
     SampleWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """
     _check_output(Path(out), model)
     fitted = load_model(model)
+    new = {"value_range": value_range, "crop_bottom": crop_bottom, "stated_um": stated_um}
     found = _features_alike(
-        fitted.features, images, model, encoder, pooling, image_column=image_column,
+        fitted.features, images, model, encoder, pooling, new, image_column=image_column,
         sample_column=sample_column, on_error=on_error, progress=progress,
     )  # fmt: skip
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
+    if found.facts.get("value_range") is None:
+        check_kinds_as_fitted(found.table, fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
     _check_samples(found.table.groupby("sample", sort=False).size(), fitted, model)
     parts = [
@@ -213,6 +227,8 @@ def predict_table(
     unlike = (unlike["sample"] + " (" + unlike["property"] + ")").tolist()
     result = {"file": str(out), "samples": len(samples), "properties": list(fitted.properties)}
     result["unlike the fitted samples, not to be trusted"] = unlike
+    result["rows cut below"] = found.facts.get("crop_bottom")
+    result["images reach the network"] = at_network(found.table, found.facts.get("field"))
     return result | {"skipped": found.facts["skipped"]}
 
 
@@ -285,8 +301,11 @@ def _encoder_of(facts, place, model):
     return encoder
 
 
-def _features_alike(facts, images, model, place, pooling, **options):
-    """Features of images by the encoder and preprocessing of a model, or those in a table."""
+def _features_alike(facts, images, model, place, pooling, new, **options):
+    """Features of images by the encoder and preprocessing of a model, or those in a table.
+
+    `new` are options of `extract_listed` for images that are stored otherwise, or None.
+    """
     if pooling not in (None, facts["pooling"]):
         raise UserError(
             f"pooling is {pooling!r}, and {model} was fitted to {facts['pooling']!r}: leave it "
@@ -294,11 +313,12 @@ def _features_alike(facts, images, model, place, pooling, **options):
         )
     if not is_feature_table(images):
         encoder = _encoder_of(facts, place, model)
-        for name in ("pipeline", "normalize", "crop_bottom", "target_um", "value_range"):
-            options[name] = facts[name]
-        return extract_table(images, encoder, **options)
-    if place is not None:
-        raise UserError(
-            f"encoder is {str(place)!r}, and {images} holds features already: leave it out"
-        )
+        for name in ("pipeline", "normalize", "target_um", "crop_bottom", "value_range"):
+            options[name] = facts[name] if new.get(name) is None else new[name]
+        return extract_table(images, encoder, stated_um=new["stated_um"], **options)
+    for name, value in {"encoder": place, **new}.items():
+        if value is not None:
+            raise UserError(
+                f"{name} is {str(value)!r}, and {images} holds features already: leave it out"
+            )
     return read_feature_table(images)

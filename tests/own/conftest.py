@@ -17,7 +17,10 @@ def run():
 @pytest.fixture
 def facts():
     """What a table says about how its features were made."""
-    return dict.fromkeys(MUST_AGREE) | {"encoder": "microvit", "skipped": {}}
+    return dict.fromkeys([*MUST_AGREE, "value_range", "crop_bottom"]) | {
+        "encoder": "microvit",
+        "skipped": {},
+    }
 
 
 @pytest.fixture
@@ -29,7 +32,9 @@ def save_features(facts):
         names = [f"s{i:02}" for i in numbers]
         files = [f"{name}-{k}.png" for k, name in enumerate(names)]
         table = pd.DataFrame({"image": files, "sample": names, "height": 4, "width": 4})
-        table = table.assign(pixel_size_um=np.nan, scale=1.0, digest="0")
+        table = table.assign(
+            pixel_size_um=np.nan, scale=1.0, digest="0", kind="8-bit", brightest=1.0
+        )
         rng = np.random.default_rng(0)
         values = np.column_stack([numbers, 0.01 * rng.normal(size=(len(numbers), 3))])
         write_feature_table(path, FeatureTable(table, values.astype(np.float32), facts))

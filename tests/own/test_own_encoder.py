@@ -119,7 +119,7 @@ def test_actors_get_the_network_its_pooling_and_a_place_that_does_not_move(
     order = one.table["image"].argsort()
     np.testing.assert_allclose(two.features, one.features[order], atol=1e-5)
     assert run("predict", "model", tmp_path / "mean", "--out", tmp_path / "p.csv") == 1
-    assert "pooling 'cls' and 'mean'" in capsys.readouterr().err
+    assert "--pooling is 'cls' and 'mean'" in capsys.readouterr().err
     assert run(*line, "--out", tmp_path / "none") == 1
     assert "choose --pooling cls or --pooling mean" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
@@ -190,8 +190,8 @@ def with_config(**words):
     ("make", "said"),
     [
         (changed(lambda s: s["layernorm.bias"].add_(1)), "are not those that"),
-        (with_config(hidden_act="relu"), "config hidden_act 'gelu' and 'relu'"),
-        (lambda folder: save(tiny_dinov2(), folder), "config model_type 'vit' and 'dinov2'"),
+        (with_config(hidden_act="relu"), "config hidden_act is 'gelu' and 'relu'"),
+        (lambda folder: save(tiny_dinov2(), folder), "config model_type is 'vit' and 'dinov2'"),
         (lambda folder: None, "or a folder that holds a model"),
         (lambda folder: folder.mkdir(), "has no config.json"),
     ],

@@ -183,7 +183,7 @@ def test_features_of_another_field_do_not_go_together(study, tmp_path):
     for path in sorted(files.iterdir())[2:]:
         path.unlink()
     found = extract_table(files, target_um=0.05, store=False, progress=False)
-    with pytest.raises(ValueError, match=r"do not go together.*field 224 and None"):
+    with pytest.raises(ValueError, match=r"do not go together.*field is 224 and None"):
         check_comparable(found.facts, found.facts | {"field": None}, "these")
 
 

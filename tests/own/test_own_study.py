@@ -236,7 +236,8 @@ def test_prepared_images_give_the_features_of_prepared_pixels(scans):
 
 @pytest.fixture
 def table():
-    rows = [["b.png", "s", 4, 5, 0.5, 1.0, "0"], ["a.png", "t", 4, 5, np.nan, 0.5, "1"]]
+    rows = [["b.png", "s", 4, 5, 0.5, 1.0, "0", "8-bit", 0.9]]
+    rows.append(["a.png", "t", 4, 5, np.nan, 0.5, "1", "16-bit", 1.0])
     features = np.arange(6, dtype=np.float32).reshape(2, 3)
     return FeatureTable(pd.DataFrame(rows, columns=COLUMNS), features, {"encoder": "x"})
 
@@ -416,7 +417,7 @@ def test_too_few_samples_or_sources_are_refused():
         choose_folds(30, np.repeat(["a", "b", "c"], 10))
     assert choose_folds(30, np.repeat(["a", "b", "c", "d"], 8)) == {"outer": 4, "inner": 3}
     other = FeatureTable(
-        pd.DataFrame([["x", "x", 1, 1, 1.0, 1.0, "0"]], columns=COLUMNS), X[:1], {}
+        pd.DataFrame([["x", "x", 1, 1, 1.0, 1.0, "0", "8-bit", 1.0]], columns=COLUMNS), X[:1], {}
     )
     with pytest.raises(ValueError, match=r"no sample of the images \(x\) stands in the table"):
         join(other, known)
@@ -561,11 +562,12 @@ def test_from_a_folder_and_a_table_to_predictions(scans, tmp_path, capsys, run):
         "microprop", "whitman2025", "vovk2015", "laxhammar2015",
     ]  # fmt: skip
     other = tmp_path / "cut.parquet"
-    assert run("extract", scans, "--out", other, "--crop-bottom", "10%") == 0
+    assert run("extract", scans, "--out", other, "--pixel-size-um", 1, "--stated-um", 0.9) == 0
     assert run("predict", model, other, "--out", tmp_path / "r.csv") == 1
     said = capsys.readouterr().err
     assert (
-        "do not go together: encoder 'microvit' and 'microvit'; crop_bottom None and '10%'" in said
+        "do not go together: encoder 'microvit' and 'microvit'; --pixel-size-um is None and 1.0"
+        in said
     )
     assert not (tmp_path / "r.csv").exists()
 

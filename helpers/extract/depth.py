@@ -1,0 +1,157 @@
+"""Mixed bit depth: whether the grey levels of files mean the same, before any work and after it.
+
+Files of 8 bits, and TIFF files that say how many of their bits are used, become 0 to 1 by what
+they state. Cameras also write 10 to 14 bits into files of 16, which then seem dark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from helpers.images.read import ImageError, read_header
+from helpers.vit.forward import n_cores
+
+# Of white: where three bits of a type are unused, and two.
+DARK, DIM = 0.125, 0.25
+UNSTATED = re.compile(r"signed|\b(16|24|32|64)-bit")  # kinds that hold cameras' numbers as well
+SAY = (
+    "say where the numbers above 8 bits end, as value_range=(0, 4095); files of 8 bits keep theirs"
+)
+
+
+class ImageRangeWarning(UserWarning):
+    """Images that use little of the range of their type, or are of other kinds than a model's."""
+
+
+def read_headers(files):
+    """{file: `helpers.images.read.Header`}, without files that cannot be read: these are told by
+    `helpers.features.extract`, with all other bad ones.
+    """
+
+    def read(file):
+        with contextlib.suppress(ImageError, OSError):
+            return read_header(file)
+
+    with ThreadPoolExecutor(n_cores()) as pool:
+        found = zip(files, pool.map(read, files), strict=True)
+        return {file: header for file, header in found if header is not None}
+
+
+def check_headers(headers, value_range=None, crop_bottom=None):
+    """Refuse files of mixed kinds, and tell of banners that would not be cut.
+
+    Parameters
+    ----------
+    headers : dict
+        Of `read_headers`.
+    value_range, crop_bottom
+        See `helpers.images.read.Reading`.
+
+    Raises
+    ------
+    ImageError
+        Several kinds (names, counts and an example each), of which one does not say where its
+        numbers end, without a `value_range`; floats beside it also with one.
+    """
+    check_kinds({file: header.kind for file, header in headers.items()}, value_range)
+    banners = {file: header.banner for file, header in headers.items() if header.banner}
+    if banners and crop_bottom is None:
+        file, rows = next(iter(banners.items()))
+        auto = all(header.banner is not None for header in headers.values())
+        warnings.warn(
+            f"{len(banners)} of {len(headers)} images state a banner, such as {file} ({rows} "
+            "rows), and the network sees it: cut it with "
+            f"crop_bottom={'auto' if auto else max(banners.values())}",
+            stacklevel=3,
+        )
+
+
+def check_kinds(kinds, value_range=None):
+    """As `check_headers`, of {file: kind}."""
+    files = {}
+    for file, kind in kinds.items():
+        files.setdefault(kind, []).append(file)
+    unstated = [kind for kind in files if UNSTATED.search(kind)]
+    if len(files) == 1 or not unstated or (value_range is not None and "float" not in files):
+        return
+    each = "; ".join(f"{len(some)} {kind}, such as {some[0]}" for kind, some in files.items())
+    raise ImageError(
+        f"the images are of several kinds, whose grey levels do not mean the same: {each}. "
+        + ("Convert them to one kind" if "float" in files else f"Convert them, or {SAY}")
+    )
+
+
+def check_levels(table, value_range=None):
+    """Tell, or refuse, files that use a small part of the range of their type.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``image``, ``kind`` and ``brightest`` (of the pixels, 0 to 1, NaN: unknown).
+    value_range
+        See `helpers.images.read.Reading`.
+
+    Raises
+    ------
+    ImageError
+        Of a kind that does not say where its numbers end, some end below an eighth of white and
+        others above a quarter, without a `value_range`: two depths in files of one type.
+
+    Warns
+    -----
+    ImageRangeWarning
+        All of a kind end below a quarter of white.
+    """
+    for kind, rows in table[table["brightest"] > 0].groupby("kind"):
+        levels = rows.set_index("image")["brightest"]
+        dark, high, n_dark = levels.idxmin(), levels.max(), (levels < DARK).sum()
+        one = f"such as {dark}: its brightest pixel is at {100 * levels[dark]:.1f} % of white"
+        if high < DIM:
+            warnings.warn(
+                f"all {len(levels)} {kind} images are dark, {one}. If the numbers end far below "
+                f"those of the type, say so: value_range={_range(kind, high, value_range)}",
+                ImageRangeWarning,
+                stacklevel=3,
+            )
+        elif n_dark and UNSTATED.search(kind) and value_range is None:
+            raise ImageError(
+                f"{n_dark} of {len(levels)} {kind} images are dark, {one}, that of "
+                f"{levels.idxmax()} at {100 * high:.1f} %: they seem to use fewer bits. Bring "
+                "these to the whole range; or, if they are just dark, say so: "
+                f"value_range={_range(kind, 1)}"
+            )
+
+
+def _range(kind, level, value_range=None):
+    """The range up to the next power of two above a level, in the stored numbers of a kind."""
+    white = 1 if kind == "float" else 2 ** int(re.search(r"\d+", kind)[0]) - 1
+    if value_range is not None:
+        white = value_range[1] if kind == "float" else min(white, value_range[1])
+    if kind == "float":
+        return 0, float(2.0 ** np.ceil(np.log2(level * white)))
+    return 0, 2 ** round(level * white).bit_length() - 1
+
+
+def kinds_of(table):
+    """Kinds of the images of a feature table, sorted, with the word dark where all of one are."""
+    levels = table.groupby("kind")["brightest"].max()
+    return sorted(f"{kind}, dark" if level < DIM else kind for kind, level in levels.items())
+
+
+def check_kinds_as_fitted(table, facts, model):
+    """Warn where new images are of other kinds than those of a model, whose facts are given, and
+    no range was given that makes them alike.
+    """
+    new, old = kinds_of(table), facts.get("kinds") or []
+    if old and any(UNSTATED.search(kind) for kind in {*new} ^ {*old}):
+        warnings.warn(
+            f"the images are of another kind ({'; '.join(new)}) than those of {model} "
+            f"({'; '.join(old)}), and their grey levels may not mean the same: {SAY}",
+            ImageRangeWarning,
+            stacklevel=3,
+        )
