@@ -21,8 +21,8 @@ from helpers.images.read import (
     Reading,
     image_digest,
     image_size,
+    read_header,
     read_image,
-    stored_kind,
 )
 from helpers.preprocessing import Preparation
 
@@ -45,7 +45,7 @@ class Images:
         assert digest == hashlib.sha256(Path(path).read_bytes()).hexdigest()
         size = _refusal_or(image_size, path)
         with contextlib.suppress(ImageError):
-            assert re.fullmatch(r"(signed )?\d+-bit|float", stored_kind(path))
+            assert re.fullmatch(r"(signed )?\d+-bit|float", read_header(path).kind)
         with contextlib.suppress(ImageError):
             assert (pixel_size_um(path) or 1) > 0
         with contextlib.suppress(ImageError):

@@ -53,7 +53,7 @@ class FeatureTable(NamedTuple):
     `table` (DataFrame): ``image``, ``sample``, ``height`` and ``width`` [pixels, as stored],
     ``pixel_size_um`` [micrometres, NaN where not stated], ``scale`` (see
     `helpers.extract.scale.network_scales`), ``digest`` (SHA-256 of the file), ``kind`` (see
-    `helpers.images.read.stored_kind`) and ``brightest`` (of the pixels, 0 to 1). `features`
+    `helpers.images.read.Header`) and ``brightest`` (of the pixels, 0 to 1). `features`
     (n, d) float32. `facts`: provenance of `helpers.features.extract`, with ``folder`` (of an
     encoder of the user's own, else None), ``crop_bottom``, ``target_um``, ``field`` (see
     `helpers.extract.scale.field_of`) and ``skipped`` (image: reason).

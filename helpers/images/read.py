@@ -172,18 +172,13 @@ def image_size(source, *, max_pixels=MAX_PIXELS):
     return Reading(max_pixels=max_pixels).size(source)
 
 
-def stored_kind(path):
-    """How a file stores its numbers, from its header: "8-bit", "signed 16-bit", "float"...
-
-    "12-bit" is a TIFF file of as many bits a sample, or one of 16 whose tag MaxSampleValue is
-    4095. Errors are those of `read_image`.
-    """
-    with _opened(path, math.inf) as image:
-        return image.kind
-
-
 class Header(NamedTuple):
-    """What the header of a file says: see `stored_kind`, `image_size`, and rows of the banner."""
+    """What the header of an image file says.
+
+    `kind` is how it stores its numbers: "8-bit", "signed 16-bit", "float"... ("12-bit" is a TIFF
+    file of as many bits a sample, or one of 16 whose tag MaxSampleValue is 4095); `size` the
+    (height, width) of `image_size`; `banner` what `helpers.images.pixel_size.stated_banner` gives.
+    """
 
     kind: str
     size: tuple[int, int]

@@ -16,7 +16,9 @@ def in_options(message):
     """The message with arguments of Python, ``name=value`` or ``name is value``, as options."""
     value = r"'[^']*'|\([^)]*\)|[\w.]+"
     # Not inside quotes and paths, which hold the user's own names.
-    pattern = rf"(?<![\w'/\\.-])({'|'.join(OPTIONS)})(?:=({value})|(?= is (?:['\d([-]|None)))"
+    pattern = (
+        rf"(?<![\w'/\\.-])({'|'.join(OPTIONS)})(?:=({value})|(?= is (?:['\d([-]|None|nan|inf)))"
+    )
 
     def written(match):
         name, value = match.groups()

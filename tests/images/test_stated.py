@@ -17,7 +17,7 @@ from helpers.images.pixel_size import (
     prepare_images,
     stated_banner,
 )
-from helpers.images.read import ImageError, Reading, read_image, stored_kind
+from helpers.images.read import ImageError, Reading, read_header, read_image
 
 pytestmark = pytest.mark.filterwarnings("error")
 GREY = np.random.default_rng(0).integers(0, 256, (60, 80), np.uint8)
@@ -196,15 +196,15 @@ def test_a_banner_that_leaves_nothing_is_refused(tmp_path):
     ],
     ids=str,
 )  # fmt: skip
-def test_stored_kind(tmp_path, name, pixels, options, kind):
+def test_read_header(tmp_path, name, pixels, options, kind):
     path = tmp_path / name
     if name == "a.tif":
         tifffile.imwrite(path, pixels, **options)
     else:
         Image.fromarray(pixels).save(path)
-    assert stored_kind(path) == kind
+    assert read_header(path).kind == kind
     with pytest.raises(FileNotFoundError):
-        stored_kind(tmp_path / "none.png")
+        read_header(tmp_path / "none.png")
 
 
 def test_a_range_above_8_bits_leaves_files_of_8_bits_as_they_are(tmp_path):
