@@ -7,25 +7,24 @@ they state. Cameras also write 10 to 14 bits into files of 16, which then seem d
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 
 from helpers.images.read import ImageError, read_header
 from helpers.vit.forward import n_cores
 
 # Of white: where three bits of a type are unused, and two.
 DARK, DIM = 0.125, 0.25
-UNSTATED = re.compile(r"signed|\b(16|24|32|64)-bit")  # kinds that hold cameras' numbers as well
+UNSTATED = r"signed|\b(16|24|32|64)-bit"  # kinds that hold cameras' numbers of fewer bits as well
 SAY = (
     "say where the numbers above 8 bits end, as value_range=(0, 4095); files of 8 bits keep theirs"
 )
 
 
-class ImageRangeWarning(UserWarning):
-    """Images that use little of the range of their type, or are of other kinds than a model's."""
+class StoredWarning(UserWarning):
+    """Images that are stored in a way that may mislead a network."""
 
 
 def read_headers(files):
@@ -63,11 +62,10 @@ def check_headers(headers, value_range=None, crop_bottom=None):
     if banners and crop_bottom is None:
         file, rows = next(iter(banners.items()))
         auto = all(header.banner is not None for header in headers.values())
-        warnings.warn(
+        _tell(
             f"{len(banners)} of {len(headers)} images state a banner, such as {file} ({rows} "
             "rows), and the network sees it: cut it with "
-            f"crop_bottom={'auto' if auto else max(banners.values())}",
-            stacklevel=3,
+            f"crop_bottom={'auto' if auto else max(banners.values())}"
         )
 
 
@@ -76,7 +74,7 @@ def check_kinds(kinds, value_range=None):
     files = {}
     for file, kind in kinds.items():
         files.setdefault(kind, []).append(file)
-    unstated = [kind for kind in files if UNSTATED.search(kind)]
+    unstated = [kind for kind in files if re.search(UNSTATED, kind)]
     if len(files) == 1 or not unstated or (value_range is not None and "float" not in files):
         return
     each = "; ".join(f"{len(some)} {kind}, such as {some[0]}" for kind, some in files.items())
@@ -86,55 +84,45 @@ def check_kinds(kinds, value_range=None):
     )
 
 
-def check_levels(table, value_range=None):
-    """Tell, or refuse, files that use a small part of the range of their type.
+def check_levels(table):
+    """Tell, or refuse, files that use a small part of the range of their type; none was stated.
 
     Parameters
     ----------
     table : pandas.DataFrame
         Columns ``image``, ``kind`` and ``brightest`` (of the pixels, 0 to 1, NaN: unknown).
-    value_range
-        See `helpers.images.read.Reading`.
 
     Raises
     ------
     ImageError
         Of a kind that does not say where its numbers end, some end below an eighth of white and
-        others above a quarter, without a `value_range`: two depths in files of one type.
+        others above a quarter: two depths in files of one type.
 
     Warns
     -----
-    ImageRangeWarning
+    StoredWarning
         All of a kind end below a quarter of white.
     """
     for kind, rows in table[table["brightest"] > 0].groupby("kind"):
         levels = rows.set_index("image")["brightest"]
         dark, high, n_dark = levels.idxmin(), levels.max(), (levels < DARK).sum()
         one = f"such as {dark}: its brightest pixel is at {100 * levels[dark]:.1f} % of white"
+        step = int(kind != "float")
+        white = 2 ** int(re.search(r"\d+", kind)[0]) - 1 if step else 1
         if high < DIM:
-            warnings.warn(
+            # the next power of two
+            end = 2 ** math.ceil(math.log2(round(high * white, 4) + step)) - step
+            _tell(
                 f"all {len(levels)} {kind} images are dark, {one}. If the numbers end far below "
-                f"those of the type, say so: value_range={_range(kind, high, value_range)}",
-                ImageRangeWarning,
-                stacklevel=3,
+                f"those of the type, say so: value_range=(0, {end})"
             )
-        elif n_dark and UNSTATED.search(kind) and value_range is None:
+        elif n_dark and re.search(UNSTATED, kind):
             raise ImageError(
                 f"{n_dark} of {len(levels)} {kind} images are dark, {one}, that of "
                 f"{levels.idxmax()} at {100 * high:.1f} %: they seem to use fewer bits. Bring "
                 "these to the whole range; or, if they are just dark, say so: "
-                f"value_range={_range(kind, 1)}"
+                f"value_range=(0, {white})"
             )
-
-
-def _range(kind, level, value_range=None):
-    """The range up to the next power of two above a level, in the stored numbers of a kind."""
-    white = 1 if kind == "float" else 2 ** int(re.search(r"\d+", kind)[0]) - 1
-    if value_range is not None:
-        white = value_range[1] if kind == "float" else min(white, value_range[1])
-    if kind == "float":
-        return 0, float(2.0 ** np.ceil(np.log2(level * white)))
-    return 0, 2 ** round(level * white).bit_length() - 1
 
 
 def kinds_of(table):
@@ -143,15 +131,18 @@ def kinds_of(table):
     return sorted(f"{kind}, dark" if level < DIM else kind for kind, level in levels.items())
 
 
-def check_kinds_as_fitted(table, facts, model):
-    """Warn where new images are of other kinds than those of a model, whose facts are given, and
-    no range was given that makes them alike.
+def check_kinds_as_fitted(found, facts, model):
+    """Warn where new images, a feature table, are of other kinds than those of a model, whose
+    facts are given, and no range makes them alike.
     """
-    new, old = kinds_of(table), facts.get("kinds") or []
-    if old and any(UNSTATED.search(kind) for kind in {*new} ^ {*old}):
-        warnings.warn(
+    new, old = kinds_of(found.table), facts.get("kinds") or []
+    other = "float" if found.facts.get("value_range") else UNSTATED
+    if old and any(re.search(other, kind) for kind in {*new} ^ {*old}):
+        _tell(
             f"the images are of another kind ({'; '.join(new)}) than those of {model} "
-            f"({'; '.join(old)}), and their grey levels may not mean the same: {SAY}",
-            ImageRangeWarning,
-            stacklevel=3,
+            f"({'; '.join(old)}), and their grey levels may not mean the same: {SAY}"
         )
+
+
+def _tell(text):
+    warnings.warn(text, StoredWarning, stacklevel=3)

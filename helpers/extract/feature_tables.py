@@ -21,7 +21,6 @@ from helpers.extract.scale import (
     check_alike,
     check_field,
     field_of,
-    in_words,
     network_scales,
     stated_sizes,
 )
@@ -103,8 +102,7 @@ def extract_file(images, path, encoder="microvit", **options):
         "images": n,
         "features": d,
         "samples": found.table["sample"].nunique(),
-        "pixel size": in_words(found),
-        "images reach the network": at_network(found.table, found.facts["field"]),
+        "images reach the network": at_network(found.table),
         "skipped": found.facts["skipped"],
     }
 
@@ -325,7 +323,8 @@ def extract_listed(
 
     def check(brightest):  # of every image, before anything is computed
         table["brightest"] = brightest
-        check_levels(table, value_range)
+        if value_range is None:
+            check_levels(table)
 
     # Prepared images are read with their range already.
     options["value_range"] = value_range if images == files else None

@@ -179,8 +179,9 @@ def _checked(paths, on_error, plan):
     table = pd.concat([pd.read_parquet(p, columns=columns) for p in paths], ignore_index=True)
     check_alike(*(table[column].to_numpy() for column in columns[:3]))
     check_kinds(dict(zip(table["image"], table["kind"], strict=True)), plan["value_range"])
-    check_levels(table, plan["value_range"])
-    return skipped, at_network(table, plan["field"])
+    if plan["value_range"] is None:
+        check_levels(table)
+    return skipped, at_network(table)
 
 
 def _start(ray):

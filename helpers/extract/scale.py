@@ -250,15 +250,13 @@ def in_words(found):
     return text
 
 
-def at_network(table, field=None):
+def at_network(table):
     """How much smaller images reach the network, for people; below a quarter with advice.
 
     Parameters
     ----------
     table : pandas.DataFrame
         Columns ``height``, ``width`` and ``scale`` of a feature table.
-    field : int or None
-        See `field_of`.
 
     Examples
     --------
@@ -269,8 +267,6 @@ def at_network(table, field=None):
     width, height = table.loc[table["scale"].idxmin(), ["width", "height"]].astype(int)
     text = f"at {span(low, high)} of their size ({'such as ' if low < high else ''}"
     text += f"{width} x {height} -> {width * low:.0f} x {height * low:.0f})"
-    if field is not None:
-        text += f", of which the middle is used, at most {field} x {field}"
     if low < SHRUNK:
         text += (
             f". What is smaller than {1 / low:.0f} pixels of a file is lost: to keep it, cut the "

@@ -197,7 +197,7 @@ def predict_table(
 
     Warns
     -----
-    PixelSizeWarning, ImageRangeWarning
+    PixelSizeWarning, StoredWarning
         See `helpers.extract.scale.check_as_fitted` and
         `helpers.extract.depth.check_kinds_as_fitted`.
     SampleWarning
@@ -212,8 +212,7 @@ def predict_table(
     )  # fmt: skip
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
-    if found.facts.get("value_range") is None:
-        check_kinds_as_fitted(found.table, fitted.features, model)
+    check_kinds_as_fitted(found, fitted.features, model)
     samples, X = sample_matrix(found, fitted.aggregate)
     _check_samples(found.table.groupby("sample", sort=False).size(), fitted, model)
     parts = [
@@ -228,7 +227,7 @@ def predict_table(
     result = {"file": str(out), "samples": len(samples), "properties": list(fitted.properties)}
     result["unlike the fitted samples, not to be trusted"] = unlike
     result["rows cut below"] = found.facts.get("crop_bottom")
-    result["images reach the network"] = at_network(found.table, found.facts.get("field"))
+    result["images reach the network"] = at_network(found.table)
     return result | {"skipped": found.facts["skipped"]}
 
 

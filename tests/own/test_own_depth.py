@@ -14,13 +14,13 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 
 from helpers.extract import ray_extract
 from helpers.extract.depth import (
-    ImageRangeWarning,
+    StoredWarning,
     check_kinds,
     check_kinds_as_fitted,
     check_levels,
     kinds_of,
 )
-from helpers.extract.feature_tables import extract_table, read_feature_table
+from helpers.extract.feature_tables import FeatureTable, extract_table, read_feature_table
 from helpers.extract.ray_extract import PartWriter, extract_parts
 from helpers.extract.scale import at_network, check_alike
 from helpers.images.read import ImageError
@@ -163,20 +163,24 @@ def test_dark_images_are_told(images, said):
         check_levels(levels(**images))
     assert len(told) == (said is not None)
     if said:
-        with pytest.warns(ImageRangeWarning, match=said):
+        with pytest.warns(StoredWarning, match=said):
             check_levels(levels(**images))
 
 
 def test_kinds_other_than_those_of_a_model_are_told():
-    new = levels(d_1=0.06)
-    assert kinds_of(new) == ["16-bit, dark"]
+    new = FeatureTable(levels(d_1=0.06), None, {})
+    assert kinds_of(new.table) == ["16-bit, dark"]
     for old in (["8-bit"], ["16-bit"]):
-        with pytest.warns(ImageRangeWarning, match=r"kind \(16-bit, dark\) than those of m \("):
+        with pytest.warns(StoredWarning, match=r"kind \(16-bit, dark\) than those of m \("):
             check_kinds_as_fitted(new, {"kinds": old}, "m")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_kinds_as_fitted(new, {"kinds": ["16-bit, dark"]}, "m")
-        check_kinds_as_fitted(levels(a_1=1), {"kinds": ["12-bit", "8-bit"]}, "m")  # both stated
+        check_kinds_as_fitted(
+            new._replace(facts={"value_range": [0, 1]}), {"kinds": ["8-bit"]}, "m"
+        )
+        stated = new._replace(table=levels(a_1=1))
+        check_kinds_as_fitted(stated, {"kinds": ["12-bit", "8-bit"]}, "m")
 
 
 # New pictures of the same material
