@@ -215,7 +215,7 @@ def test_what_pixels_become_must_be_the_same(tmp_path, capsys, run):
     extract_and_fit(tmp_path, "f.parquet", "--normalize", "encoder")
     statistics.write_text('{"image_mean": [0.4, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}')
     assert run("predict", tmp_path / "model", "nowhere", "--out", tmp_path / "p.csv") == 1
-    assert "mean_std [[0.5, 0.5, 0.5]" in capsys.readouterr().err
+    assert "mean_std is [[0.5, 0.5, 0.5]" in capsys.readouterr().err
 
 
 def test_options_that_a_model_does_not_take_are_refused(study, tmp_path, capsys, run):
