@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.tables import TABLES, column, first_few, read_table
+from helpers.extract.tables import TABLES, column, first_few, heading, loosely, read_table
 from helpers.images.read import SUFFIXES, ImageError, list_images
 
 SAMPLE = "sample"  # usual heading of the names of samples
@@ -63,13 +63,12 @@ def list_samples(source, *, image_column="image", sample_column=None):
 def image_columns(path, image_column, sample_column):
     """Images as a table names them, by row, and their samples, or None where none are named."""
     table = read_table(path)
+    image_column = heading(table, image_column, path, "image_column")
     names = column(table, image_column, path, form=None)
-    if sample_column is None:
-        likely = [name for name in table.columns if name.casefold() == SAMPLE]
-        if len(likely) > 1 and SAMPLE not in likely:
-            raise UserError(f"{first_few(likely)} may both name the samples: keep one of them")
-        sample_column = SAMPLE if SAMPLE in likely else next(iter(likely), None)
-    return names, None if sample_column is None else column(table, sample_column, path)
+    if sample_column is None and SAMPLE not in map(loosely, table.columns):
+        return names, None
+    sample_column = heading(table, sample_column or SAMPLE, path, "sample_column")
+    return names, column(table, sample_column, path)
 
 
 def listed(images, samples, source):

@@ -227,7 +227,7 @@ def test_one_image_is_a_list(tmp_path):
     for found in (list_samples(image), list_anywhere(image)):
         assert found["sample"].tolist() == ["A[1]"]
     with pytest.raises(NotADirectoryError):
-        list_samples(written(tmp_path / "a.txt", "no image"))
+        list_samples(written(tmp_path / "a.doc", "no image"))
 
 
 @pytest.mark.optional("fsspec", "ray")
@@ -245,15 +245,9 @@ def test_the_heading_of_samples_may_be_in_any_case(tmp_path):
         found = list_samples(written(tmp_path / "t.csv", rows.format(heading)))
         assert found["sample"].tolist() == ["X", "X"]
     two = "image,Sample,SAMPLE\na.png,X,Y\n"
-    with pytest.raises(UserError, match="Sample, SAMPLE may both name the samples"):
+    with pytest.raises(UserError, match="'Sample', 'SAMPLE' differ in case or spaces alone: rename"):
         list_samples(written(tmp_path / "t.csv", two))
     list_samples(written(tmp_path / "t.csv", two), sample_column="Sample")
-
-
-@pytest.mark.parametrize("text", ["sample;h\na;1,5\n", "\nsample;h\na;1\n", "sep=;\na;b\n"])
-def test_semicolons_are_named(tmp_path, text):
-    with pytest.raises(UserError, match="row 1 holds semicolons and no comma: separate"):
-        read_rows(written(tmp_path / "t.csv", text))
 
 
 def test_a_semicolon_beside_commas_is_text(tmp_path):
