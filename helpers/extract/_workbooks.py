@@ -17,9 +17,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from helpers import UserError
-from helpers.extract._rows import MAX_BYTES, MAX_COLUMNS, bounded, first_few, trimmed
+from helpers.extract._rows import MAX_BYTES, MAX_COLUMNS, MAX_ROWS, bounded, first_few, trimmed
 
-MAX_MERGED = 1_000_000  # cells in merged ranges, which may overlap in a file made to hang us
 OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _YES = "1", "true"
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
@@ -138,8 +137,8 @@ def _fill_merged(path, rows, areas):
         inside = [row for row in rows[top - 1 : bottom] if row]
         right = min(right, width)
         filled += len(inside) * max(1, right - left)
-        if filled > MAX_MERGED:
-            raise UserError(f"{path}: more than {MAX_MERGED} cells are merged: unmerge them")
+        if filled > MAX_ROWS:  # of a file made to hang us they overlap
+            raise UserError(f"{path}: more than {MAX_ROWS} cells are merged: unmerge them")
         value = (rows[top - 1] + [None] * width)[left - 1] if inside else None
         for row in inside:
             row.extend([None] * (right - len(row)))

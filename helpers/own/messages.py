@@ -23,7 +23,7 @@ def in_options(message):
     def written(match):
         name, value = match.groups()
         if value and value.startswith("'"):  # a heading may hold spaces
-            value = shlex.quote(value[1:-1])
+            return f"{OPTIONS[name]} {shlex.quote(value[1:-1])}"
         return f"{OPTIONS[name]} {value.translate(PLAIN)}" if value else OPTIONS[name]
 
     return re.sub(pattern, written, message)

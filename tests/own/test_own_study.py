@@ -347,7 +347,9 @@ def test_a_sheet_may_be_chosen_and_the_first_of_several_is_named(tmp_path):
     with pd.ExcelWriter(path) as book:
         for name, hardness in (("2019", 210.0), ("2024", 450.0)):
             pd.DataFrame({"sample": ["a"], "h": [hardness]}).to_excel(book, sheet_name=name)
-    with pytest.warns(UserWarning, match="has 2 sheets, and the first that is shown, '2019', is read"):
+    with pytest.warns(
+        UserWarning, match="has 2 sheets, and the first that is shown, '2019', is read"
+    ):
         assert read_properties(path, ["h"]).values["h"].tolist() == [210]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
