@@ -66,7 +66,7 @@ def _refusal_or(size_of, path):
 class Rows:
     """`read_rows`."""
 
-    errors, warnings, notes = UserError, (), "hidden (rows|columns)"
+    errors, warnings, notes = UserError, (), "hidden (row|column)"
 
     @staticmethod
     def prepare():

@@ -132,17 +132,18 @@ def _parsed(parser, sheet):
 def _fill_merged(path, rows, areas):
     """The value of a merged range into every cell of it, in rows that hold anything."""
     width, filled = max(map(len, rows), default=0), 0
-    for area in areas:
-        left, top, right, bottom = area.bounds
-        inside = [row for row in rows[top - 1 : bottom] if row]
-        right = min(right, width)
-        filled += len(inside) * max(1, right - left)
+    for left, top, right, bottom in (area.bounds for area in areas):
+        if left > width or top > len(rows):
+            continue
+        columns = slice(left - 1, min(right, width))
+        merged = rows[top - 1 : bottom]
+        filled += len(merged) * (columns.stop - columns.start)
         if filled > MAX_ROWS:  # of a file made to hang us they overlap
             raise UserError(f"{path}: more than {MAX_ROWS} cells are merged: unmerge them")
-        value = (rows[top - 1] + [None] * width)[left - 1] if inside else None
-        for row in inside:
-            row.extend([None] * (right - len(row)))
-            row[left - 1 : right] = [value] * (right - left + 1)
+        value = [*merged[0], *[None] * width][columns.start]
+        for row in filter(None, merged):
+            row.extend([None] * (columns.stop - len(row)))
+            row[columns] = [value] * (columns.stop - columns.start)
 
 
 def _without_hidden(path, rows, parser):
@@ -159,16 +160,19 @@ def _without_hidden(path, rows, parser):
     }
     marked = parser.row_dimensions
     hidden = [i for i, _ in enumerate(rows, 1) if marked.get(str(i), {}).get("hidden") in _YES]
-    lost = {"rows": [i for i in hidden if rows[i - 1]]}
+    lost = {"row": [i for i in hidden if rows[i - 1]]}
     for i in hidden:
         rows[i - 1] = []
     columns &= {i for row in rows for i, cell in enumerate(row, 1) if cell is not None}
-    lost["columns"] = list(map(get_column_letter, sorted(columns)))
-    if any(lost.values()):
-        said = [f"{len(at)} hidden {what} ({first_few(at)})" for what, at in lost.items() if at]
+    lost["column"] = list(map(get_column_letter, sorted(columns)))
+    said = [
+        f"{len(at)} hidden {what}{'s' * (len(at) > 1)} ({first_few(at)})"
+        for what, at in lost.items()
+        if at
+    ]
+    if said:
         warnings.warn(
-            f"{path}: {' and '.join(said)} are left out: show them, or clear the filter, to use "
-            "them",
+            f"{path}: left out: {' and '.join(said)}; show them, or clear the filter, to use them",
             stacklevel=5,
         )
     return [trimmed(None if i in columns else c for i, c in enumerate(row, 1)) for row in rows]

@@ -361,7 +361,7 @@ def test_a_merged_range_has_its_value_in_every_cell(tmp_path):
     for row in [["sample", "heat", "h", "k"], *[[n, None, i, None] for i, n in enumerate("abcd")]]:
         made.active.append(row)
     made.active["B2"], made.active["B4"], made.active["C5"] = "one", "two", 7
-    for area in ("B2:B3", "B4:B900", "C5:D5"):
+    for area in ("B2:B3", "B4:B900", "C5:D5", "Q2:Z3", "A20:C30"):
         made.active.merge_cells(area)
     made.save(tmp_path / "t.xlsx")
     found = read_properties(tmp_path / "t.xlsx", ["h", "k"], group_column="heat")
@@ -382,7 +382,7 @@ def test_what_is_hidden_is_left_out_with_a_note(tmp_path):
     made.active.row_dimensions[3].hidden = made.active.row_dimensions[9].hidden = True
     made.active.column_dimensions.group("C", "D", hidden=True)
     made.save(tmp_path / "t.xlsx")
-    said = r"1 hidden rows \(3\) and 2 hidden columns \(C, D\) are left out: show them"
+    said = r"left out: 1 hidden row \(3\) and 2 hidden columns \(C, D\); show them, or"
     with pytest.warns(UserWarning, match=said):
         found = read_properties(tmp_path / "t.xlsx").values
     assert found.to_dict() == {"h": {"a": 0, "c": 2, "d": 3}}
