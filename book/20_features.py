@@ -424,7 +424,7 @@ cost = rates["gflop_per_image"]
 assert len(feature[0]) == X.shape[1] == encoder.n_features  # 1
 assert difference < 1e-3  # 1
 area_r2 = mean.loc["area fraction"]
-assert area_r2.max() - 0.02 < area_r2.min()  # 2
+assert area_r2.min() > max(0.95, area_r2.max() - 0.02)  # 2
 assert r["trained"][0] < 0.6 < 0.8 < r["untrained"][0]  # 2
 assert r["trained"][1] > 0.8  # 2
 assert mean.loc["direction", "trained"] > 0.85  # 3

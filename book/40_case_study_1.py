@@ -440,7 +440,7 @@ print(f"|r| with the mean squared area fraction: {abs(of_squares):.4f}")
 stated = paper_results().dropna(subset="value")
 stated = stated.query("case_study == 1 and quantity == 'test_mape'")
 stated = stated[["descriptor", "model", "value", "n_components"]]
-stated.set_index("descriptor")
+stated.set_index("descriptor").convert_dtypes()
 
 # %% [markdown]
 # 1. **Three sections tell a good part of the stiffness**, although a fifth of them show one phase

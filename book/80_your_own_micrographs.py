@@ -51,9 +51,10 @@ exports = ""
 # ```
 #
 # The table has a row a sample: its name under the heading `sample`, the property, and where it comes from (a heat, a
-# laboratory, a paper), which this book calls its *source*. A sample is named like its image file without ending. If a
-# sample has several images, the first command gets a table instead of the folder, with the columns `image` and
-# `sample`.
+# laboratory, a paper), which this book calls its *source*. It may be a workbook or text whose cells are separated by
+# commas, semicolons or tabs; a row of units below the headings and merged cells are understood, rows that are hidden or
+# filtered out are not used, and a note says so. A sample is named like its image file without ending. If a sample has
+# several images, the first command gets a table instead of the folder, with the columns `image` and `sample`.
 
 # %% tags=["remove-output"]
 if model:

@@ -40,6 +40,7 @@ class ImageLists:
     """`list_samples` of a table."""
 
     errors, warnings = (UserError, ImageError, FileNotFoundError), ()
+    notes = "hidden (row|column)"
     ROWS = (("image", "alloy", "n"), ("a.png", "x", "1"), ("b.png", "x", ""),
             ("c d.png", "7", "3"), ("7", "y", "4"))  # fmt: skip
     prepare = FeatureTables.prepare
@@ -59,7 +60,7 @@ class ImageLists:
 class Properties:
     """`read_properties`."""
 
-    errors, warnings = UserError, ()
+    errors, warnings, notes = UserError, (), "hidden (row|column)|is taken as units"
     prepare = FeatureTables.prepare
     ROWS = (("sample", "hardness", "strength", "heat", "Ni (at.%)", "Al (at.%)"),
             ("a", "4.5", "1", "h1", "88", "12"), ("b", "3", "", "h1", "90", "10"),

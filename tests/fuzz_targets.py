@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import hashlib
@@ -79,7 +80,7 @@ def _refusal_or(size_of, path):
 class Rows:
     """`read_rows`."""
 
-    errors, warnings = UserError, ()
+    errors, warnings, notes = UserError, (), "hidden (row|column)"
 
     @staticmethod
     def prepare():
@@ -91,8 +92,15 @@ class Rows:
         rows = read_rows(path)
         assert all(not row or row[-1] is not None for row in rows)
         if path.endswith(".csv"):
-            text = Path(path).read_bytes().decode("utf-8-sig")
-            cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+            content = Path(path).read_bytes()
+            wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            text = content.decode("utf-16" if wide else "utf-8-sig")
+            text = re.sub(r"^sep=[,;\t|][ \t\v\f]*(\r\n|\r|\n)", "", text, flags=re.IGNORECASE)
             found = [c for row in rows for c in row if c and c.strip()]
-            assert found == [c for c in cells if c.strip()]
+            assert any(found == _cells(text, sign) for sign in ",;\t|")
         return repr(rows)
+
+
+def _cells(text, sign):
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign)
+    return [cell for row in rows for cell in row if cell.strip()]

@@ -99,8 +99,8 @@ def test_damaged_text_tables(tables, number):
 
     @settings(max_examples=number, **always)
     @given(layout=LAYOUT, **TABLE)
-    def check(layout, cells, damage):
-        content = table_bytes(".csv", cells, layout, None, damage)
+    def check(layout, kind, cells, damage):
+        content = table_bytes(".csv", kind, cells, layout, None, damage)
         read.append(_is_read(tables.read(".csv", content)))
 
     check()
@@ -114,12 +114,12 @@ def test_damaged_workbooks(tables, number):
 
     @settings(max_examples=number, **always)
     @given(part=st.none() | st.integers(0, 9), **TABLE)
-    def check(part, cells, damage):
-        content = table_bytes(".xlsx", cells, None, part, damage)
+    def check(part, kind, cells, damage):
+        content = table_bytes(".xlsx", kind, cells, None, part, damage)
         answer = tables.read(".xlsx", content)
         read.append(_is_read(answer))
         if part is None and damage and _is_read(answer):  # the checksums of the archive tell
-            whole = table_bytes(".xlsx", cells, None, None, [])
+            whole = table_bytes(".xlsx", kind, cells, None, None, [])
             assert answer == tables.read(".xlsx", whole)
 
     check()
@@ -180,8 +180,8 @@ def test_damaged_tables_of_own_studies(target, suffix, number, tmp_path_factory)
         **TABLE,
         argument=st.sampled_from(ARGUMENTS[target]),
     )
-    def check(layout, cells, damage, argument):
-        content = table_bytes(suffix, cells, layout, None, damage, target.ROWS)
+    def check(layout, kind, cells, damage, argument):
+        content = table_bytes(suffix, kind, cells, layout, None, damage, target.ROWS)
         read.append(_is_read(child.read(suffix, content, argument)))
 
     check()

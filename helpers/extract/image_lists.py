@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.tables import TABLES, column, first_few, read_table
+from helpers.extract.tables import (
+    TABLES,
+    column,
+    decimal_points,
+    first_few,
+    heading,
+    loosely,
+    read_table,
+)
 from helpers.images.folders import SUFFIXES, choose_images, kinds_of, list_images
 from helpers.images.formats import ImageError
 
@@ -70,20 +78,21 @@ def list_samples(source, *, image_column="image", sample_column=None):
 def image_columns(path, image_column, sample_column):
     """Images as a table names them, by row; their samples, None if none are named; their sizes."""
     table = read_table(path)
+    image_column = heading(table, image_column, path, "image_column")
     names = column(table, image_column, path, form=None)
-    if sample_column is None:
-        likely = [name for name in table.columns if name.casefold() == SAMPLE]
-        if len(likely) > 1 and SAMPLE not in likely:
-            raise UserError(f"{first_few(likely)} may both name the samples: keep one of them")
-        sample_column = SAMPLE if SAMPLE in likely else next(iter(likely), None)
-    samples = None if sample_column is None else column(table, sample_column, path)
+    samples = None
+    if sample_column is not None or SAMPLE in map(loosely, table.columns):
+        sample_column = heading(table, sample_column or SAMPLE, path, "sample_column")
+        samples = column(table, sample_column, path)
     return names, samples, _stated_sizes(table, path)
 
 
 def _stated_sizes(table, path):
     """Pixel sizes of a table [micrometres]; NaN for empty cells, and without such a column."""
-    name = next((name for name in table.columns if name.casefold() == SIZE), None)
-    cells = table[name] if name else pd.Series("", table.index)
+    if SIZE not in map(loosely, table.columns):
+        return pd.Series(np.nan, table.index)
+    name = heading(table, SIZE, path, "the column of sizes")
+    cells = decimal_points(table, [name], path)[name]
     texts = cells.map(lambda cell: "" if pd.isna(cell) else str(cell).strip())
     sizes = pd.to_numeric(texts, errors="coerce").astype(float)
     bad = texts[(texts != "") & ~((sizes > 0) & np.isfinite(sizes))]

@@ -6,56 +6,67 @@ unpacked, so that a file from elsewhere can be opened without harm.
 
 from __future__ import annotations
 
+import codecs
 import csv
-import functools
+import difflib
 import io
+import itertools
 import re
 import unicodedata
-import warnings
-import zipfile
 from pathlib import Path
 
-import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers import UserError
+from helpers.extract._rows import MAX_BYTES, bounded, first_few
+from helpers.extract._workbooks import OLD_EXCEL, workbook_rows
 
-TABLES = (".csv", ".xlsx", ".parquet")
+TABLES = (".csv", ".xlsx", ".parquet", ".tsv", ".txt")
+SEPARATORS = (",", ";", "\t")
 
-MAX_BYTES = 2**26  # of a file, and of a workbook unpacked: far more than any table of alloys
-MAX_ROWS = 100_000
-MAX_COLUMNS = 1000
-LAST_ROW = 2**20  # that a spreadsheet can have
-NO_VALUE = "a formula whose value is not stored"
-_ZIP, _OLD_EXCEL = b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")
+_SIGNED = re.compile(r"[-+]?\d+([.,])\d+(?:e[-+]?\d+)?", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")  # or three decimals
+_ZIP = b"PK\x03\x04"
+_COMMENT = re.compile(r'\s*"?#(?: *[^\s,;"]|\s*$)')  # not a heading that is # alone
 
 
 def read_table(path, sheet=None):
-    """Any table as strings and numbers: headings of row 1 as columns, empty cells as None.
+    """Any table as strings and numbers: headings as columns, empty cells as None.
 
-    Its index counts as a spreadsheet does: the first row below the headings is 2. Of a workbook
-    without the name of a `sheet` the first is read, and a warning names it if there are more.
+    Headings are the first row that is neither empty nor a comment, ``# ...``. The index counts as
+    a spreadsheet does: below headings in row 1 it begins with 2. Of a workbook without the name
+    of a `sheet` the first that is shown is read, and a warning names it if there are more.
     """
-    path = Path(path)
+    path, start = Path(path), 0
     if path.suffix.lower() == ".parquet":
         table = _parquet(path)
     else:
-        headings, *body = read_rows(path, sheet) or [[]]
+        rows, separator = _read(path, sheet)
+        start = _heading_row(rows)
+        headings, *body = rows[start:] or [[]]
         headings = ["" if cell is None else " ".join(str(cell).split()) for cell in headings]
         twice = sorted({h for h in headings if h and headings.count(h) > 1})
         if twice:
             raise UserError(
-                f"{path}: {first_few(twice)} stands in several columns: keep one of them"
+                f"{path}: {first_few(twice)} stands in several columns: keep one of them; a "
+                "merged cell counts for all its columns"
             )
         cells = [[*row, *[None] * len(headings)][: len(headings)] for row in body]
         table = pd.DataFrame(cells, columns=headings, dtype=object)
         table = table.loc[list(map(bool, body)), list(filter(None, headings))]
-    table.index += 2
+        table.attrs["separator"] = separator
+    table.index += start + 2
     if not len(table):
         raise UserError(f"{path} holds no row below its headings: write one row a sample")
     return table
+
+
+def _heading_row(rows):
+    """Index of the first row that is neither empty nor a comment."""
+    no_headings = (not row or _COMMENT.match(str(row[0])) for row in rows)
+    return next((i for i, above in enumerate(no_headings) if not above), 0)
 
 
 def _parquet(path):
@@ -70,18 +81,46 @@ def _parquet(path):
     return table.set_axis([str(name) for name in table.columns], axis=1)
 
 
+def heading(table, name, path, option):
+    """The heading that `name` means, in any case and spacing, or a `UserError`.
+
+    `option` is the argument that names another one, such as ``sample_column``.
+    """
+    names = list(table.columns)
+    same = [name] if name in names else [n for n in names if loosely(n) == loosely(name)]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise UserError(
+            f"{path}: {first_few(list(map(repr, same)))} differ in case or spaces alone: rename "
+            "what is no such column"
+        )
+    near = difflib.get_close_matches(loosely(name), map(loosely, names), 1)
+    likely = [f"did you mean {option}={n!r}?" for n in names if loosely(n) in near]
+    there = first_few(list(map(repr, names)), 40) or "nothing"
+    raise UserError(
+        f"{path} has no column {name!r}, its headings are {there}: "
+        f"{likely[0] if likely else f'name it by {option}=HEADING'}"
+    )
+
+
+def loosely(name):
+    """A heading without case and spaces."""
+    return "".join(name.split()).casefold()
+
+
 def column(table, name, path, form="NFC"):
-    """A column of a table as stripped text; a `UserError` names what is there, or empty cells.
+    """A column of a table as stripped text; a `UserError` names empty cells.
 
     `form` is that of accented letters, see `unicodedata.normalize`. None: as they are stored.
     """
-    if name not in table.columns:
-        there = first_few([repr(c) for c in table.columns], 40) or "nothing"
-        raise UserError(f"{path} has no column {name!r}: row 1 holds {there}")
     values = table[name].map(lambda cell: _text(cell, form))
     empty = [f"row {row}" for row in table.index[values == ""]]
     if empty:
-        raise UserError(f"{path}: {name!r} is empty in {first_few(empty)}: fill it in")
+        raise UserError(
+            f"{path}: {name!r} is empty in {first_few(empty)}: fill it in, or delete what is no "
+            "row of the table, such as units"
+        )
     return values
 
 
@@ -95,20 +134,55 @@ def _text(cell, form):
     return text if form is None else unicodedata.normalize(form, text)
 
 
+def decimal_points(table, columns, path):
+    """The table with numbers in `columns` that are written as 4,5 as 4.5.
+
+    This holds for text whose cells are separated by no comma. Its decimal sign is the one that
+    stands where thousands have none, as in 4,5; 1,234 is refused where nothing tells.
+    """
+    if table.attrs.get("separator") in (None, ","):
+        return table
+    found = {
+        (row, name): match
+        for name in columns
+        for row, cell in table[name].items()
+        if isinstance(cell, str) and (match := _SIGNED.fullmatch(cell.strip()))
+    }
+    sure = {match[1] for match in found.values() if not _THOUSANDS.fullmatch(match[0])}
+    unclear = [
+        f"row {row}, {name!r} ({match[0]!r})"
+        for (row, name), match in found.items()
+        if sure != {match[1]}
+    ]
+    if unclear:
+        raise UserError(
+            f"{path}: the comma or point in {first_few(unclear)} may be a decimal sign or one of "
+            "thousands: write no thousands and one decimal sign, or save the table as .xlsx"
+        )
+    for (row, name), match in found.items():
+        table.at[row, name] = match[0].replace(",", ".")
+    return table
+
+
 def read_rows(path, sheet=None):
-    """Rows of a .csv file, or of a sheet of an .xlsx workbook; None: the first.
+    """Rows of a .csv file, or of a sheet of an .xlsx workbook; None: the first that is shown.
 
     Row 1 of the spreadsheet comes first, cells as str, int, float, bool or dates; None for an
-    empty cell. Rows end with their last cell that is not empty. A formula gives the value that
-    was stored with it, or `NO_VALUE`. Numbers of a workbook are as they are seen: 31.2 for
-    31.2 %, and the text ``"004"`` in a cell of the format ``000``.
+    empty cell. Rows end with their last cell that is not empty. Text may be separated by commas,
+    semicolons or tabs, or as its first line ``sep=;`` says, which does not count; comments above
+    the headings, ``# ...``, are empty rows.
+
+    Of a workbook, numbers are as they are seen: 31.2 for 31.2 %, and the text ``"004"`` in a cell
+    of the format ``000``. A merged range has its value in every cell of it; rows and columns that
+    are hidden are empty, and a warning says how many. A formula gives the value that was stored
+    with it.
 
     Raises
     ------
     UserError
         A missing file, another kind of file than its ending says, a damaged one, a .csv that is
-        not UTF-8 or separated by semicolons, a sheet that is not there, more than `MAX_ROWS`
-        rows.
+        neither UTF-8 nor Excel's Unicode text, or whose separator is not clear; a sheet that is
+        not there, formulas without a value, more than `MAX_ROWS` rows.
 
     Examples
     --------
@@ -119,9 +193,13 @@ def read_rows(path, sheet=None):
     ...     read_rows(path)
     [['Image_Name', 'Al (at.%)'], ['a', '5.5']]
     """
-    path = Path(path)
-    kinds = {".xlsx": _xlsx_rows, ".csv": _csv_rows}
-    if path.suffix.lower() not in kinds:
+    return _read(Path(path), sheet)[0]
+
+
+def _read(path, sheet):
+    """Rows, and what separates the cells of text; None of a workbook."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet" or suffix not in TABLES:
         raise UserError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
     try:
         if path.exists() and not path.is_file():  # a pipe or a device may never end
@@ -132,7 +210,10 @@ def read_rows(path, sheet=None):
                     f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}: this is no "
                     "table of alloys; save the table alone"
                 )
-            rows = kinds[path.suffix.lower()](path, file, sheet)
+            if suffix == ".xlsx":
+                rows, separator = workbook_rows(path, file, sheet), None
+            else:
+                rows, separator = _text_rows(path, file, sheet)
     except FileNotFoundError:
         raise UserError(f"there is no file {path}: check its name and folder") from None
     except OSError as error:
@@ -144,154 +225,67 @@ def read_rows(path, sheet=None):
         ) from error
     while rows and not rows[-1]:
         rows.pop()
-    return rows
+    return rows, separator
 
 
-def _csv_rows(path, file, sheet):
+def _text_rows(path, file, sheet):
     if sheet is not None:
         raise UserError(f"{path} is text, without sheets, and sheet is {sheet!r}: leave it out")
-    content = file.read()
-    if content.startswith((_ZIP, _OLD_EXCEL)):
-        raise UserError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
+    text = _decoded(path, file.read())
+    stated = re.match(r"sep=([,;\t|])[^\S\r\n]*(?:\r\n|\r|\n)", text, re.IGNORECASE)
+    text = text[stated.end() :] if stated else text  # Excel does not show or count that line
+    reader = _reader(text, ",")
     try:
-        text = content.decode("utf-8-sig")
+        separator = stated[1] if stated else _separator(path, text)
+        reader = _reader(text, separator, strict=True)
+        rows = bounded(path, ([cell or None for cell in row] for row in reader))
+    except csv.Error as error:
+        raise UserError(
+            f"{path} is not comma-separated text near line {reader.line_num} ({error}): check the "
+            "quotes there, or save it again as 'CSV UTF-8'"
+        ) from error
+    start = _heading_row(rows)
+    most = len(rows[start]) if rows else 0
+    longer = [i for i, row in enumerate(rows, 1) if i > start and len(row) > most]
+    if longer:  # a decimal comma shifts all cells behind it
+        raise UserError(
+            f"{path}: row {longer[0]} holds {len(rows[longer[0] - 1])} cells ({len(longer)} such "
+            f"rows) but row {start + 1} holds {most} headings: write decimal points, and quote "
+            f"text that holds {separator!r}"
+        )
+    return rows, separator
+
+
+def _decoded(path, content):
+    if content.startswith((_ZIP, OLD_EXCEL)):
+        raise UserError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
+    marks = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE  # of Excel's Unicode text, not of UTF-32
+    wide = content.startswith(marks) and content[2:4] != b"\0\0"
+    try:
+        return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; save it "
             "again as 'CSV UTF-8'"
         ) from error
-    first = re.match(r"\s*([^\r\n]*)", text)[1]
-    if ";" in first and "," not in first:  # Excel, where the comma is the decimal sign
+
+
+def _reader(text, separator, strict=False):
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict)
+
+
+def _separator(path, text):
+    """The sign that divides the headings, and each of many rows below into no more cells."""
+    widths = {}
+    for sign in SEPARATORS:
+        first = itertools.islice(_reader(text, sign), 1000)
+        rows = [row for row in first if any(map(str.strip, row))]
+        widths[sign] = list(map(len, rows[_heading_row(rows) :])) or [0]
+    fitting = [sign for sign, n in widths.items() if min(n) > 1 and max(n) == n[0]]
+    if len(fitting) > 1:
         raise UserError(
-            f"{path}: row 1 holds semicolons and no comma: separate the values by commas and "
-            "write decimal points, or save the table as .xlsx"
+            f"{path}: each of {fitting} may separate its cells: say which by a first line such as "
+            "sep=; or save the table as .xlsx"
         )
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        rows = _bounded(path, ([cell or None for cell in row] for row in reader))
-    except csv.Error as error:
-        raise UserError(
-            f"{path} is not comma-separated text near line {reader.line_num} ({error}): check the "
-            "quotes there, or save it again as 'CSV UTF-8'"
-        ) from error
-    longer = [i for i, row in enumerate(rows, 1) if len(row) > len(rows[0])]
-    if longer:  # a decimal comma shifts all cells behind it
-        raise UserError(
-            f"{path}: row {longer[0]} holds {len(rows[longer[0] - 1])} cells ({len(longer)} such "
-            f"rows) but row 1 holds {len(rows[0])} headings: write decimal points, and quote "
-            "text that holds a comma"
-        )
-    return rows
-
-
-def _xlsx_rows(path, file, sheet):
-    if file.read(8) == _OLD_EXCEL:
-        raise UserError(
-            f"{path} is an .xls workbook or one with a password, whatever its name: save it as "
-            ".xlsx without a password"
-        )
-    try:
-        with zipfile.ZipFile(file) as parts:
-            size = sum(part.file_size for part in parts.infolist())
-            if size > MAX_BYTES:
-                raise UserError(
-                    f"{path} unpacks to {size} bytes, more than {MAX_BYTES}: this is no table of "
-                    "alloys; save the table alone"
-                )
-            # Reads to the announced size and no further, so that the sum above is true.
-            if (damaged := parts.testzip()) is not None:
-                raise zipfile.BadZipFile(f"{damaged} is damaged")
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="openpyxl")  # styles that it leaves out
-            rows = _sheet(path, file, sheet, data_only=True)
-            if any(None in row or len(row) < len(rows[0]) for row in rows[1:] if row):
-                _mark_formulas(rows, _sheet(path, file, sheet, data_only=False))
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
-        raise UserError(
-            f"{path} is not an .xlsx workbook ({type(error).__name__}: {error}): it is damaged, "
-            "cut short or another kind of file; save it again as .xlsx, or as .csv in UTF-8"
-        ) from error
-    return rows
-
-
-def _sheet(path, file, name, data_only):
-    sheets = openpyxl.load_workbook(file, read_only=True, data_only=data_only).worksheets
-    if not sheets:
-        raise UserError(f"{path} holds no sheet with cells: put the table on the first sheet")
-    sheet = next((sheet for sheet in sheets if name in (None, sheet.title)), None)
-    if sheet is None:
-        titles = ", ".join(repr(sheet.title) for sheet in sheets[:10])
-        raise UserError(f"{path} has no sheet {name!r}: its sheets are {titles}")
-    if name is None and len(sheets) > 1 and data_only:  # not of the second reading
-        warnings.warn(
-            f"{path} has {len(sheets)} sheets, and the first, {sheet.title!r}, is read: for "
-            "another put it first or save it alone; fit has --sheet",
-            stacklevel=5,
-        )
-    sheet.reset_dimensions()  # what the file states may be wrong, or huge
-    return _bounded(path, ([_seen(cell) for cell in row] for row in sheet.iter_rows()))
-
-
-def _seen(cell):
-    """The value of a cell, and of a number what a spreadsheet shows: per cent, leading zeros."""
-    value = cell.value
-    if type(value) not in (int, float):
-        return value
-    try:
-        percent, digits = _format(cell.number_format)
-    except IndexError:  # a style that the workbook does not hold
-        return value
-    if percent:  # 15 digits: 7, not 7.000000000000001
-        return 100 * value if isinstance(value, int) else float(f"{100 * value:.15g}")
-    return f"{int(value):0{digits}d}" if digits and value % 1 == 0 else value
-
-
-@functools.lru_cache
-def _format(code):
-    """Whether a number format shows per cent, and how many digits one of zeros alone fills."""
-    shown = re.sub(r'"[^"]*"|\\.', "", code)  # without text that is only put beside
-    return "%" in shown, len(code) if re.fullmatch("0{2,20}", code) else 0
-
-
-def _bounded(path, cells):
-    """The rows without what is empty at their ends; a UserError where there are too many."""
-    rows, filled = [], 0
-    for row in cells:
-        rows.append(_trimmed(row))
-        filled += bool(rows[-1])
-        if len(rows[-1]) > MAX_COLUMNS:
-            excess = f"row {len(rows)} has more than {MAX_COLUMNS} columns"
-        elif filled > MAX_ROWS or len(rows) > LAST_ROW:
-            excess = f"more than {MAX_ROWS if filled > MAX_ROWS else LAST_ROW} rows"
-        else:
-            continue
-        raise UserError(
-            f"{path}: {excess}: expected one row an alloy; delete what is no part of the table"
-        )
-    return rows
-
-
-def _mark_formulas(rows, formulas):
-    """Where a cell has no value but a formula, say so in its place."""
-    for row, formula_row in zip(rows, formulas, strict=True):
-        row.extend([None] * (len(formula_row) - len(row)))
-        for i, formula in enumerate(formula_row):
-            if row[i] is None and formula is not None:
-                row[i] = NO_VALUE
-
-
-def _trimmed(row):
-    row = list(row)
-    while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
-        row.pop()
-    return row
-
-
-def first_few(items, count=10):
-    """The first items, the middle of long ones left out, and how many more there are."""
-    more = f" and {len(items) - count} more" if len(items) > count else ""
-    texts = map(str, items[:count])
-    return ", ".join(t if len(t) <= 300 else f"{t[:200]}...{t[-60:]}" for t in texts) + more
+    return fitting[0] if fitting else max(SEPARATORS, key=lambda sign: widths[sign][0])

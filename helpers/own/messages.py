@@ -1,6 +1,7 @@
 """Messages of Python functions in the words of the command line."""
 
 import re
+import shlex
 
 # What messages call an argument of Python -> the option that it is on the command line.
 _ARGUMENTS = (
@@ -9,6 +10,7 @@ _ARGUMENTS = (
 )
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in _ARGUMENTS.split()}
 OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um"}
+OPTIONS |= {"properties": "--property"}
 PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
 
@@ -22,6 +24,8 @@ def in_options(message):
 
     def written(match):
         name, value = match.groups()
+        if value and value.startswith("'"):  # a heading may hold spaces
+            return f"{OPTIONS[name]} {shlex.quote(value[1:-1])}"
         return f"{OPTIONS[name]} {value.translate(PLAIN)}" if value else OPTIONS[name]
 
     return re.sub(pattern, written, message)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+import warnings
 from pathlib import PurePath
 from typing import NamedTuple
 
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.tables import column, first_few, read_table
+from helpers.extract.tables import column, decimal_points, first_few, heading, read_table
 from helpers.images.folders import SUFFIXES
 
 UNITS = ("at.%", "wt.%")
@@ -29,7 +30,10 @@ _WORDS |= dict.fromkeys(
 )
 _WORDS[""] = None
 MISSING = {"", "n/a", "na", "nan", "none", "-"}
-_ALMOST = re.compile(r"[-+]?\d+([.,]\d+)?\s*%?")  # a number with a decimal comma or a sign
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
+_BEGUN = re.compile(r"\W*\d")
+# A number with a decimal comma, thousands or a sign.
+_ALMOST = re.compile(r"[-+]?\d+([.,_ ]\d{3})*([.,]\d+)?\s*%?")
 BALANCE = {"bal", "bal.", "balance", "rest"}
 
 
@@ -96,6 +100,10 @@ def read_properties(
     [210.0, nan]
     """
     table = read_table(path, sheet)
+    sample_column = heading(table, sample_column, path, "sample_column")
+    if group_column is not None:
+        group_column = heading(table, group_column, path, "group_column")
+    table = _without_units(table, (sample_column, group_column), path)
     samples = column(table, sample_column, path)
     twice = samples[samples.duplicated()].unique().tolist()
     if twice:
@@ -104,6 +112,7 @@ def read_properties(
     for names in (samples, groups):
         _refuse_spellings(names, path)
     keys = {sample_column, group_column}
+    properties = properties and [heading(table, name, path, "properties") for name in properties]
     others = [name for name in table.columns if name not in keys | set(properties or ())]
     elements, unit = find_elements(others, path, composition_unit)
     if properties is None:
@@ -112,18 +121,35 @@ def read_properties(
     for name in properties:
         if name in keys:
             raise UserError(f"{path}: {name!r} already names the samples or their source")
-        if name not in table.columns:
-            there = first_few([repr(c) for c in table.columns], 40)
-            raise UserError(f"{path} has no property {name!r}: its columns are {there}")
-    if not len(properties):
+    if not properties:
         raise UserError(
             f"{path} has no column of numbers beside {sample_column!r}: what is to be predicted?"
         )
+    table = decimal_points(table, [*properties, *elements.values()], path)
     values = pd.DataFrame({name: _numbers(table[name], path) for name in properties})
     composition = _composition(table, elements, path).set_axis(samples) if elements else None
     if groups is not None:
         groups = groups.set_axis(samples)
     return PropertyTable(values.set_axis(samples), groups, composition, unit)
+
+
+def _without_units(table, keys, path):
+    """The table without a first row of units; those of elements are put into their headings.
+
+    The row names no sample and no source, and none of its texts begins like a number.
+    """
+    first = table.iloc[0]
+    cells = {name: cell for name, cell in first.items() if _word(cell) not in MISSING}
+    texts = [cell for cell in cells.values() if isinstance(cell, str) and not _BEGUN.match(cell)]
+    if not cells or len(texts) < len(cells) or set(keys) & set(cells) or len(table) == 1:
+        return table
+    warnings.warn(
+        f"{path}: row {table.index[0]} is taken as units ({first_few(texts)}): it names no sample "
+        "and holds no number",
+        stacklevel=4,
+    )
+    units = {name: f"{name} ({cell})" for name, cell in cells.items() if name in ELEMENTS}
+    return table.iloc[1:].rename(columns=units)
 
 
 def _refuse_spellings(names, path):
@@ -160,7 +186,7 @@ def _numbers(cells, path, need=False):
     """A column as floats, NaN where a cell says that there is none."""
     numbers = cells.map(as_number)
     empty = cells.map(_word).isin(MISSING)
-    wrong = (numbers.isna() & (need | ~empty)) | cells.map(lambda cell: isinstance(cell, bool))
+    wrong = numbers.isna() & (need | ~empty)
     if wrong.any():
         remedy = ", or leave the cell empty"
         if need:
@@ -169,10 +195,11 @@ def _numbers(cells, path, need=False):
                 "columns of elements out of the table, or rename them: they serve the controls "
                 "alone"
             )
-        there = first_few([f"row {row} ({cell!r})" for row, cell in cells[wrong].items()])
+        shown = cells[wrong].map(lambda cell: repr(None if cell is None else str(cell)))
+        there = first_few([f"row {row} ({cell})" for row, cell in shown.items()])
         raise UserError(
             f"{path}: {cells.name!r} holds no number in {there}: write numbers alone, with a "
-            f"decimal point{remedy}"
+            f"decimal point and without thousands{remedy}"
         )
     return numbers
 
@@ -253,10 +280,12 @@ def with_balance(part):
 
 
 def as_number(cell):
-    """A cell as float; NaN where it holds no finite number."""
+    """A cell as float; NaN where it holds no finite number, as 1_000, a date or TRUE."""
+    if isinstance(cell, bool) or (isinstance(cell, str) and not _NUMBER.fullmatch(cell.strip())):
+        return math.nan
     try:
         number = float(cell)
-    except (TypeError, ValueError, OverflowError):  # text; integers of hundreds of digits
+    except (TypeError, ValueError, OverflowError):  # dates; integers of hundreds of digits
         return math.nan
     return number if math.isfinite(number) else math.nan
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from helpers import UserError
-from helpers.extract import tables
-from helpers.extract.tables import NO_VALUE, first_few, read_rows
+from helpers.extract import _rows, tables
+from helpers.extract.tables import first_few, read_rows
 
 HEADER = ["sample", "hardness", "Ni (at.%)"]
 ROWS = [["a", 4.5, 90], ["b", 400, 80.5], ["c", 4, 100]]
@@ -188,7 +188,7 @@ def test_a_giant_dimension_and_far_cells_do_not_hang(tmp_path):
 
 
 def test_more_rows_than_any_table_of_alloys_has(tmp_path, monkeypatch, path):
-    monkeypatch.setattr(tables, "MAX_ROWS", 3)
+    monkeypatch.setattr(_rows, "MAX_ROWS", 3)
     assert "more than 3 rows" in error_of(path, [HEADER, *ROWS])
     monkeypatch.setattr(tables, "MAX_BYTES", 10)
     assert "more than 10: this is no table" in error_of(path)
@@ -204,7 +204,7 @@ def test_rows_that_are_too_wide_or_too_many_are_not_all_read(tmp_path, monkeypat
     started = time.perf_counter()  # all of them would take 26 GB
     assert "row 5 has more than 1000 columns" in error_of(path)
     assert time.perf_counter() - started < 10
-    monkeypatch.setattr(tables, "LAST_ROW", 5)
+    monkeypatch.setattr(_rows, "LAST_ROW", 5)
     path = tmp_path / "a.csv"
     path.write_text("Image_Name\n" + 6 * "\n", encoding="utf-8")
     assert "more than 5 rows" in error_of(path)
@@ -222,14 +222,23 @@ def test_too_little_memory_names_the_table(tmp_path, monkeypatch):
 
 def test_formulas_give_the_value_that_was_stored_or_say_that_there_is_none(tmp_path):
     path = write(tmp_path / "a.xlsx", [HEADER, ["a", "=1+1", 90]])  # openpyxl stores no value
-    assert read_rows(path)[1] == ["a", NO_VALUE, 90]
+    assert error_of(path).endswith(
+        "the value of the formula in B2 is not stored: open the workbook in Excel or LibreOffice "
+        "and save it"
+    )
 
-    def stored(xml):
-        return xml.replace(b'<c r="C2" t="n"><v>90</v></c>', b'<c r="C2"><f>1/0</f><v>90</v></c>')
+    def stored(formula):
+        good = b'<c r="C2" t="n"><v>90</v></c>'
+        return lambda xml: xml.replace(good, formula)
 
-    replace_member(path, SHEET, stored)
-    assert b"<f>1/0</f>" in zipfile.ZipFile(path).read(SHEET)
-    assert read_rows(path)[1][2] == 90
+    write(path, [HEADER, ["a", 2, 90]])
+    for formula, value in [
+        (b'<c r="C2"><f>1/0</f><v>90</v></c>', 90),
+        (b'<c r="C2" t="str"><f>IF(A2="",1,"")</f><v></v></c>', None),
+    ]:
+        replace_member(path, SHEET, stored(formula))
+        assert b"<f>" in zipfile.ZipFile(path).read(SHEET)
+        assert [*read_rows(path)[1], None][2] == value
 
 
 def test_long_lists_and_long_texts_are_shortened_in_messages():
@@ -241,7 +250,7 @@ def test_text_that_is_not_utf8_names_the_line(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"Image_Name,Note\na,1\nb,\xb5m\n")
     assert "not UTF-8: byte 0xb5 in line 3; save it again as 'CSV UTF-8'" in error_of(path)
-    path.write_bytes("Image_Name,Al".encode("utf-16"))
+    path.write_bytes("Image_Name,Al".encode("utf-32"))
     assert "not UTF-8: byte 0xff in line 1" in error_of(path)
     path.write_bytes(workbook())
     assert "is a spreadsheet, not text: let its name end in .xlsx" in error_of(path)
@@ -250,8 +259,8 @@ def test_text_that_is_not_utf8_names_the_line(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        (",,\na,1,2\n", "row 2 holds 3 cells"),
-        ("sample;h;Al\na;1;2\n", "separate the values by commas"),
+        ("sample;h;Al\na;1;2;3\n", "row 2 holds 4 cells (1 such rows) but row 1 holds 3 headings"),
+        ("a,b;c\n1,2;3\n", "each of [',', ';'] may separate its cells: say which by a first line"),
         ('Image_Name,Al\n"a,1\n', "not comma-separated text near line"),
         ("sample,h,Al (at.%)\na,400,99,5\n", "write decimal points"),
     ],

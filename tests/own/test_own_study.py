@@ -124,7 +124,7 @@ def test_folder_pattern_and_table_name_the_same_images(scans, tmp_path):
     ("rows", "error", "said"),
     [
         ("image\nnone.png\n", FileNotFoundError, r"row 2 \(.*none.png\)"),
-        ("file\na.png\n", UserError, "no column 'image': row 1 holds 'file'"),
+        ("file\na.png\n", UserError, "no column 'image', its headings are 'file'"),
         ("image\ns00.png\ns00.png\n", ImageError, "1 images stand twice"),
         ("image,x\ns00.png,1\n,2\n", UserError, "'image' is empty in row 3"),
         ("image,image\ns00.png,1\n", UserError, "image stands in several columns"),
@@ -304,7 +304,7 @@ def test_images_of_a_sample_become_one_descriptor(table):
         (
             "sample,h\na,1\n",
             {"properties": ["x"]},
-            "no property 'x': its columns are 'sample', 'h'",
+            "no column 'x', its headings are 'sample', 'h'",
         ),
         ("sample,h,Al\na,1,5\n", {}, "unit of Al is not stated"),
         ("sample,h,Al (at.%),Ni (wt.%)\na,1,5,5\n", {}, r"\['at.%', 'wt.%'\]"),
@@ -348,7 +348,9 @@ def test_a_sheet_may_be_chosen_and_the_first_of_several_is_named(tmp_path):
     with pd.ExcelWriter(path) as book:
         for name, hardness in (("2019", 210.0), ("2024", 450.0)):
             pd.DataFrame({"sample": ["a"], "h": [hardness]}).to_excel(book, sheet_name=name)
-    with pytest.warns(UserWarning, match="has 2 sheets, and the first, '2019', is read"):
+    with pytest.warns(
+        UserWarning, match="has 2 sheets, and the first that is shown, '2019', is read"
+    ):
         assert read_properties(path, ["h"]).values["h"].tolist() == [210]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

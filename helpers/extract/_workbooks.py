@@ -1,0 +1,199 @@
+"""Cells of a workbook as they are seen: merged ranges filled, what is hidden left out."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import warnings
+import zipfile
+
+import openpyxl
+from openpyxl.cell.read_only import ReadOnlyCell
+from openpyxl.utils import get_column_letter
+
+# openpyxl's own parser: its read-only sheets keep nothing of what it learns about merged and
+# hidden cells, and its other sheets unpack a workbook of any size into memory.
+from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
+
+from helpers import UserError
+from helpers.extract._rows import MAX_BYTES, MAX_COLUMNS, MAX_ROWS, bounded, first_few, trimmed
+
+OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
+_YES = "1", "true"
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
+
+
+def workbook_rows(path, file, sheet):
+    """Rows of a sheet, see `helpers.extract.tables.read_rows`."""
+    if file.read(8) == OLD_EXCEL:
+        raise UserError(
+            f"{path} is an .xls workbook or one with a password, whatever its name: save it as "
+            ".xlsx without a password"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="openpyxl")  # styles that it leaves out
+            book = openpyxl.load_workbook(_unpackable(path, file), read_only=True, data_only=True)
+            return _seen_rows(path, _sheet(path, book.worksheets, sheet))
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
+        raise UserError(
+            f"{path} is not an .xlsx workbook ({type(error).__name__}: {error}): it is damaged, "
+            "cut short or another kind of file; save it again as .xlsx, or as .csv in UTF-8"
+        ) from error
+
+
+def _unpackable(path, file):
+    """The file, once it is known to be whole and small; Strict Open XML as openpyxl knows it."""
+    with zipfile.ZipFile(file) as parts:
+        size = sum(part.file_size for part in parts.infolist())
+        if size > MAX_BYTES:
+            raise UserError(
+                f"{path} unpacks to {size} bytes, more than {MAX_BYTES}: this is no table of "
+                "alloys; save the table alone"
+            )
+        # Reads to the announced size and no further, so that the sum above is true.
+        if (damaged := parts.testzip()) is not None:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+        if not _STRICT.search(parts.read("_rels/.rels")):
+            return file
+        same = io.BytesIO()  # the two kinds differ in the names of their namespaces
+        with zipfile.ZipFile(same, "w") as new:
+            for name in set(parts.namelist()):
+                usual = rb"http://schemas.openxmlformats.org/\1/2006/\2"
+                new.writestr(name, _STRICT.sub(usual, parts.read(name)))
+        return same
+
+
+def _sheet(path, sheets, name):
+    # Those that are shown first: nobody means a hidden one by the first.
+    sheets = sorted(sheets, key=lambda sheet: sheet.sheet_state in ("hidden", "veryHidden"))
+    if not sheets:
+        raise UserError(f"{path} holds no sheet with cells: put the table on the first sheet")
+    sheet = next((sheet for sheet in sheets if name in (None, sheet.title)), None)
+    if sheet is None:
+        titles = first_few([repr(sheet.title) for sheet in sheets])
+        raise UserError(f"{path} has no sheet {name!r}: its sheets are {titles}")
+    if name is None and len(sheets) > 1:
+        warnings.warn(
+            f"{path} has {len(sheets)} sheets, and the first that is shown, {sheet.title!r}, is "
+            "read: for another put it first or save it alone; fit has --sheet",
+            stacklevel=5,
+        )
+    return sheet
+
+
+class _Parser(WorkSheetParser):
+    """The parser of openpyxl, which refuses a formula that nothing has calculated."""
+
+    def parse_cell(self, element):
+        cell = super().parse_cell(element)
+        # An empty text, of type str, is a value.
+        if (
+            cell["value"] is None
+            and element.get("t") != "str"
+            and element.find(FORMULA_TAG) is not None
+        ):
+            raise UserError(
+                f"{self.path}: the value of the formula in {element.get('r')} is not stored: open "
+                "the workbook in Excel or LibreOffice and save it"
+            )
+        return cell
+
+
+def _seen_rows(path, sheet):
+    book = sheet.parent
+    with book._archive.open(sheet._worksheet_path) as source:
+        parser = _Parser(
+            source, sheet._shared_strings, data_only=True, epoch=book.epoch,
+            date_formats=book._date_formats, timedelta_formats=book._timedelta_formats,
+        )  # fmt: skip
+        parser.path = path
+        rows = bounded(path, _parsed(parser, sheet))
+    if parser.merged_cells is not None:
+        _fill_merged(path, rows, parser.merged_cells.mergeCell)
+    return _without_hidden(path, rows, parser)
+
+
+def _parsed(parser, sheet):
+    last = 0
+    for number, cells in parser.parse():
+        if number <= last:
+            raise ValueError(f"row {number} stands below row {last}")
+        yield from ([] for _ in range(last + 1, number))
+        last = number
+        row = {c["column"]: c for c in cells if c["value"] is not None}
+        whole = (row.get(i) for i in range(1, max(row, default=0) + 1))
+        yield [cell and _seen(ReadOnlyCell(sheet, **cell)) for cell in whole]
+
+
+def _fill_merged(path, rows, areas):
+    """The value of a merged range into every cell of it, in rows that hold anything."""
+    width, filled = max(map(len, rows), default=0), 0
+    for left, top, right, bottom in (area.bounds for area in areas):
+        if left > width or top > len(rows):
+            continue
+        columns = slice(left - 1, min(right, width))
+        merged = rows[top - 1 : bottom]
+        filled += len(merged) * (columns.stop - columns.start)
+        if filled > MAX_ROWS:  # of a file made to hang us they overlap
+            raise UserError(f"{path}: more than {MAX_ROWS} cells are merged: unmerge them")
+        value = [*merged[0], *[None] * width][columns.start]
+        for row in filter(None, merged):
+            row.extend([None] * (columns.stop - len(row)))
+            row[columns] = [value] * (columns.stop - columns.start)
+
+
+def _without_hidden(path, rows, parser):
+    """The rows, empty where rows and columns are hidden, and a note on these.
+
+    Whoever filters a table takes what is left for the table; the note is for those who have
+    forgotten a filter.
+    """
+    columns = {
+        i
+        for one in parser.column_dimensions.values()
+        if one.get("hidden") in _YES
+        for i in range(int(one["min"]), min(int(one["max"]), MAX_COLUMNS) + 1)
+    }
+    marked = parser.row_dimensions
+    hidden = [i for i, _ in enumerate(rows, 1) if marked.get(str(i), {}).get("hidden") in _YES]
+    lost = {"row": [i for i in hidden if rows[i - 1]]}
+    for i in hidden:
+        rows[i - 1] = []
+    columns &= {i for row in rows for i, cell in enumerate(row, 1) if cell is not None}
+    lost["column"] = list(map(get_column_letter, sorted(columns)))
+    said = [
+        f"{len(at)} hidden {what}{'s' * (len(at) > 1)} ({first_few(at)})"
+        for what, at in lost.items()
+        if at
+    ]
+    if said:
+        warnings.warn(
+            f"{path}: left out: {' and '.join(said)}; show them, or clear the filter, to use them",
+            stacklevel=5,
+        )
+    return [trimmed(None if i in columns else c for i, c in enumerate(row, 1)) for row in rows]
+
+
+def _seen(cell):
+    """The value of a cell, and of a number what a spreadsheet shows: per cent, leading zeros."""
+    value = cell.value
+    if type(value) not in (int, float):
+        return value
+    try:
+        percent, digits = _format(cell.number_format)
+    except IndexError:  # a style that the workbook does not hold
+        return value
+    if percent:  # 15 digits: 7, not 7.000000000000001
+        return 100 * value if isinstance(value, int) else float(f"{100 * value:.15g}")
+    return f"{int(value):0{digits}d}" if digits and value % 1 == 0 else value
+
+
+@functools.lru_cache
+def _format(code):
+    """Whether a number format shows per cent, and how many digits one of zeros alone fills."""
+    shown = re.sub(r'"[^"]*"|\\.', "", code)  # without text that is only put beside
+    return "%" in shown, len(code) if re.fullmatch("0{2,20}", code) else 0
