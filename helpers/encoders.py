@@ -180,7 +180,8 @@ class Encoder:
         torch.Tensor of float32, shape (n, n_features)
             On the CPU.
         """
-        return self.features(self.output(pixels), pixels.shape[-2:])
+        output, shape = self.output(pixels), pixels.shape[-2:]
+        return outputs.pool(output, self.entry, shape, self.n_special).float().cpu()
 
     @functools.cached_property
     def n_special(self):
@@ -192,12 +193,6 @@ class Encoder:
         pixels = pixels.to(self.device, self.dtype, non_blocking=True)
         pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         return self.model(pixel_values=pixels)
-
-    def features(self, output, shape):
-        """Features (n, n_features) from the output for images of `shape` (height, width)."""
-        entry = self.entry
-        features = outputs.pool(output, entry.pooling, shape, entry.patch, self.n_special)
-        return features.float().cpu()
 
     def provenance(self):
         """What fixes the network's numbers, as a JSON-ready dict."""
@@ -319,7 +314,6 @@ def load_encoder(
     if interpolation is not None and not is_dinov2:
         raise UserError(f"interpolation is {interpolation!r}, but {entry.name} is not DINOv2")
     model, revision = _network(entry, weights, seed)
-    outputs.refuse_videos(model)
     interpolation = (interpolation or "hub") if is_dinov2 else None
     if interpolation == "hub":
         networks.use_hub_positions(model)
@@ -378,25 +372,25 @@ def _probed(encoder, asked):
 
     Where no pooling is `asked` for, it has that of its family, or the one that alone works.
     """
-    wanted, works, faults = encoder.entry.pooling, [], {}
+    wanted, works, faults = encoder.entry.pooling, {}, {}
     side = encoder.entry.input_size or 4 * encoder.entry.crop
     for pooling in sorted(POOLINGS, key=lambda name: name != wanted):
         entry = dataclasses.replace(encoder.entry, pooling=pooling)
         try:
-            n_features = outputs.probe(dataclasses.replace(encoder, entry=entry), side)
-        except UserError as error:
+            works[pooling] = outputs.probe(dataclasses.replace(encoder, entry=entry), side)
+        except Exception as error:  # what networks raise is of no one kind
             faults[pooling] = f"{encoder.name} gives no features with {pooling=} ({error})"
-            continue
-        works.append(dataclasses.replace(entry, n_features=n_features))
-        if pooling == wanted:
+        if wanted in works:
             break
-    if wanted in faults or (wanted is None and len(works) != 1):
-        fault = faults.get(wanted, f"{encoder.entry.folder} does not say what its feature is")
-        choice = " or ".join(f"pooling={entry.pooling!r}" for entry in works)
+    if wanted in faults or len(works) != 1:
+        fault = f"{encoder.entry.folder} does not say what its feature is"
+        if wanted or not works:
+            fault = next(iter(faults.values()))  # of the one that was tried first
+        choice = " or ".join(f"{pooling=}" for pooling in works)
         raise UserError(f"{fault}: choose {choice or 'another network: no pooling works'}")
-    entry = works[0]
+    ((pooling, n_features),) = works.items()
     if asked is None:
         why = "as its family has it" if wanted else "the only one that works"
-        told = f"pooling={entry.pooling!r}, {why}; another has to be asked for"
-        warnings.warn(f"{entry.folder}: {told}", stacklevel=3)
-    return entry
+        told = f"{pooling=}, {why}; another has to be asked for"
+        warnings.warn(f"{encoder.entry.folder}: {told}", stacklevel=3)
+    return dataclasses.replace(encoder.entry, pooling=pooling, n_features=n_features)

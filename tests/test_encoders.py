@@ -131,7 +131,7 @@ def features_of(entry, model):
     sides = (entry.input_size,) * 2 if entry.input_size else (3 * entry.crop, 5 * entry.crop)
     output = model(pixel_values=torch.zeros(1, 3, *sides, device="meta"))
     n_special = outputs.n_special_tokens(model, entry.config["model_type"])
-    return tuple(outputs.pool(output, entry.pooling, sides, entry.patch, n_special).shape)
+    return tuple(outputs.pool(output, entry, sides, n_special).shape)
 
 
 @each_entry

@@ -6,6 +6,7 @@ import contextlib
 import json
 import pickle
 import re
+import textwrap
 
 import torch
 
@@ -22,7 +23,6 @@ NOT_ARCHITECTURE = re.compile(
     "|apply_layernorm|reshape_hidden_states|chunk_size.*|is_encoder_decoder|projection_dim"
     "|encoder_stride|mask_ratio|num_pos_feats|scale|pos_embed_(jitter|shift|rescale)"
 )
-FAULTS = (RuntimeError, ValueError, OSError, LookupError, TypeError, AttributeError)
 QUANTISED = (
     "the weights are quantised, so features would be others than those of the network that was "
     "trained: save it in float32, float16 or bfloat16"
@@ -60,42 +60,32 @@ def config_facts(config):
     return json.loads(config.to_json_string(use_diff=False))
 
 
-def check_architecture(entry, model, folder):
-    """Raise a UserError that names what of `model`, read from `folder`, is not as in `entry`."""
-    from transformers import AutoConfig
-
-    config = config_facts(model.config)
-    # What the entry leaves out is as the family has it by default.
-    expected = config_facts(AutoConfig.for_model(**entry.config))
-    for name, value in expected.items():
-        if config.get(name) != value and not NOT_ARCHITECTURE.fullmatch(name):
-            raise UserError(
-                f"{folder} is no {entry.title}: {name} is {config.get(name)}, expected {value}. "
-                "Put the right weights there, or load the folder by its path"
-            )
-
-
 def read_model(folder, entry):
     """The network in a folder, or an error; nothing may be missing or left over.
 
     A published one must be of the architecture that `entry` states.
     """
+    from transformers import AutoConfig
+
     checkpoint = next(folder.glob("*.pth.tar"), None)
+    if checkpoint and not (folder / "config.json").is_file():
+        return _read_torchvision_resnet(checkpoint, entry)
+    stated = config_facts(read_config(folder))
+    # What the entry leaves out is as the family has it by default.
+    expected = {} if entry.folder else config_facts(AutoConfig.for_model(**entry.config))
+    for name, value in expected.items():
+        if stated.get(name) != value and not NOT_ARCHITECTURE.fullmatch(name):
+            raise UserError(
+                f"{folder} is no {entry.title}: {name} is {stated.get(name)}, expected {value}. "
+                "Put the right weights there, or load the folder by its path"
+            )
     with _told(folder, f"{folder} holds no model that can be loaded"):
-        if checkpoint and not (folder / "config.json").is_file():
-            model = _read_torchvision_resnet(checkpoint, entry)
-        else:
-            read_config(folder)
-            model = _read_hugging_face(folder, entry)
-        if entry.folder is None:
-            check_architecture(entry, model, folder)
-        return model
+        return _read_hugging_face(folder, entry)
 
 
 @contextlib.contextmanager
 def _told(folder, fault):
     """Turn what libraries raise of a folder into a UserError, which says the `fault`."""
-    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     try:
@@ -107,13 +97,13 @@ def _told(folder, fault):
             f"{folder} holds a model that another library computes, so it cannot be loaded; "
             f"choose one that transformers computes itself: {' '.join(str(error).split())}"
         ) from error
-    except (StrictDataclassError, *FAULTS) as error:
-        raise UserError(f"{fault}: {' '.join(str(error).split())}") from error
     except (pickle.UnpicklingError, SafetensorError, EOFError) as error:
         raise UserError(
             f"{folder}: the weights are damaged, or a pickle that holds more than weights and "
             f"could run code; only safetensors and plain weights are loaded: {error}"
         ) from error
+    except Exception as error:  # what transformers raises is of no one kind
+        raise UserError(f"{fault}: {textwrap.shorten(str(error), 500)}") from error
 
 
 def _read_hugging_face(folder, entry):
@@ -140,37 +130,20 @@ def _read_hugging_face(folder, entry):
     for name, weights in model.named_parameters():
         some = weights.detach().flatten()[:1000]
         # Integers are read as if they were weights; a constant may be one.
-        if (
-            weights.ndim > 1
-            and some.numel()
-            and some.min() < some.max()
-            and torch.equal(some, some.round())
-        ):
+        if weights.ndim > 1 and len(some.unique()) > 1 and torch.equal(some, some.round()):
             raise UserError(f"{folder}: {name} holds integers: {QUANTISED}")
     return vision_part(model)
 
 
 def _read_torchvision_resnet(path, entry):
     """MicroNet's checkpoint: torchvision's names and a classification layer, which is dropped."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not (isinstance(state, dict) and all(map(torch.is_tensor, state.values()))):
-        raise UserError(
-            f"{path} holds {', '.join(map(str, state))[:99]}: expected the weights of a ResNet-50 "
-            "under torchvision's names, such as 'conv1.weight', alone or as its 'state_dict'"
-        )
-    # Training on several GPUs (DataParallel) puts "module." before every name.
-    plain = {str(key).removeprefix("module."): key for key in state}
-    names = {_resnet_key(k): key for k, key in plain.items() if not k.startswith("fc.")}
     model = random_model(entry.config, seed=0)
-    shapes = {name: weights.shape for name, weights in model.state_dict().items()}
-    learned = {name for name in shapes if not name.endswith("num_batches_tracked")}
-    surplus = {key for name, key in names.items() if name not in shapes}
-    mismatched = {
-        key for n, key in names.items() if shapes.get(n, state[key].shape) != state[key].shape
-    }
-    _refuse(path, model, learned - names.keys(), surplus, mismatched)
-    model.load_state_dict({name: state[key] for name, key in names.items()}, strict=False)
+    with _told(path, f"{path} holds no ResNet-50 under torchvision's names ('conv1.weight', ...)"):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        # Training on several GPUs (DataParallel) puts "module." before every name.
+        plain = {key.removeprefix("module."): weights for key, weights in state.items()}
+        model.load_state_dict({_resnet_key(k): w for k, w in plain.items() if k[:3] != "fc."})
     return model
 
 
@@ -185,7 +158,7 @@ def _resnet_key(key):
     return key.replace(".conv.", ".convolution.").replace(".bn.", ".normalization.")
 
 
-def _refuse(where, model, missing, surplus, mismatched):
+def _refuse(folder, model, missing, surplus, mismatched):
     """Raise a UserError where a checkpoint is not, name by name, the weights of a network."""
 
     def some(keys, kind):
@@ -193,24 +166,22 @@ def _refuse(where, model, missing, surplus, mismatched):
 
     if mismatched or 2 * len(missing) > len(model.state_dict()):
         raise UserError(
-            f"{where}: the weights are of another architecture than {model.config.model_type} as "
+            f"{folder}: the weights are of another architecture than {model.config.model_type} as "
             f"configured: {some(missing | mismatched, 'missing or differently shaped')}. Put the "
             "weights and the config.json of one and the same network there"
         )
     if missing:
         raise UserError(
-            f"{where}: {some(missing, 'missing')}. The network would be partly random, not the "
+            f"{folder}: {some(missing, 'missing')}. The network would be partly random, not the "
             "one that was trained; save the model that the config.json describes"
         )
     if surplus:
-        told = f"{where}: {some(surplus, 'surplus')}, such as those of a classification head"
-        if where.is_file():
-            raise UserError(f"{told}: delete them from the dictionary in the file")
-        place, bare = where.as_posix(), getattr(model, "pooler", 0) is None
+        place, bare = folder.as_posix(), getattr(model, "pooler", 0) is None
         bare = ", add_pooling_layer=False" * bare  # else the copy would have a random one
         code = f"AutoModel.from_pretrained('{place}'{bare}).save_pretrained('{place}-stripped')"
         raise UserError(
-            f"{told}, which no feature needs. This writes a copy without them: python -c "
+            f"{folder}: {some(surplus, 'surplus')}, such as those of a classification head, "
+            "which no feature needs. This writes a copy without them: python -c "
             f'"from transformers import AutoModel; {code}". Take its preprocessor_config.json '
             "along, if it has one"
         )

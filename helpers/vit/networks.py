@@ -137,6 +137,8 @@ def random_model(config, seed):
 def vision_part(model):
     """The image encoder of a model that has other parts as well, with all patches seen."""
     part = getattr(model, "vision_model", getattr(model, "vision_encoder", model))
+    if any(weight.ndim == 5 for weight in part.parameters()):
+        raise UserError(f"{part.config.model_type} networks take videos: choose one of images")
     if hasattr(part.config, "mask_ratio"):  # masked autoencoders hide patches in training alone
         part.config.mask_ratio = 0.0
     return part

@@ -18,16 +18,6 @@ MEAN_FIRST = {"dinov3_convnext"}  # their first token is the mean of the patches
 TOLERANCE, HALF, DIFFERENT = 1e-3, 0.05, 1e-5
 
 
-def refuse_videos(model):
-    """Raise a UserError where a network takes something else than images."""
-    takes = getattr(model, "main_input_name", "pixel_values")
-    if takes != "pixel_values" or any(weight.ndim == 5 for weight in model.parameters()):
-        raise UserError(
-            f"{model.config.model_type} networks take videos or texts, not single images: choose "
-            "a network of images"
-        )
-
-
 def n_learned_tokens(model, names):
     """How many tokens before the patches a network learns as parameters with such `names`."""
     found = [p.shape for name, p in model.named_parameters() if names.search(name)]
@@ -40,18 +30,16 @@ def n_special_tokens(model, model_type):
     return first + sum(n_learned_tokens(model, names) for names in (CLASS_TOKEN, OTHER_TOKENS))
 
 
-def pool(output, how, shape, patch, n_special):
+def pool(output, entry, shape, n_special):
     """Features (n, d) from a network's output.
 
     Parameters
     ----------
     output : transformers.utils.ModelOutput
-    how : str
-        See `helpers.encoders.EncoderEntry.pooling`.
+    entry : helpers.encoders.EncoderEntry
+        Of which `pooling` and `patch` count.
     shape : tuple of int
         (height, width) of the images [pixels].
-    patch : int or None
-        Side of a patch [pixels].
     n_special : int
         From `n_special_tokens`.
 
@@ -59,15 +47,16 @@ def pool(output, how, shape, patch, n_special):
     -------
     torch.Tensor, shape (n, d)
     """
-    if how == "pooler":
+    if entry.pooling == "pooler":
         return output.pooler_output.flatten(1)
     tokens = output.last_hidden_state
     if tokens.ndim == 4:
         first, last = _channel_axes(tokens, shape)
         return tokens.mean((1, 2) if last and not first else (2, 3))
-    if how == "cls":
+    if entry.pooling == "cls":
         return tokens[:, 0]
-    return tokens[:, 0 if tokens.shape[1] == _n_patches(shape, patch) else n_special :].mean(1)
+    bare = tokens.shape[1] == _n_patches(shape, entry.patch)
+    return tokens[:, 0 if bare else n_special :].mean(1)
 
 
 def _n_patches(shape, patch):
@@ -98,24 +87,19 @@ def probe(encoder, side):
     Raises
     ------
     UserError
-        The network takes no such images; the pooling does not exist in it, or would mix tokens
-        of other things with those of the patches; features are not finite, differ from call to
-        call, depend on the other images of a batch, or do not depend on the image.
+        The pooling does not exist in the network, or would mix tokens of other things with those
+        of the patches; features are not finite, differ from call to call, depend on the other
+        images of a batch, or do not depend on the image.
+    Exception
+        Of any kind, from a network that takes no such images.
     """
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(2, 3, side, side, generator=generator)
     images[1] *= torch.linspace(0, 1, side)
-    try:
-        output = encoder.output(images)
-        _prove_pooling(output, encoder, side)
-        both = encoder.features(output, (side, side))
-        one, again = encoder(images[:1]), encoder(images[:1])
-    except UserError:
-        raise
-    except Exception as error:  # what transformers raises is of no one kind
-        raise UserError(
-            f"it takes no single images of {side} x {side} pixels: {type(error).__name__}: {error}"
-        ) from error
+    output = encoder.output(images)
+    _prove_pooling(output, encoder, side)
+    both = pool(output, encoder.entry, (side, side), encoder.n_special).float().cpu()
+    one, again = encoder(images[:1]), encoder(images[:1])
     if not both.isfinite().all():
         raise UserError("its features are not finite")
     largest = both.abs().max()

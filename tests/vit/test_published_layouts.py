@@ -238,17 +238,18 @@ def change_micronet(kind, state):
 @pytest.mark.parametrize(
     ("kind", "message"),
     {
-        "missing": r"1 missing weights \(encoder\.stages\.2\..*partly random",
-        "unknown": r"1 surplus weights \(layer3\.9\.conv2\.weight",
-        "a head": r"1 surplus weights \(module\.classifier\.bias",
-        "another network": r"of another architecture than resnet .* \(layer1\.0\.conv1\.weight",
-        "no weights": r"holds epoch, optimizer: expected the weights of a ResNet-50",
-        "a list": r"holds 1, 2: expected the weights of a ResNet-50",
+        "missing": r'Missing key.* "encoder\.stages\.2\.layers\.2\.layer\.1\.convolution\.weight"',
+        "unknown": r'Unexpected key.* "encoder\.stages\.2\.layers\.9\.layer\.1\.convolution',
+        "a head": r'Unexpected key.* "classifier\.bias"',
+        "another network": r"size mismatch for encoder\.stages\.0\.layers\.0\.layer\.0\.conv",
+        "no weights": "Missing key",
+        "a list": "no attribute",
     }.items(),
 )
 def test_what_is_no_micronet_is_told(micronet, kind, message):
     torch.save(change_micronet(kind, published_state("micronet-resnet50")), micronet)
-    with pytest.raises(UserError, match=message):
+    told = rf"v1\.1\.pth\.tar holds no ResNet-50 under torchvision's names .*{message}"
+    with pytest.raises(UserError, match=told):
         load_encoder("micronet-resnet50")
 
 
