@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.regression import MODELS, check_descriptors, check_target, design_matrix, fit_nested
 
 NESTED_MODELS = {**MODELS, "svr": "support vector regression"}
@@ -222,8 +222,7 @@ def nested_cv(X, y, model="lr", groups=None, composition=None, *, n_jobs=-1, **o
     >>> result.fold_mape.shape, result.fold_n_components.tolist()[:3], result.mean < 1e-6
     ((10,), [8, 8, 8], True)
     """
-    if model not in NESTED_MODELS:
-        raise UserError(f"model is {model!r}: expected one of {sorted(NESTED_MODELS)}")
+    check_choice("model", model, sorted(NESTED_MODELS))
     shared = isinstance(X, NestedFolds)
     if shared and (options or groups is not None or composition is not None):
         raise UserError("X holds its folds already: give groups and options to nested_folds")

@@ -341,24 +341,12 @@ def _network(entry, weights, seed):
 def _entry_of_folder(folder):
     """Read what a folder in Hugging Face format says about its model."""
     config = checkpoints.read_config(folder)
-    patch, crop, size = networks.sizes(config, folder)
+    pixels = networks.sizes(config, folder) | networks.pixel_statistics(folder)
     facts = checkpoints.config_facts(config)
     for name in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         facts.pop(name, None)  # none of the architecture
-    mean, std = networks.pixel_statistics(folder)
     name = folder.resolve().name
-    return EncoderEntry(
-        name=name,
-        title=name,
-        family=config.model_type,
-        config=facts,
-        patch=patch,
-        crop=crop,
-        input_size=size,
-        mean=mean,
-        std=std,
-        folder=folder,
-    )
+    return EncoderEntry(name, name, config.model_type, facts, folder=folder, **pixels)
 
 
 def _usual_pooling(entry):

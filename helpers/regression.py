@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_percentage_error
 from sklearn.model_selection import train_test_split
 
-from helpers import UserError
+from helpers import UserError, check_choice
 
 
 def mape(y_true, y_pred):
@@ -362,8 +362,7 @@ def holdout(X, y, model="lr", max_components=50):
     >>> result.n_components, result.val_mape.shape, result.test_mape < 1e-6
     (5, (5,), True)
     """
-    if model not in MODELS:
-        raise UserError(f"model is {model!r}: expected one of {sorted(MODELS)}")
+    check_choice("model", model, sorted(MODELS))
     scores = X if isinstance(X, HoldoutScores) else holdout_scores(X, max_components)
     y = check_target(y, len(scores.tuning))
     train, val, test = scores.train, scores.val, scores.test

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
-from helpers import UserError
+from helpers import check_choice
 from helpers.cross_validation import (
     NESTED_MODELS,
     NestedCV,
@@ -89,9 +89,8 @@ def evaluate_descriptors(
     >>> list(results), results["noise", "lr", 42].mean < 1e-6
     ([('noise', 'lr', 42)], True)
     """
-    unknown = [model for model in models if model not in NESTED_MODELS]
-    if unknown:
-        raise UserError(f"model is {unknown[0]!r}: expected one of {sorted(NESTED_MODELS)}")
+    for model in models:
+        check_choice("model", model, sorted(NESTED_MODELS))
     for name, X in descriptors.items():
         check_target(y, len(check_descriptors(X, f"descriptor {name!r}")))
     keys = _keys(descriptors, y, models, composition, groups, seeds, {"outer": outer, **options})

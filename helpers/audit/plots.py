@@ -2,7 +2,7 @@
 
 import seaborn as sns
 
-from helpers import UserError
+from helpers import check_choice
 from helpers.plots import COLOURS, WIDTH, legend_above, panels, with_ranges
 
 KINDS = ["shuffled", "by source", "leave one source out"]
@@ -72,10 +72,8 @@ def plot_differences(differences, predictor, titles=None):
     >>> len(plot_differences(pd.DataFrame([{**row, "low": -3.0, "high": -1.0}]), "a").axes)
     1
     """
+    check_choice("predictor", predictor, differences["predictor"].unique().tolist())
     rows = differences[differences["predictor"] == predictor]
-    if rows.empty:
-        known = ", ".join(map(repr, differences["predictor"].unique()))
-        raise UserError(f"predictor is {predictor!r}: expected one of {known}")
     figure, ((axis,),) = _row_panels(rows, "other")
     axis.axvline(0, color="0.3", lw=0.8)
     _points(axis, rows, "other", titles, "difference", "low", "high")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.audit.tables import BY_SOURCE, ONE_OUT, SHUFFLED, Run
 from helpers.cross_validation import (
     MOST_COMPONENTS,
@@ -64,8 +64,7 @@ def check_matrices(matrices, n):
 
 def check_property(y, model):
     """The target as float array, or what is wrong with it or with the model's name."""
-    if model not in NESTED_MODELS:
-        raise UserError(f"model is {model!r}: expected one of {sorted(NESTED_MODELS)}")
+    check_choice("model", model, sorted(NESTED_MODELS))
     y = check_target(y, len(y))
     if np.ptp(y) == 0:
         raise UserError(

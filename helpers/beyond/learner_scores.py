@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.model_selection import ParameterGrid
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.beyond.learners import LEARNERS
 from helpers.cross_validation import NestedCV, Split
 from helpers.intervals import half_width
@@ -130,8 +130,7 @@ def nested_learner(folds, y, learner):
 def _checked(learner, y):
     """The learner itself, or by name, after a look at whether it suits the property."""
     if isinstance(learner, str):
-        if learner not in LEARNERS:
-            raise UserError(f"learner is {learner!r}: expected one of {sorted(LEARNERS)}")
+        check_choice("learner", learner, sorted(LEARNERS))
         learner = LEARNERS[learner]
     if learner.log and y.min() <= 0:
         raise UserError(f"y holds {y.min():g}: a logarithm needs values above 0")

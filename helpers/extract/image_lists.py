@@ -137,7 +137,9 @@ def _stored_files(path, names):
     files, missing = [], []
     for row, name in names.items():
         forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
-        files.append(next((path.parent / n for n in forms if _is_file(path.parent / n)), None))
+        paths = (path.parent / form for form in forms)
+        # Of a name longer than the system allows `Path.is_file` raises.
+        files.append(next((p for p in paths if os.path.isfile(p)), None))
         if files[-1] is None:
             missing.append(f"row {row} ({path.parent / name})")
     if missing:
@@ -146,13 +148,6 @@ def _stored_files(path, names):
             f"are relative to {path.parent}"
         )
     return files
-
-
-def _is_file(path):
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than the system allows
-        return False
 
 
 def _fitting_files(pattern):

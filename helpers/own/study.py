@@ -284,9 +284,11 @@ def _encoder_of(facts, place, model):
                 f"the encoder of {model} was in {place}, which is no folder any more: say with "
                 "encoder='FOLDER' where it is now"
             )
+    # Another architecture or input is told before weights are looked at, these before any image.
     entry, what = find_entry(place), f"the model {model} and the encoder {place}"
-    # Another architecture is told before its weights are looked at, all else before any image.
-    check_comparable(facts, facts | {"encoder": entry.name, "config": entry.config}, what)
+    how = Preparation(entry, facts["pipeline"], facts["normalize"]).facts()
+    now = {"config": entry.config, "input": how["input"], "mean_std": how["mean_std"]}
+    check_comparable(facts, facts | now | {"encoder": entry.name}, what)
     names = ("pooling", "interpolation", "dtype")
     encoder = load_encoder(place, facts["weights"], **{k: facts[k] for k in names})
     if encoder.fingerprint != facts["fingerprint"]:
@@ -295,8 +297,6 @@ def _encoder_of(facts, place, model):
             f"fitted with ({facts['fingerprint'][:12]}): say with encoder='FOLDER' where the "
             "right ones are, or extract and fit again"
         )
-    how = Preparation(encoder.entry, facts["pipeline"], facts["normalize"]).facts()
-    check_comparable(facts, facts | {k: how[k] for k in ("input", "mean_std")}, what)
     return encoder
 
 

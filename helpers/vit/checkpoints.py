@@ -13,8 +13,6 @@ import torch
 from helpers import UserError
 from helpers.vit.networks import quiet_transformers, random_model, vision_part
 
-# Not learned, and saved by old versions of transformers only.
-NOT_WEIGHTS = ("position_ids",)
 # What a configuration says that no feature of a loaded, frozen network depends on: names, labels,
 # how it was trained and initialised, which outputs it would return, and its text part.
 NOT_ARCHITECTURE = re.compile(
@@ -124,7 +122,8 @@ def _read_hugging_face(folder, entry):
     if pooler and entry.pooling != "pooler":
         missing -= pooler
         model.pooler = None  # its weights would be random; nobody asks for its output
-    surplus = {key for key in report["unexpected_keys"] if not key.endswith(NOT_WEIGHTS)}
+    # Not learned, and saved by old versions of transformers only.
+    surplus = {key for key in report["unexpected_keys"] if not key.endswith("position_ids")}
     mismatched = {key for key, *_ in report["mismatched_keys"]}
     _refuse(folder, model, missing, surplus, mismatched)
     for name, weights in model.named_parameters():
@@ -150,9 +149,7 @@ def _read_torchvision_resnet(path, entry):
 def _resnet_key(key):
     """torchvision's name of a weight -> transformers' name."""
     key = re.sub(r"^(conv|bn)1\.", r"embedder.embedder.\1.", key)
-    key = re.sub(
-        r"^layer(\d)\.(\d+)", lambda m: f"encoder.stages.{int(m[1]) - 1}.layers.{m[2]}", key
-    )
+    key = re.sub(r"^layer(\d)", lambda m: f"encoder.stages.{int(m[1]) - 1}.layers", key)
     key = re.sub(r"\.(conv|bn)(\d)\.", lambda m: f".layer.{int(m[2]) - 1}.{m[1]}.", key)
     key = key.replace("downsample.0", "shortcut.conv").replace("downsample.1", "shortcut.bn")
     return key.replace(".conv.", ".convolution.").replace(".bn.", ".normalization.")

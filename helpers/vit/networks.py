@@ -154,13 +154,11 @@ def fingerprint_of(model):
 
 
 def sizes(config, folder):
-    """Patch, crop and input size [pixels] that a folder's configuration states.
-
-    They are what `helpers.encoders.EncoderEntry` calls so.
-    """
+    """`patch`, `crop` and `input_size` of an `EncoderEntry`, as a folder's config states them."""
     kind = config.model_type
     if kind in CONVNEXTS:  # each stage after the first halves the rows and columns
-        return None, getattr(config, "patch_size", 4) * 2 ** (len(config.depths) - 1), None
+        crop = getattr(config, "patch_size", 4) * 2 ** (len(config.depths) - 1)
+        return {"patch": None, "crop": crop, "input_size": None}
     if not hasattr(config, "image_size"):  # as in SAM 2
         config = getattr(config, "backbone_config", None) or config
     # Networks of convolutions state none, for they take any; most were trained with 224.
@@ -173,7 +171,7 @@ def sizes(config, folder):
         raise UserError(
             f"{folder / 'config.json'}: image_size is {size}; expected one number, square images"
         )
-    return patch, patch or 1, size
+    return {"patch": patch, "crop": patch or 1, "input_size": size}
 
 
 def _one_number(size):
@@ -182,21 +180,19 @@ def _one_number(size):
 
 
 def pixel_statistics(folder):
-    """Mean and standard deviation that a folder states, or None twice."""
+    """`mean` and `std` of an `EncoderEntry`, as a folder states them, or None twice."""
     # Since its version 5 transformers saves the second, with the parts for texts beside it.
     names = ("preprocessor_config.json", "processor_config.json")
     path = next((folder / name for name in names if (folder / name).is_file()), None)
-    if path is None:
-        return None, None
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = json.loads(path.read_text(encoding="utf-8")) if path else {}
         stated = stated.get("image_processor", stated)
         mean, std = (stated.get(name) for name in ("image_mean", "image_std"))
         if mean is None or std is None:
-            return None, None
+            return {"mean": None, "std": None}
         mean, std = ([float(value) for value in values] for values in (mean, std))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not (len(mean) == len(std) == 3 and min(std) > 0):
         raise UserError(f"{path}: image_mean is {mean}, image_std {std}; expected three, std > 0")
-    return mean, std
+    return {"mean": mean, "std": std}

@@ -12,7 +12,6 @@ from helpers import UserError
 # Learned tokens that stand before those of the patches, as transformers' networks call them.
 CLASS_TOKEN = re.compile(r"(^|\.)(cls_token|class_token|class_embedding|cls_register_token)$")
 OTHER_TOKENS = re.compile(r"(^|\.)(distillation_token|register_tokens)$")
-MEAN_FIRST = {"dinov3_convnext"}  # their first token is the mean of the patches: not learned
 # Shares of the largest feature: by which calls may differ, batches in half precision, and by which
 # two images must.
 TOLERANCE, HALF, DIFFERENT = 1e-3, 0.05, 1e-5
@@ -26,7 +25,7 @@ def n_learned_tokens(model, names):
 
 def n_special_tokens(model, model_type):
     """How many tokens of a network stand for no patch: class, distillation, registers."""
-    first = int(model_type in MEAN_FIRST)
+    first = int(model_type == "dinov3_convnext")  # the mean of the patches: not learned
     return first + sum(n_learned_tokens(model, names) for names in (CLASS_TOKEN, OTHER_TOKENS))
 
 

@@ -508,7 +508,7 @@ def test_figures_show_every_row(leaking):
 
     (axis,) = plots.plot_differences(leaking.differences, "descriptor").axes
     assert_drawn(axis, leaking.differences, "difference", "low", "high")
-    with pytest.raises(ValueError, match="predictor is 'x': expected one of 'descriptor'"):
+    with pytest.raises(ValueError, match=r"predictor is 'x': expected one of \['descriptor'"):
         plots.plot_differences(leaking.differences, "x")
 
     left, right = plots.plot_intervals(leaking.intervals, "kgf/mm²").axes
