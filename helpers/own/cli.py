@@ -71,7 +71,10 @@ Property = typer.Option("--property", help="Column to predict; may be repeated."
 Groups = Annotated[str | None, Help("Column with the source of each sample: heat, lab, paper.")]
 Unit = Annotated[str | None, Help("at.% or wt.%, where the headings do not say it.")]
 Aggregate = Annotated[Literal["mean", "concat"], Help("How images of a sample become one row.")]
-Kind = Annotated[Literal["lr", "pr", "svr"], Help("Regression: linear, polynomial or SVR.")]
+Kind = Annotated[
+    Literal["lr", "pr", "svr", "best"],
+    Help("Regression: linear, polynomial, SVR, or what inner folds choose of more."),
+]
 
 
 def _show(result, as_json):

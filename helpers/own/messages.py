@@ -8,7 +8,7 @@ _ARGUMENTS = (
     "pipeline pooling sample_column sheet value_range workers"
 )
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in _ARGUMENTS.split()}
-OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um"}
+OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um", "kind": "--model"}
 PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import NamedTuple
 
@@ -16,18 +17,24 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
 from helpers import UserError
+from helpers.audit import tables
 from helpers.audit.audit import Audit, audit
-from helpers.audit.tables import BY_SOURCE, SHUFFLED
-from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
+from helpers.audit.tables import BY_SOURCE, RULES, SHUFFLED, Run
+from helpers.beyond.choice import nested_choice
+from helpers.cross_validation import MOST_COMPONENTS, NESTED_MODELS, nested_cv, nested_folds
 from helpers.extract.feature_tables import sample_matrix
 from helpers.extract.tables import first_few
 from helpers.intervals import half_width
 from helpers.own.properties import likely_pairs
-from helpers.scores import N_FOLDS, PAPER_SEED
+from helpers.scores import N_FOLDS, PAPER_SEED, blind_predictions
 
+BEST = "best"  # the kind whose learner is chosen inside the folds
+LINEAR = "linear regression"  # what a choice is held against, and the audit of its features is by
+KINDS = (*NESTED_MODELS, BEST)
 LEVEL = 0.9  # of the prediction intervals
 FLAGGED = 0.05  # share of samples like those of the training set that are flagged as unlike it
 FEWEST = 20  # samples
+FEWEST_TO_CHOOSE = 40  # samples; with fewer the choice among many learners is luck
 CURVE_FROM = 60  # samples from which on a learning curve has parts that can be fitted
 CURVE = (0.4, 0.6, 0.8)  # shares of the training parts
 N_INNER = 5
@@ -38,7 +45,7 @@ NEAR_ZERO = 0.05  # of the median; a percentage error of such a sample rules the
 class PropertyModel(NamedTuple):
     """A fitted model of one property.
 
-    `name`, `kind` (``"lr"``, ``"pr"`` or ``"svr"``); `pipeline`, from descriptors (n,
+    `name`, `kind` (``"lr"``, ``"pr"``, ``"svr"`` or ``"best"``); `pipeline`, from descriptors (n,
     n_features) to the property; `half_width` of the 90 % interval, in the unit of the property;
     `training` (n, n_features): descriptors of the fitted samples, and `nearest` (n,): sorted
     distances of each to the next one, of another source where sources are given; `out_of_fold`
@@ -130,7 +137,8 @@ def fit_property(
     properties : helpers.own.properties.PropertyTable
     kind : str
         ``"lr"``, ``"pr"`` or ``"svr"`` on principal components, as in
-        `helpers.cross_validation.nested_cv`.
+        `helpers.cross_validation.nested_cv`; ``"best"``: of several learners the one that the
+        inner folds choose, see `helpers.beyond.choice.nested_choice`.
     seeds : sequence of int
         Of the audit's shuffles.
     progress : bool
@@ -143,8 +151,8 @@ def fit_property(
     Raises
     ------
     ValueError
-        Fewer than 20 samples with a value, fewer than 4 sources, zeros (a percentage error is
-        undefined), a constant property.
+        Another kind; fewer than 20 samples with a value, or 40 for a choice; fewer than 4
+        sources; zeros (a percentage error is undefined); a constant property.
 
     Notes
     -----
@@ -152,11 +160,15 @@ def fit_property(
     sources are given: residuals of samples that no part of the model has seen. The number of
     components of the final model is chosen by cross-validation on all samples. Samples are taken
     in the order of their names, so that folds do not depend on that of the files.
+
+    Where the learner is chosen, the audit holds features and controls against each other by
+    linear regression; its table and differences get a row ``"descriptor"`` for the choice, on the
+    folds that count and their first shuffle, and ``facts["choice"]`` holds what it found and cost.
     """
     values = properties.values.loc[list(samples), name].to_numpy(float)
     rows = sorted(np.flatnonzero(np.isfinite(values)), key=lambda i: samples[i])
     kept, X, y = [samples[i] for i in rows], X[rows], values[rows]
-    _check_values(name, kept, y)
+    _check_values(name, kept, y, kind)
     groups = None if properties.groups is None else properties.groups.loc[kept].to_numpy(str)
     folds = choose_folds(len(y), groups)
     composition = properties.composition
@@ -164,34 +176,79 @@ def fit_property(
         composition = composition.loc[kept].reset_index(drop=True)
         composition = composition.loc[:, composition.nunique() > 1]
         composition = composition if composition.shape[1] else None
+    chosen, base = kind == BEST, "lr" if kind == BEST else kind
     audited = audit(
-        X, y, groups, kind, composition=composition, seeds=seeds,
+        {LINEAR: X} if chosen else X, y, groups, base, composition=composition, seeds=seeds,
         shares=_curve_shares(len(y), groups, **folds),
         level=LEVEL, store=False, progress=progress, **folds,
     )  # fmt: skip
     # Once more: an audit keeps errors and not predictions, of folds whose cap on the components
     # all its predictors share; the interval belongs to the model with the cap of its own.
-    most = min(MOST_COMPONENTS[kind], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
-    nested = nested_cv(X, y, kind, groups, seed=PAPER_SEED, max_components=most, n_jobs=1, **folds)
-    table = pd.DataFrame({"sample": kept, "measured": y, "predicted": nested.y_pred})
+    most = min(MOST_COMPONENTS[base], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
+    nested = nested_cv(X, y, base, groups, seed=PAPER_SEED, max_components=most, n_jobs=1, **folds)
+    predicted, facts = nested.y_pred, {}
+    if chosen:
+        # Few enough for whitening: every training part spans so many dimensions, also with copies.
+        most = min((most + 1) // 2, int(np.linalg.matrix_rank(X - X.mean(axis=0))))
+        choice = nested_choice(
+            X, y, groups, nested.fold, inner=folds["inner"], seed=PAPER_SEED, most=most,
+            progress=progress,
+        )  # fmt: skip
+        predicted, pipeline = choice.y_pred, choice.pipeline
+        audited, facts["choice"] = _with_choice(audited, choice, y, groups, nested)
+    else:
+        pipeline = _final(X, y, kind, groups, folds["inner"], most)
+    table = pd.DataFrame({"sample": kept, "measured": y, "predicted": predicted})
     table["fold"] = nested.fold
     if groups is not None:
         table["group"] = groups
-    pipeline = _final(X, y, kind, groups, folds["inner"], most)
-    facts = {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
+    facts |= {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
     facts |= {"n_components": int(pipeline[0].n_components_)}
     facts |= _facts(X, y, groups, audited.table)
-    half = half_width(y - nested.y_pred, LEVEL)
+    half = half_width(y - predicted, LEVEL)
     nearest = np.sort(_to_next(X, groups))
     return PropertyModel(name, kind, pipeline, half, X, nearest, table, audited, facts)
 
 
-def _check_values(name, samples, y):
-    """Raise where values are too few, or zeros."""
+def _with_choice(audited, choice, y, groups, nested):
+    """The audit with rows and flags of a nested choice, and what was chosen at what cost."""
+    kind, fold = SHUFFLED if groups is None else BY_SOURCE, nested.fold
+    splits = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
+    others = {LINEAR: nested.y_pred} | blind_predictions(y, splits, groups)
+    runs = {"descriptor": Run(y, choice.y_pred, fold)}
+    runs |= {name: Run(y, predicted, fold) for name, predicted in others.items()}
+    runs = {(kind, name): [run] for name, run in runs.items()}
+    roles = {name: "control" if name in RULES else "descriptor" for _, name in runs}
+    score = tables.score_rows(runs, roles)
+    differences = tables.difference_rows(runs, roles, groups).query("predictor == 'descriptor'")
+    none = {name: getattr(audited, name)[:0] for name in ("table", "optimism")}
+    own = dataclasses.replace(audited, differences=differences, **none)
+    audited = dataclasses.replace(
+        audited,
+        table=pd.concat([score[:1], audited.table], ignore_index=True),
+        differences=pd.concat([differences, audited.differences], ignore_index=True),
+        flags=[*tables.flag_sentences(own), *audited.flags],
+    )
+    error, linear = score["mape_mean"][:2].tolist()
+    facts = {"learner": choice.learner, "counts": choice.counts, "tried": choice.tried}
+    facts |= {"promised": choice.promised, "mape_folds": error, "mape_folds_linear": linear}
+    gap = differences[["difference", "low", "high"]].iloc[0].tolist()
+    return audited, facts | {"difference_to_linear": gap}
+
+
+def _check_values(name, samples, y, kind):
+    """Raise where the kind is unknown, or values are too few, or zeros."""
+    if kind not in KINDS:
+        raise UserError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
     if len(y) < FEWEST:
         raise UserError(
             f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
             "needed to fit and to validate; measure more"
+        )
+    if kind == BEST and len(y) < FEWEST_TO_CHOOSE:
+        raise UserError(
+            f"{name!r} has {len(y)} samples with features and a value: at least "
+            f"{FEWEST_TO_CHOOSE} are needed to choose a learner; fit with kind='lr'"
         )
     zero = [samples[i] for i in np.flatnonzero(y == 0)]
     if zero:
