@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -19,8 +17,8 @@ from sklearn.svm import SVR
 from helpers import UserError
 from helpers.audit import tables
 from helpers.audit.audit import Audit, audit
-from helpers.audit.tables import BY_SOURCE, RULES, SHUFFLED, Run
-from helpers.beyond.choice import nested_choice
+from helpers.audit.tables import BY_SOURCE, SHUFFLED
+from helpers.beyond.choice import component_search, nested_choice
 from helpers.cross_validation import MOST_COMPONENTS, NESTED_MODELS, nested_cv, nested_folds
 from helpers.extract.feature_tables import sample_matrix
 from helpers.extract.tables import first_few
@@ -176,9 +174,9 @@ def fit_property(
         composition = composition.loc[kept].reset_index(drop=True)
         composition = composition.loc[:, composition.nunique() > 1]
         composition = composition if composition.shape[1] else None
-    chosen, base = kind == BEST, "lr" if kind == BEST else kind
+    base = "lr" if kind == BEST else kind
     audited = audit(
-        {LINEAR: X} if chosen else X, y, groups, base, composition=composition, seeds=seeds,
+        {LINEAR: X} if kind == BEST else X, y, groups, base, composition=composition, seeds=seeds,
         shares=_curve_shares(len(y), groups, **folds),
         level=LEVEL, store=False, progress=progress, **folds,
     )  # fmt: skip
@@ -187,15 +185,13 @@ def fit_property(
     most = min(MOST_COMPONENTS[base], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
     nested = nested_cv(X, y, base, groups, seed=PAPER_SEED, max_components=most, n_jobs=1, **folds)
     predicted, facts = nested.y_pred, {}
-    if chosen:
+    if kind == BEST:
         # Few enough for whitening: every training part spans so many dimensions, also with copies.
         most = min((most + 1) // 2, int(np.linalg.matrix_rank(X - X.mean(axis=0))))
-        choice = nested_choice(
-            X, y, groups, nested.fold, inner=folds["inner"], seed=PAPER_SEED, most=most,
-            progress=progress,
-        )  # fmt: skip
-        predicted, pipeline = choice.y_pred, choice.pipeline
-        audited, facts["choice"] = _with_choice(audited, choice, y, groups, nested)
+        pipeline, predicted, facts["choice"] = nested_choice(
+            X, y, groups, nested.fold, inner=folds["inner"], most=most, progress=progress
+        )
+        audited = _with_choice(audited, predicted, facts["choice"], y, groups, nested)
     else:
         pipeline = _final(X, y, kind, groups, folds["inner"], most)
     table = pd.DataFrame({"sample": kept, "measured": y, "predicted": predicted})
@@ -210,30 +206,27 @@ def fit_property(
     return PropertyModel(name, kind, pipeline, half, X, nearest, table, audited, facts)
 
 
-def _with_choice(audited, choice, y, groups, nested):
-    """The audit with rows and flags of a nested choice, and what was chosen at what cost."""
+def _with_choice(audited, predicted, choice, y, groups, nested):
+    """The audit with rows of a nested choice, and added to its facts what it cost."""
     kind, fold = SHUFFLED if groups is None else BY_SOURCE, nested.fold
-    splits = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
-    others = {LINEAR: nested.y_pred} | blind_predictions(y, splits, groups)
-    runs = {"descriptor": Run(y, choice.y_pred, fold)}
-    runs |= {name: Run(y, predicted, fold) for name, predicted in others.items()}
-    runs = {(kind, name): [run] for name, run in runs.items()}
-    roles = {name: "control" if name in RULES else "descriptor" for _, name in runs}
-    score = tables.score_rows(runs, roles)
-    differences = tables.difference_rows(runs, roles, groups).query("predictor == 'descriptor'")
-    none = {name: getattr(audited, name)[:0] for name in ("table", "optimism")}
-    own = dataclasses.replace(audited, differences=differences, **none)
-    audited = dataclasses.replace(
+    splits = [
+        (np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(fold.max() + 1)
+    ]
+    values = {"descriptor": predicted, LINEAR: nested.y_pred}
+    values |= blind_predictions(y, splits, groups)
+    runs = {(kind, name): [tables.Run(y, y_pred, fold)] for name, y_pred in values.items()}
+    roles = dict.fromkeys(values, "control") | {"descriptor": "descriptor"}
+    score, differences = (
+        tables.score_rows(runs, roles),
+        tables.difference_rows(runs, roles, groups),
+    )
+    choice["mape_folds"], choice["mape_folds_linear"] = score["mape_mean"][:2].tolist()
+    choice["to_linear"] = differences.loc[0, ["difference", "low", "high"]].tolist()
+    return dataclasses.replace(
         audited,
         table=pd.concat([score[:1], audited.table], ignore_index=True),
         differences=pd.concat([differences, audited.differences], ignore_index=True),
-        flags=[*tables.flag_sentences(own), *audited.flags],
     )
-    error, linear = score["mape_mean"][:2].tolist()
-    facts = {"learner": choice.learner, "counts": choice.counts, "tried": choice.tried}
-    facts |= {"promised": choice.promised, "mape_folds": error, "mape_folds_linear": linear}
-    gap = differences[["difference", "low", "high"]].iloc[0].tolist()
-    return audited, facts | {"difference_to_linear": gap}
 
 
 def _check_values(name, samples, y, kind):
@@ -314,19 +307,12 @@ def _smallest_part(n, groups, folds):
 
 def _final(X, y, kind, groups, inner, most):
     """The pipeline fitted to all samples, its number of components by cross-validation."""
-    model = {
-        "lr": [LinearRegression()],
-        "pr": [StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()],
-        "svr": [SVR(kernel="linear")],
-    }[kind]
-    splitter = KFold if groups is None else GroupKFold
-    search = GridSearchCV(
-        make_pipeline(PCA(svd_solver="full"), *model),
-        {"pca__n_components": list(range(1, most + 1))},
-        scoring="neg_mean_absolute_percentage_error",
-        cv=splitter(inner, shuffle=True, random_state=PAPER_SEED),
+    squares = make_pipeline(
+        StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()
     )
-    return search.fit(X, y, groups=groups).best_estimator_
+    model = {"lr": LinearRegression(), "pr": squares, "svr": SVR(kernel="linear")}[kind]
+    grid = {"model": [model], "pca__n_components": list(range(1, most + 1))}
+    return component_search(grid, groups, inner).fit(X, y, groups=groups).best_estimator_
 
 
 def _to_nearest(reference, X):

@@ -93,18 +93,72 @@ def fit_models(
     for name in known.values:
         fitted[name] = fit_property(name, samples, X, known, kind=kind, progress=progress)
     used = found.table[found.table["sample"].isin(samples)]
-    counts = ", ".join(f"{name} {count} times" for name, count in choice["counts"].items())
-    plain = [name for name in choice["tried"] if not name.endswith(OF_THE_LOGARITHM)]
-    log = "each also" if len(plain) < len(choice["tried"]) else "none (not all values are above 0)"
-    gap, low, high = choice["difference_to_linear"]
+    counts = used.groupby("sample").size()
+    low, high = int(counts.min()), int(counts.max())
+    facts = found.facts | scale_facts(used, found.facts.get("field"))
+    facts |= {"left_out": only, "images_a_sample": [low, high]}
+    n_images = low if low == high else None
+    save_model(out, OwnModel(fitted, facts, aggregate, n_images, versions(LIBRARIES)))
+    return {
+        "model": str(out),
+        "samples": len(samples),
+        "images without a row in the table": only["images"],
+        "rows of the table without an image": only["table"],
+        "composition": known.unit and f"in {known.unit}, for the controls alone",
+        "properties": {name: _result(one) for name, one in fitted.items()},
+    }
+
+
+def _result(one):
+    result = one.facts | {"kind": one.kind, "half_width": one.half_width}
+    return result | {"flags": one.audit.flags, "in words": summary(one)}
+
+
+def summary(model):
+    """Lines on how good a `helpers.own.models.PropertyModel` is."""
+    facts, folds, new = model.facts, "shuffled folds", ""
+    sources, largest = facts["n_groups"], facts["largest_source"]
+    if sources:
+        folds = f"folds by source ({sources} sources)"
+        if sources < FEW_SOURCES or largest > facts["n_samples"] / 3:
+            new = (
+                f"; {sources} sources, the largest with {largest} samples, are too few to promise "
+                "that for a new source"
+            )
+    many, choice = "s" * (facts["n_components"] > 1), facts.get("choice")
+    learner = choice["learner"] if choice else NESTED_MODELS[model.kind]
+    lines = [
+        f"{facts['n_samples']} samples (not counted: {facts['missing']} without a value); "
+        f"{learner} on {facts['n_components']} principal component{many}",
+        f"error on {folds}: {facts['mape']:.1f} % (MAPE), {facts['mae']:.4g} in the unit of "
+        f"{model.name}; the mean errs by {facts['mape_mean']:.1f} %, the median by "
+        f"{facts['mape_median']:.1f} %",
+        f"90 % prediction interval: ± {model.half_width:.4g}, in the same unit{new}",
+    ]
+    lines[1:1] = _choice_in_words(choice) if choice else []
+    if facts["near_zero"]:
+        lines.append("some values are near zero or of both signs: read the error in the unit")
+    if facts["copies"]:
+        lines.append(
+            f"{facts['copies']} samples have just the features of another: copies of one image? "
+            "The error is then too low, unless a column of sources keeps them together"
+        )
+    return lines + [f"audit: {flag}" for flag in model.audit.flags]
+
+
+def _choice_in_words(choice):
+    """Lines on what the inner folds chose, and what the choice cost."""
+    gap, low, high = choice["to_linear"]
+    folds = ", ".join(f"{name} ({count})" for name, count in choice["counts"].items())
+    half = len(choice["tried"]) // 2
+    log = choice["tried"][-1].endswith(OF_THE_LOGARITHM)
+    tried = ", ".join(choice["tried"][: half if log else None])
     return [
-        f"chosen among {', '.join(plain)}, {log}{OF_THE_LOGARITHM}; in the outer folds: {counts}",
-        f"what the choice cost, as means over the outer folds: promised by the inner folds "
-        f"{choice['promised']:.1f} %, erred {choice['mape_folds']:.1f} %; linear regression alone "
-        f"{choice['mape_folds_linear']:.1f} % (the choice {gap:+.1f} points, 95 % interval "
-        f"{low:+.1f} to {high:+.1f})",
-        "in the audit 'descriptor' is the chosen learner; all other features are fitted by linear "
-        "regression",
+        f"chosen among {tried}{f', each also{OF_THE_LOGARITHM}' * log}; in the outer folds: {folds}",
+        f"what the choice cost, mean over the outer folds: promised inside "
+        f"{choice['promised']:.1f} %, erred {choice['mape_folds']:.1f} %, linear regression "
+        f"{choice['mape_folds_linear']:.1f} % (choice minus linear {gap:+.1f} points, 95 % "
+        f"interval {low:+.1f} to {high:+.1f}). The flags of the audit are of linear regression",
     ]
 
 
