@@ -209,17 +209,14 @@ def fit_property(
 def _with_choice(audited, predicted, choice, y, groups, nested):
     """The audit with rows of a nested choice, and added to its facts what it cost."""
     kind, fold = SHUFFLED if groups is None else BY_SOURCE, nested.fold
-    splits = [
-        (np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(fold.max() + 1)
-    ]
+    parts = [fold == i for i in range(fold.max() + 1)]
+    splits = [(np.flatnonzero(~part), np.flatnonzero(part)) for part in parts]
     values = {"descriptor": predicted, LINEAR: nested.y_pred}
     values |= blind_predictions(y, splits, groups)
     runs = {(kind, name): [tables.Run(y, y_pred, fold)] for name, y_pred in values.items()}
     roles = dict.fromkeys(values, "control") | {"descriptor": "descriptor"}
-    score, differences = (
-        tables.score_rows(runs, roles),
-        tables.difference_rows(runs, roles, groups),
-    )
+    score = tables.score_rows(runs, roles)
+    differences = tables.difference_rows(runs, roles, groups)
     choice["mape_folds"], choice["mape_folds_linear"] = score["mape_mean"][:2].tolist()
     choice["to_linear"] = differences.loc[0, ["difference", "low", "high"]].tolist()
     return dataclasses.replace(

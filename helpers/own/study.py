@@ -150,11 +150,10 @@ def _choice_in_words(choice):
     """Lines on what the inner folds chose, and what the choice cost."""
     gap, low, high = choice["to_linear"]
     folds = ", ".join(f"{name} ({count})" for name, count in choice["counts"].items())
-    half = len(choice["tried"]) // 2
-    log = choice["tried"][-1].endswith(OF_THE_LOGARITHM)
-    tried = ", ".join(choice["tried"][: half if log else None])
+    tried = [name for name in choice["tried"] if not name.endswith(OF_THE_LOGARITHM)]
+    log = f", each also{OF_THE_LOGARITHM}" * (len(tried) < len(choice["tried"]))
     return [
-        f"chosen among {tried}{f', each also{OF_THE_LOGARITHM}' * log}; in the outer folds: {folds}",
+        f"chosen among {', '.join(tried)}{log}; in the outer folds: {folds}",
         f"what the choice cost, mean over the outer folds: promised inside "
         f"{choice['promised']:.1f} %, erred {choice['mape_folds']:.1f} %, linear regression "
         f"{choice['mape_folds_linear']:.1f} % (choice minus linear {gap:+.1f} points, 95 % "
