@@ -113,9 +113,10 @@ def nested_choice(X, y, groups, fold, *, inner=5, most=50, progress=True):
                 y_pred[test] = search.predict(turned[test])
                 promised.append(-100 * search.best_score_)
             bar.update()
+        pipeline = clone(search.best_estimator_).fit(X, y)
     facts = {"learner": names.pop(), "counts": dict(Counter(names).most_common())}
     facts |= {"tried": list(models), "promised": float(np.mean(promised))}
-    return clone(search.best_estimator_).fit(X, y), y_pred, facts
+    return pipeline, y_pred, facts
 
 
 def _models(y):
