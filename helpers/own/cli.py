@@ -72,7 +72,9 @@ Property = typer.Option("--property", help="Column to predict; may be repeated."
 Groups = Annotated[str | None, Help("Column with the source of each sample: heat, lab, paper.")]
 Unit = Annotated[str | None, Help("at.% or wt.%, where the headings do not say it.")]
 Aggregate = Annotated[Literal["mean", "concat"], Help("How images of a sample become one row.")]
-Kind = Annotated[Literal["lr", "pr", "svr"], Help("Regression: linear, polynomial or SVR.")]
+Kind = Annotated[
+    Literal["lr", "pr", "svr", "best"], Help("best: what inner folds choose of more.")
+]
 
 
 def _show(result, as_json):
@@ -109,6 +111,10 @@ def extract(
     as_json: Json = False,
 ):
     """Features of images by a frozen network, kept in a file."""
+    if encoder == "microvit":
+        from helpers.own.doctor import say_what_microvit_is_worth
+
+        say_what_microvit_is_worth()
     options = {
         "image_column": image_column, "sample_column": sample_column, "crop_bottom": crop_bottom,
         "target_um": pixel_size_um, "stated_um": stated_um, "value_range": value_range,
@@ -211,8 +217,10 @@ def doctor(as_json: Json = False):
     rows = diagnose()
     if as_json:
         return _show(rows, as_json)
+    width = max(len(row["what"]) for row in rows) + 1
     for row in rows:
-        print(f"{row['what']:35} {row['state']}" + f"\n{'':36}-> {row['do']}" * bool(row["do"]))
+        do = f"\n{'':{width}}-> {row['do']}" * bool(row["do"])
+        print(f"{row['what']:{width}}{row['state']}{do}")
 
 
 @app.command(epilog="Example: microprop fetch dinov2-s14")
@@ -225,8 +233,9 @@ def fetch(
     from helpers.own.doctor import fetch_all, size_in_words, sizes
 
     wanted = sizes(names)
+    width = max(map(len, wanted)) + 1
     for name, (size, here) in wanted.items():
-        print(f"{name:34}{size_in_words(size, here)}", file=sys.stderr)
+        print(f"{name:{width}}{size_in_words(size, here)}", file=sys.stderr)
     if not yes and not all(here for _, here in wanted.values()):
         typer.confirm("Download what is not here?", abort=True, err=True)
     _show(fetch_all(names), as_json)

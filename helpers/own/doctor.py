@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from helpers import UserError
 from helpers.encoders import ENCODERS, find_entry
 from helpers.io.downloads import DownloadError, cache_folder, fetch, place, registry
 from helpers.io.optional import PackageError, optional
+from helpers.io.results import read_results
 from helpers.vit.weights import fetch_weights, weights_at_hand
 
 PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "pandas", "pyarrow", "skops")
 OPTIONAL = {"ray": "ray", "papermill": "book", "jupyter_book": "book"}  # package -> extra
+BETTER, FOLDS = "dinov2-s14", ("shuffled", "by source")
 ENOUGH = 5e9  # bytes free for the larger networks
 SLOW = "MicroViT and DINOv2 S14 run well without; others take hours for thousands of images"
 LITTLE = "free some space, or set MICROPROP_CACHE to another disk"
@@ -131,6 +134,20 @@ def size_in_words(size, here):
     """Size and place of something that can be fetched."""
     told = "size not stated" if size is None else f"{size / 1e6:,.1f} MB"
     return f"{'here' if here else 'not here'}, {told}"
+
+
+def say_what_microvit_is_worth():
+    """Warn, before features of MicroViT are computed, of what the committed scores say of it."""
+    table = read_results("audit/studies").query("study == 'published superalloys' & model == 'lr'")
+    error = table.set_index(["folds", "predictor"])["mape_pooled"]
+    small, other, mean = (error[:, name] for name in ("MicroViT, segmented", BETTER, "mean"))
+    on = [f"{small[f]:.1f}, {other[f]:.1f} and {mean[f]:.1f} % on folds {f}" for f in FOLDS]
+    warnings.warn(
+        "MicroViT needs no download; on the superalloys of the paper, which it saw segmented, "
+        f"linear regression of it, of {ENCODERS[BETTER].title} and the mean alone err by "
+        f"{', by '.join(on)}. To use the other: microprop fetch {BETTER}, then encoder='{BETTER}'",
+        stacklevel=2,
+    )
 
 
 def fetch_all(names):

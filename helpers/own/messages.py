@@ -10,7 +10,7 @@ _ARGUMENTS = (
 )
 OPTIONS = {name: f"--{name.replace('_', '-')}" for name in _ARGUMENTS.split()}
 OPTIONS |= {"group_column": "--groups", "target_um": "--pixel-size-um"}
-OPTIONS |= {"properties": "--property"}
+OPTIONS |= {"properties": "--property", "kind": "--model"}
 PLAIN = str.maketrans("", "", "(),'")  # leaves of a value what is typed
 
 

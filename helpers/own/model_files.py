@@ -14,14 +14,18 @@ import skops.io
 
 from helpers import UserError
 from helpers.audit.audit import Audit
-from helpers.cross_validation import NESTED_MODELS
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
-from helpers.own.models import PropertyModel
+from helpers.own.models import KINDS, PropertyModel
 
 MODEL, FITTED = "model.json", "fitted.skops"
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops", "torch", "transformers")
+# Kernels of a Gaussian process: skops does not know them. They hold numbers and each other alone.
+_KERNELS = [
+    f"sklearn.gaussian_process.kernels.{name}"
+    for name in ("ConstantKernel", "Product", "RBF", "Sum", "WhiteKernel")
+]
 _AUDIT = [field.name for field in dataclasses.fields(Audit) if field.name != "flags"]
 _PLAIN = ("kind", "half_width", "facts")  # of a `PropertyModel`, in the JSON file
 _ARRAYS = ("pipeline", "training", "nearest")  # in the skops file
@@ -163,9 +167,9 @@ def _read_facts(path, data):
 def _read_fitted(path, data):
     """Pipelines and arrays of a skops file, unless it holds what no model of this book does."""
     try:
-        foreign = skops.io.get_untrusted_types(data=data)
+        foreign = sorted({*skops.io.get_untrusted_types(data=data)} - {*_KERNELS})
         if not foreign:
-            return skops.io.loads(data)
+            return skops.io.loads(data, trusted=_KERNELS)
     except Exception as error:  # whatever skops says of a file that it cannot read
         raise UserError(f"{path} cannot be read ({error}): fit again") from error
     raise UserError(f"{path} holds {foreign[0]}, which no model of this book does")
@@ -174,7 +178,7 @@ def _read_fitted(path, data):
 def _property(name, own, fitted):
     """A `PropertyModel` of what the two files hold of it."""
     half_width, tables = own["half_width"], own["tables"]
-    right = own["kind"] in NESTED_MODELS and isinstance(half_width, float) and half_width >= 0
+    right = own["kind"] in KINDS and isinstance(half_width, float) and half_width >= 0
     if not right or not isinstance(own["flags"], list) or not isinstance(own["facts"], dict):
         raise ValueError("a value of another kind than expected")
     values = {key: own[key] for key in _PLAIN} | dict(zip(_ARRAYS, fitted, strict=True))

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
 
 from helpers import UserError
+from helpers.audit import tables
 from helpers.audit.audit import Audit, audit
 from helpers.audit.tables import BY_SOURCE, SHUFFLED
-from helpers.cross_validation import MOST_COMPONENTS, nested_cv, nested_folds
+from helpers.beyond.choice import component_search, nested_choice
+from helpers.cross_validation import MOST_COMPONENTS, NESTED_MODELS, nested_cv, nested_folds
 from helpers.extract.feature_tables import sample_matrix
 from helpers.extract.tables import first_few
 from helpers.intervals import half_width
 from helpers.own.properties import likely_pairs
-from helpers.scores import N_FOLDS, PAPER_SEED
+from helpers.scores import N_FOLDS, PAPER_SEED, blind_predictions
 
+BEST = "best"  # the kind whose learner is chosen inside the folds
+LINEAR = "linear regression"  # what a choice is held against, and the audit of its features is by
+KINDS = (*NESTED_MODELS, BEST)
 LEVEL = 0.9  # of the prediction intervals
 FLAGGED = 0.05  # share of samples like those of the training set that are flagged as unlike it
 FEWEST = 20  # samples
+FEWEST_TO_CHOOSE = 40  # samples; with fewer the choice among many learners is luck
 CURVE_FROM = 60  # samples from which on a learning curve has parts that can be fitted
 CURVE = (0.4, 0.6, 0.8)  # shares of the training parts
 N_INNER = 5
@@ -38,7 +43,7 @@ NEAR_ZERO = 0.05  # of the median; a percentage error of such a sample rules the
 class PropertyModel(NamedTuple):
     """A fitted model of one property.
 
-    `name`, `kind` (``"lr"``, ``"pr"`` or ``"svr"``); `pipeline`, from descriptors (n,
+    `name`, `kind` (``"lr"``, ``"pr"``, ``"svr"`` or ``"best"``); `pipeline`, from descriptors (n,
     n_features) to the property; `half_width` of the 90 % interval, in the unit of the property;
     `training` (n, n_features): descriptors of the fitted samples, and `nearest` (n,): sorted
     distances of each to the next one, of another source where sources are given; `out_of_fold`
@@ -130,7 +135,8 @@ def fit_property(
     properties : helpers.own.properties.PropertyTable
     kind : str
         ``"lr"``, ``"pr"`` or ``"svr"`` on principal components, as in
-        `helpers.cross_validation.nested_cv`.
+        `helpers.cross_validation.nested_cv`; ``"best"``: of several learners the one that the
+        inner folds choose, see `helpers.beyond.choice.nested_choice`.
     seeds : sequence of int
         Of the audit's shuffles.
     progress : bool
@@ -143,8 +149,8 @@ def fit_property(
     Raises
     ------
     ValueError
-        Fewer than 20 samples with a value, fewer than 4 sources, zeros (a percentage error is
-        undefined), a constant property.
+        Another kind; fewer than 20 samples with a value, or 40 for a choice; fewer than 4
+        sources; zeros (a percentage error is undefined); a constant property.
 
     Notes
     -----
@@ -152,11 +158,15 @@ def fit_property(
     sources are given: residuals of samples that no part of the model has seen. The number of
     components of the final model is chosen by cross-validation on all samples. Samples are taken
     in the order of their names, so that folds do not depend on that of the files.
+
+    Where the learner is chosen, the audit holds features and controls against each other by
+    linear regression; its table and differences get a row ``"descriptor"`` for the choice, on the
+    folds that count and their first shuffle, and ``facts["choice"]`` holds what it found and cost.
     """
     values = properties.values.loc[list(samples), name].to_numpy(float)
     rows = sorted(np.flatnonzero(np.isfinite(values)), key=lambda i: samples[i])
     kept, X, y = [samples[i] for i in rows], X[rows], values[rows]
-    _check_values(name, kept, y)
+    _check_values(name, kept, y, kind)
     groups = None if properties.groups is None else properties.groups.loc[kept].to_numpy(str)
     folds = choose_folds(len(y), groups)
     composition = properties.composition
@@ -164,34 +174,71 @@ def fit_property(
         composition = composition.loc[kept].reset_index(drop=True)
         composition = composition.loc[:, composition.nunique() > 1]
         composition = composition if composition.shape[1] else None
+    base = "lr" if kind == BEST else kind
     audited = audit(
-        X, y, groups, kind, composition=composition, seeds=seeds,
+        {LINEAR: X} if kind == BEST else X, y, groups, base, composition=composition, seeds=seeds,
         shares=_curve_shares(len(y), groups, **folds),
         level=LEVEL, store=False, progress=progress, **folds,
     )  # fmt: skip
     # Once more: an audit keeps errors and not predictions, of folds whose cap on the components
     # all its predictors share; the interval belongs to the model with the cap of its own.
-    most = min(MOST_COMPONENTS[kind], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
-    nested = nested_cv(X, y, kind, groups, seed=PAPER_SEED, max_components=most, n_jobs=1, **folds)
-    table = pd.DataFrame({"sample": kept, "measured": y, "predicted": nested.y_pred})
+    most = min(MOST_COMPONENTS[base], X.shape[1], _smallest_part(len(y), groups, folds) - 1)
+    nested = nested_cv(X, y, base, groups, seed=PAPER_SEED, max_components=most, n_jobs=1, **folds)
+    predicted, facts = nested.y_pred, {}
+    if kind == BEST:
+        # Few enough for whitening: every training part spans so many dimensions, also with copies.
+        most = min((most + 1) // 2, int(np.linalg.matrix_rank(X - X.mean(axis=0))))
+        pipeline, predicted, facts["choice"] = nested_choice(
+            X, y, groups, nested.fold, inner=folds["inner"], most=most, progress=progress
+        )
+        audited = _with_choice(audited, predicted, facts["choice"], y, groups, nested)
+    else:
+        pipeline = _final(X, y, kind, groups, folds["inner"], most)
+    table = pd.DataFrame({"sample": kept, "measured": y, "predicted": predicted})
     table["fold"] = nested.fold
     if groups is not None:
         table["group"] = groups
-    pipeline = _final(X, y, kind, groups, folds["inner"], most)
-    facts = {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
+    facts |= {"n_samples": len(y), "missing": int(len(values) - len(y)), "folds": folds}
     facts |= {"n_components": int(pipeline[0].n_components_)}
     facts |= _facts(X, y, groups, audited.table)
-    half = half_width(y - nested.y_pred, LEVEL)
+    half = half_width(y - predicted, LEVEL)
     nearest = np.sort(_to_next(X, groups))
     return PropertyModel(name, kind, pipeline, half, X, nearest, table, audited, facts)
 
 
-def _check_values(name, samples, y):
-    """Raise where values are too few, or zeros."""
+def _with_choice(audited, predicted, choice, y, groups, nested):
+    """The audit with rows of a nested choice, and added to its facts what it cost."""
+    kind, fold = SHUFFLED if groups is None else BY_SOURCE, nested.fold
+    parts = [fold == i for i in range(fold.max() + 1)]
+    splits = [(np.flatnonzero(~part), np.flatnonzero(part)) for part in parts]
+    values = {"descriptor": predicted, LINEAR: nested.y_pred}
+    values |= blind_predictions(y, splits, groups)
+    runs = {(kind, name): [tables.Run(y, y_pred, fold)] for name, y_pred in values.items()}
+    roles = dict.fromkeys(values, "control") | {"descriptor": "descriptor"}
+    score = tables.score_rows(runs, roles)
+    differences = tables.difference_rows(runs, roles, groups)
+    choice["mape_folds"], choice["mape_folds_linear"] = score["mape_mean"][:2].tolist()
+    choice["to_linear"] = differences.loc[0, ["difference", "low", "high"]].tolist()
+    return dataclasses.replace(
+        audited,
+        table=pd.concat([score[:1], audited.table], ignore_index=True),
+        differences=pd.concat([differences, audited.differences], ignore_index=True),
+    )
+
+
+def _check_values(name, samples, y, kind):
+    """Raise where the kind is unknown, or values are too few, or zeros."""
+    if kind not in KINDS:
+        raise UserError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
     if len(y) < FEWEST:
         raise UserError(
             f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
             "needed to fit and to validate; measure more"
+        )
+    if kind == BEST and len(y) < FEWEST_TO_CHOOSE:
+        raise UserError(
+            f"{name!r} has {len(y)} samples with features and a value: at least "
+            f"{FEWEST_TO_CHOOSE} are needed to choose a learner; fit with kind='lr'"
         )
     zero = [samples[i] for i in np.flatnonzero(y == 0)]
     if zero:
@@ -257,19 +304,12 @@ def _smallest_part(n, groups, folds):
 
 def _final(X, y, kind, groups, inner, most):
     """The pipeline fitted to all samples, its number of components by cross-validation."""
-    model = {
-        "lr": [LinearRegression()],
-        "pr": [StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()],
-        "svr": [SVR(kernel="linear")],
-    }[kind]
-    splitter = KFold if groups is None else GroupKFold
-    search = GridSearchCV(
-        make_pipeline(PCA(svd_solver="full"), *model),
-        {"pca__n_components": list(range(1, most + 1))},
-        scoring="neg_mean_absolute_percentage_error",
-        cv=splitter(inner, shuffle=True, random_state=PAPER_SEED),
+    squares = make_pipeline(
+        StandardScaler(), PolynomialFeatures(2, include_bias=False), LinearRegression()
     )
-    return search.fit(X, y, groups=groups).best_estimator_
+    model = {"lr": LinearRegression(), "pr": squares, "svr": SVR(kernel="linear")}[kind]
+    grid = {"model": [model], "pca__n_components": list(range(1, most + 1))}
+    return component_search(grid, groups, inner).fit(X, y, groups=groups).best_estimator_
 
 
 def _to_nearest(reference, X):

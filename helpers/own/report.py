@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -15,9 +16,12 @@ from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.optional import optional
-from helpers.own.model_files import load_model
+from helpers.own.model_files import OF_SYSTEMS, load_model
 
 CHAPTER = ROOT / "book" / "80_your_own_micrographs.ipynb"
+# What says that a page is ours, and the files of its folder: nothing else is overwritten.
+MARK = '<meta name="generator" content="microprop report" />'
+EXPORTS = re.compile(r"property\d+_(audit|worst|out_of_fold)\.(svg|png|csv)")
 NOT_HERE = "not-in-report"  # tag of cells
 # Scripts that the page would ask the network for, and that it does not need.
 NO_SCRIPTS = (
@@ -51,8 +55,9 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     Raises
     ------
     UserError
-        Another ending; a model or table that cannot be read; features that the model was not
-        fitted to; images that are gone or others; a cell that failed.
+        Another ending; a page or folder there that no report wrote; a model or table that cannot
+        be read; features that the model was not fitted to; images that are gone or others; a cell
+        that failed.
     PackageError
         The extra ``book`` is not installed, or a package of it is broken.
 
@@ -69,12 +74,13 @@ def write_report(model, features, out, *, chapter=CHAPTER):
             f"out is {out}, a folder or inside that of the model, which holds the model alone: "
             "choose another name"
         )
+    exports = out.with_name(out.stem + "_files")
+    _check_ours(out, exports)
     for name in ("papermill", "nbconvert", "ipykernel", "altair"):
         optional(name, "book")
     table = read_feature_table(features)
     _check_same(load_model(model), table, model, features)
     _check_images(table.table, features)
-    exports = out.with_name(out.stem + "_files")
     parameters = {
         "model": str(Path(model).resolve()),
         "features": str(Path(features).resolve()),
@@ -83,12 +89,27 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     }
     started = time.time()
     page = _page(chapter, parameters, f"Report on {Path(model).resolve().name}")
+    page = page.replace("<head>", f"<head>\n{MARK}", 1)
     with atomic_write(out) as file:
         file.write(page.encode())
-    for path in exports.glob("property[0-9]*_*.*"):
-        if path.stat().st_mtime < started:  # of an earlier report with more properties
+    for path in exports.iterdir():
+        if (
+            EXPORTS.fullmatch(path.name) and path.stat().st_mtime < started
+        ):  # of an earlier report with more properties
             path.unlink()
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
+
+
+def _check_ours(out, exports):
+    """Raise a UserError where a report would overwrite what none wrote."""
+    there = [out, *(exports.iterdir() if exports.is_dir() else [exports])]
+    for path in (path for path in there if path.exists() and path.name not in OF_SYSTEMS):
+        page = path == out and path.is_file() and MARK.encode() in path.read_bytes()[:500]
+        if not page and not (path.parent == exports and EXPORTS.fullmatch(path.name)):
+            raise UserError(
+                f"{path} was not written by a report, which would overwrite it or put its figures "
+                "beside it: move it away, or choose another name"
+            )
 
 
 def _page(chapter, parameters, title):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import UserError
+from helpers.beyond.choice import OF_THE_LOGARITHM
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import find_entry, load_encoder
 from helpers.extract.depth import check_kinds_as_fitted, kinds_of
@@ -63,7 +64,7 @@ def fit_models(
     aggregate : str
         ``"mean"`` or ``"concat"``: how the images of a sample become one descriptor.
     kind : str
-        ``"lr"``, ``"pr"`` or ``"svr"``.
+        ``"lr"``, ``"pr"``, ``"svr"`` or ``"best"``, see `helpers.own.models.fit_property`.
     progress : bool
 
     Returns
@@ -125,15 +126,17 @@ def summary(model):
                 f"; {sources} sources, the largest with {largest} samples, are too few to promise "
                 "that for a new source"
             )
-    many = "s" * (facts["n_components"] > 1)
+    many, choice = "s" * (facts["n_components"] > 1), facts.get("choice")
+    learner = choice["learner"] if choice else NESTED_MODELS[model.kind]
     lines = [
         f"{facts['n_samples']} samples (not counted: {facts['missing']} without a value); "
-        f"{NESTED_MODELS[model.kind]} on {facts['n_components']} principal component{many}",
+        f"{learner} on {facts['n_components']} principal component{many}",
         f"error on {folds}: {facts['mape']:.1f} % (MAPE), {facts['mae']:.4g} in the unit of "
         f"{model.name}; the mean errs by {facts['mape_mean']:.1f} %, the median by "
         f"{facts['mape_median']:.1f} %",
         f"90 % prediction interval: ± {model.half_width:.4g}, in the same unit{new}",
     ]
+    lines[1:1] = _choice_in_words(choice) if choice else []
     if facts["near_zero"]:
         lines.append("some values are near zero or of both signs: read the error in the unit")
     if facts["copies"]:
@@ -142,6 +145,21 @@ def summary(model):
             "The error is then too low, unless a column of sources keeps them together"
         )
     return lines + [f"audit: {flag}" for flag in model.audit.flags]
+
+
+def _choice_in_words(choice):
+    """Lines on what the inner folds chose, and what the choice cost."""
+    gap, low, high = choice["to_linear"]
+    folds = ", ".join(f"{name} ({count})" for name, count in choice["counts"].items())
+    tried = [name for name in choice["tried"] if not name.endswith(OF_THE_LOGARITHM)]
+    log = f", each also{OF_THE_LOGARITHM}" * (len(tried) < len(choice["tried"]))
+    return [
+        f"chosen among {', '.join(tried)}{log}; in the outer folds: {folds}",
+        f"what the choice cost, mean over the outer folds: promised inside "
+        f"{choice['promised']:.1f} %, erred {choice['mape_folds']:.1f} %, linear regression "
+        f"{choice['mape_folds_linear']:.1f} % (choice minus linear {gap:+.1f} points, 95 % "
+        f"interval {low:+.1f} to {high:+.1f}). The flags of the audit are of linear regression",
+    ]
 
 
 def predict_table(

@@ -144,6 +144,10 @@ def test_outputs_replace_nothing_but_their_own_kind(model, tmp_path, monkeypatch
     Path("alloys.csv").write_text("sample,hardness\na,1\n")
     Path("dir.csv").mkdir()
     Path("dir.html").mkdir()
+    Path("thesis.html").write_text("<html><head></head>years</html>")
+    Path("new_files").mkdir()
+    Path("new_files/property1_notes.txt").write_text("years")
+    Path("old_files").write_text("a file")
     pd.DataFrame({"image": ["a.png"]}).to_parquet("images.parquet")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     for command, said in (
@@ -153,6 +157,9 @@ def test_outputs_replace_nothing_but_their_own_kind(model, tmp_path, monkeypatch
         (["extract", "images.parquet", "--out", "images.parquet"], "holds no features"),
         (["report", "m", "f.parquet", "--out", "m/r.html"], "inside that of the model"),
         (["report", "m", "f.parquet", "--out", "dir.html"], "a folder or inside"),
+        (["report", "m", "f.parquet", "--out", "thesis.html"], "thesis.html was not written by"),
+        (["report", "m", "f.parquet", "--out", "new.html"], "notes.txt was not written by"),
+        (["report", "m", "f.parquet", "--out", "old.html"], "old_files was not written by"),
     ):
         assert cli.main(command) == 1
         assert said in capsys.readouterr().err

@@ -17,11 +17,14 @@ import tifffile
 import typer
 from PIL import Image
 from sklearn.decomposition import PCA
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import PairwiseKernel
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics.pairwise import paired_cosine_distances
 from sklearn.pipeline import make_pipeline
 
 from helpers import UserError
+from helpers.beyond import choice
 from helpers.extract import feature_tables, image_lists, scale
 from helpers.extract.feature_tables import (
     COLUMNS,
@@ -41,6 +44,7 @@ from helpers.images.pixel_size import (
     prepare_images,
 )
 from helpers.images.read import ImageError, Reading
+from helpers.io.results import read_results
 from helpers.own import (
     citations,
     cli,
@@ -425,8 +429,11 @@ def test_too_few_samples_or_sources_are_refused():
         join(other, known)
 
 
-@pytest.mark.parametrize("kind", ["lr", "pr", "svr"])
-def test_a_model_is_read_as_it_was_written(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["lr", "pr", "svr", "best"])
+def test_a_model_is_read_as_it_was_written(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(choice, "COUNTS", (2,))
+    gaussian = {name: one for name, one in choice.LEARNERS.items() if "Gauss" in name}
+    monkeypatch.setattr(choice, "LEARNERS", gaussian)  # the one whose kernels skops does not know
     names, X, known = made(40)
     model = fit_property("y", names, X, known, kind=kind, seeds=[0], progress=False)
     save_model(tmp_path / "m", OwnModel({"y": model}, {"encoder": "x"}, "mean", 1, versions()))
@@ -438,8 +445,34 @@ def test_a_model_is_read_as_it_was_written(kind, tmp_path):
     for name in model_files._AUDIT:
         tables = getattr(again.audit, name), getattr(model.audit, name)
         pd.testing.assert_frame_equal(*tables, check_dtype=False, rtol=0, atol=0)
+    assert again.facts == model.facts
     save_model(tmp_path / "m", found)  # replaces itself
     assert sorted(p.name for p in tmp_path.glob("*m*")) == ["m"]
+
+
+def test_a_choice_needs_samples_and_the_words_say_what_it_cost(monkeypatch):
+    monkeypatch.setattr(choice, "COUNTS", (1, 2))
+    names, X, known = made(40)
+    options = {"kind": "best", "seeds": [0], "progress": False}
+    with pytest.raises(UserError, match=r"at least 40 are needed to choose a learner") as error:
+        fit_property("y", names[:39], X[:39], known, **options)
+    assert messages.in_options(str(error.value)).endswith("; fit with --model lr")
+    with pytest.raises(UserError, match="kind is 'forest': expected one of lr, pr, svr, best"):
+        fit_property("y", names, X, known, kind="forest")
+    known.values["y"] = np.exp(3 + X[:, 0] / 3)
+    model = fit_property("y", names, X, known, **options)
+    facts, words = model.facts["choice"], study.summary(model)
+    assert facts["learner"].endswith(choice.OF_THE_LOGARITHM)
+    assert words[0].split("; ")[1].startswith(facts["learner"])
+    assert "Gaussian process, each also of the logarithm; in the outer folds: " in words[1]
+    assert facts["mape_folds"] < facts["mape_folds_linear"]
+    assert f"linear regression {facts['mape_folds_linear']:.1f} %" in words[2]
+    y, predicted = (model.out_of_fold[name] for name in ("measured", "predicted"))
+    assert model.facts["mape"] == pytest.approx(100 * abs(predicted / y - 1).mean())
+    rows = model.audit.differences.query("predictor == 'descriptor'").set_index("other")
+    assert rows.loc[["linear regression", "mean"], "errs"].tolist() == ["less", "less"]
+    known.values["y"] = X[:, 0]
+    assert "logarithm" not in study.summary(fit_property("y", names, X, known, **options))[1]
 
 
 def versions():
@@ -482,13 +515,20 @@ def test_code_in_a_model_is_refused(saved, tmp_path):
 
     folder = tmp_path / "m"
     shutil.copytree(saved, folder)
-    data = skops.io.dumps(FunctionTransformer(subprocess.run))
+    for code, said in (
+        (FunctionTransformer(subprocess.run), r"subprocess\.run"),
+        (GaussianProcessRegressor(PairwiseKernel(metric=subprocess.run)), "PairwiseKernel|run"),
+    ):
+        check_refused(folder, skops.io.dumps(code), said)
+
+
+def check_refused(folder, data, said):
     (folder / "fitted.skops").write_bytes(data)
     facts = json.loads((folder / "model.json").read_text())
     del facts["digest"]
     facts["digest"] = model_files._digest(facts, data)
     (folder / "model.json").write_text(json.dumps(facts))
-    with pytest.raises(UserError, match=r"subprocess\.run"):
+    with pytest.raises(UserError, match=said):
         load_model(folder)
 
 
@@ -734,6 +774,22 @@ def test_doctor_knows_what_is_here(capsys, run):
     assert rows["MicroViT (microvit)"]["state"].startswith("here")
     assert rows["CLIP B16 (clip-b16)"]["do"] == "microprop fetch clip-b16"
     assert rows["torch"]["state"].startswith("2.13.0")
+    assert run("doctor") == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "->" not in line]
+    (at,) = {line.index(rows[line.split("  ")[0].rstrip()]["state"], 11) for line in told[2:9]}
+    assert all(line[at - 1] == " " and line[at] != " " for line in told)
+
+
+def test_extract_says_what_the_committed_scores_say_of_microvit(scans, tmp_path, capsys, run):
+    scores = read_results("audit/studies").query("study == 'published superalloys'")
+    scores = scores.query("model == 'lr'").set_index(["folds", "predictor"])["mape_pooled"]
+    assert run("extract", scans, "--out", tmp_path / "f.parquet") == 0
+    (told,) = [n for n in capsys.readouterr().err.splitlines() if "MicroViT needs" in n]
+    assert told.endswith("microprop fetch dinov2-s14, then --encoder dinov2-s14")
+    for folds in ("shuffled", "by source"):
+        small, other = scores[folds, "MicroViT, segmented"], scores[folds, "dinov2-s14"]
+        mean = scores[folds, "mean"]
+        assert f"{small:.1f}, {other:.1f} and {mean:.1f} % on folds {folds}" in told
 
 
 def test_help_has_examples():
