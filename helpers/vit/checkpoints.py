@@ -177,8 +177,8 @@ def _refuse(folder, model, missing, surplus, mismatched):
         bare = ", add_pooling_layer=False" * bare  # else the copy would have a random one
         code = f"AutoModel.from_pretrained('{place}'{bare}).save_pretrained('{place}-stripped')"
         raise UserError(
-            f"{folder}: {some(surplus, 'surplus')}, such as those of a classification head, "
-            "which no feature needs. This writes a copy without them: python -c "
+            f"{folder}: {some(surplus, 'surplus')}, such as those of a classification "
+            "head, which no feature needs. This writes a copy without them: python -c "
             f'"from transformers import AutoModel; {code}". Take its preprocessor_config.json '
             "along, if it has one"
         )
