@@ -92,7 +92,13 @@ def check_field(images, encoder, target_um):
 
 
 def check_alike(names, stated, scales):
-    """Warn where the pixel sizes differ at which images reach the network.
+    """Warn of each of `differences`."""
+    for text in differences(names, stated, scales):
+        tell(text)
+
+
+def differences(names, stated, scales):
+    """How the pixel sizes differ at which images reach the network.
 
     Parameters
     ----------
@@ -101,23 +107,28 @@ def check_alike(names, stated, scales):
     stated, scales : array_like of float, shape (n,)
         Pixel sizes [micrometres], NaN where not stated, and `network_scales`.
 
-    Warns
-    -----
-    PixelSizeWarning
+    Returns
+    -------
+    list of str
         Some images state no pixel size and others do; those at the network differ by more than
-        5 %; images that state none are shrunk by different factors.
+        5 %; images that state none are shrunk by different factors. Empty: nothing of these.
+
+    Examples
+    --------
+    >>> differences(["a.tif", "b.tif"], [0.1, 0.1], [1, 0.5])[0][:58]
+    'pixel sizes differ from 0.1 µm (a.tif) to 0.2 µm (b.tif) a'
     """
     names, (stated, scales) = list(names), (np.asarray(v, float) for v in (stated, scales))
     silent = np.flatnonzero(np.isfinite(scales) & np.isnan(stated))
-    known = stated / scales
+    known, told = stated / scales, []
     if len(silent) and np.isfinite(known).any():
-        tell(
+        told.append(
             f"{len(silent)} of {np.isfinite(scales).sum()} images state no pixel size, such as "
             f"{names[silent[0]]}; the others do: make sure that it is the same"
         )
     if _differ(known):
         low, high = np.nanargmin(known), np.nanargmax(known)
-        tell(
+        told.append(
             f"pixel sizes differ from {known[low]:.4g} µm ({names[low]}) to {known[high]:.4g} µm "
             f"({names[high]}) at the network, whose input may be smaller than an image: it sees "
             "magnification beside microstructure. Bring them to one pixel size "
@@ -125,12 +136,13 @@ def check_alike(names, stated, scales):
         )
     if _differ(scales[silent]):
         low, high = silent[np.argmax(scales[silent])], silent[np.argmin(scales[silent])]
-        tell(
+        told.append(
             "images of different size are scaled by different factors: a pixel at the network is "
             f"{1 / scales[low]:.3g} ({names[low]}) to {1 / scales[high]:.3g} ({names[high]}) of "
             "theirs, whose size is not stated. It sees magnification beside microstructure: cut "
             "all to one size, or give TIFF files that state their pixel size"
         )
+    return told
 
 
 def scale_facts(table, field=None):
