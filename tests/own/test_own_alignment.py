@@ -23,6 +23,7 @@ from helpers.own.model_files import OwnModel, load_model, save_model
 from helpers.own.models import fit_property, join
 from helpers.own.properties import PropertyTable, read_properties
 from helpers.own.study import _encoder_of, fit_models, predict_table
+from helpers.preprocessing import Preparation
 
 
 def test_rows_of_a_table_go_by_name_and_not_by_place(tmp_path, save_features):
@@ -140,7 +141,9 @@ def test_numbers_keep_their_sign(tmp_path):
 
 
 def test_other_weights_than_those_of_the_model_are_refused():
-    facts = load_encoder("microvit").provenance() | {"fingerprint": "0" * 64}
+    encoder = load_encoder("microvit")
+    facts = encoder.provenance() | Preparation(encoder.entry).facts()
+    facts |= {"pipeline": "micrograph", "fingerprint": "0" * 64}
     with pytest.raises(ValueError, match="are not those that m was fitted with"):
         _encoder_of(facts, None, "m")
 
