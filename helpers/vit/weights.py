@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -233,10 +234,8 @@ def _ask_hub(entry, revision):
 def _wanted(files):
     """Config and weights: safetensors where the repository has them, else plain weights."""
     names = {"config.json", "preprocessor_config.json"} & files.keys()
-    for start, end in (("model", ".safetensors"), ("pytorch_model", ".bin")):
-        weights = {
-            n for n in files if n.startswith(start) and n.endswith((end, end + ".index.json"))
-        }
+    for pattern in (r"model.*\.safetensors", r"pytorch_model.*\.bin"):
+        weights = {n for n in files if re.fullmatch(rf"{pattern}(\.index\.json)?", n)}
         if weights:
             return {name: files[name] for name in sorted(names | weights)}
     raise UserError(f"the repository holds no weights that can be loaded, only {sorted(files)}")

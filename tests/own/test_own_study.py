@@ -35,7 +35,7 @@ from helpers.extract.feature_tables import (
     write_feature_table,
 )
 from helpers.extract.image_lists import list_samples
-from helpers.extract.scale import check_alike
+from helpers.extract.scale import differences
 from helpers.images import pixel_size
 from helpers.images.pixel_size import (
     PixelSizeWarning,
@@ -213,8 +213,8 @@ def test_images_are_cut_and_brought_to_one_pixel_size(tmp_path):
     assert [np.asarray(image).min() for image in images] == pytest.approx([0.5, 0.5], abs=0.02)
     np.testing.assert_allclose(one[:, ::39], two[:, ::39], atol=1e-6)
     Image.new("L", (40, 40)).save(tmp_path / "c.png")
-    with pytest.warns(PixelSizeWarning, match="^1 of 3 images state no pixel size, such as b; "):
-        check_alike("abc", [0.5, np.nan, 0.5], np.ones(3))
+    told = differences("abc", [0.5, np.nan, 0.5], np.ones(3))
+    assert told[0].startswith("1 of 3 images state no pixel size, such as b; the others do")
     with pytest.raises(ImageError, match=r"1 of 3 images state no pixel size.*c\.png"):
         prepare_images([*files, tmp_path / "c.png"], Reading(target_um=0.5))
     with pytest.raises(ImageError, match="more than 16 times"):
