@@ -143,8 +143,8 @@ def test_numbers_keep_their_sign(tmp_path):
 
 def test_other_weights_than_those_of_the_model_are_refused():
     encoder = load_encoder("microvit")
-    how = Preparation(encoder.entry, "micrograph", "none").facts()
-    facts = encoder.provenance() | how | {"fingerprint": "0" * 64}
+    facts = encoder.provenance() | Preparation(encoder.entry).facts()
+    facts |= {"pipeline": "micrograph", "fingerprint": "0" * 64}
     with pytest.raises(ValueError, match="are not those that m was fitted with"):
         _encoder_of(facts, None, "m")
 

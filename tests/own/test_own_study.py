@@ -29,6 +29,7 @@ from helpers.extract import feature_tables, image_lists, scale
 from helpers.extract.feature_tables import (
     COLUMNS,
     FeatureTable,
+    extract_file,
     extract_table,
     read_feature_table,
     sample_matrix,
@@ -267,7 +268,7 @@ def test_bad_feature_tables_are_refused(table, tmp_path):
     with pytest.raises(UserError, match="there is no feature table"):
         read_feature_table(path)
     with pytest.raises(ValueError, match=r"ends in \.parquet"):
-        write_feature_table(tmp_path / "f.csv", table)
+        extract_file(tmp_path, tmp_path / "f.csv")
     path.write_bytes(b"PAR1 nonsense")
     with pytest.raises(UserError, match="cannot be read as parquet"):
         read_feature_table(path)
