@@ -39,9 +39,9 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
-def each_number(few, many):
+def each_number(few, many, *marks):
     """Run a test with few damaged files, and in `make test-all` with many."""
-    numbers = [few, pytest.param(many, marks=pytest.mark.slow)]
+    numbers = [few, pytest.param(many, marks=[pytest.mark.slow, *marks])]
     return pytest.mark.parametrize("number", numbers)
 
 
@@ -69,7 +69,7 @@ def _is_read(answer):
     return isinstance(answer, str)  # else the type and message of an error
 
 
-@each_number(400, 10_000)
+@each_number(400, 10_000, pytest.mark.long)
 def test_damaged_images(images, number):
     whole = {name: images.read(_suffix(name), content) for name, content in IMAGES.items()}
     assert [name for name, answer in whole.items() if not _is_read(answer)] == ["pages.tif"]
