@@ -69,11 +69,17 @@ def write_feature_table(path, found):
     Parameters
     ----------
     path : path-like
-        A ``.parquet`` file.
+        A ``.parquet`` file; a `UserError` refuses another ending.
     found : FeatureTable
     """
+    _check_ending(path)
     with atomic_write(path) as file:
         pq.write_table(to_arrow(found), file)
+
+
+def _check_ending(path):
+    if Path(path).suffix.lower() != ".parquet":
+        raise UserError(f"{path}: expected a file name that ends in .parquet")
 
 
 def extract_file(images, path, encoder="microvit", **options):
@@ -83,8 +89,7 @@ def extract_file(images, path, encoder="microvit", **options):
     something else.
     """
     path = Path(path)
-    if path.suffix.lower() != ".parquet":
-        raise UserError(f"{path}: expected a file name that ends in .parquet")
+    _check_ending(path)
     if path.exists() and KEY not in (_schema(path).metadata or {}):
         raise UserError(f"{path} exists and holds no features: choose another name")
     found = extract_table(images, encoder, **options)

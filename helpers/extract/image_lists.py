@@ -137,9 +137,8 @@ def _stored_files(path, names):
     files, missing = [], []
     for row, name in names.items():
         forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
-        paths = (path.parent / form for form in forms)
         # Of a name longer than the system allows `Path.is_file` raises.
-        files.append(next((p for p in paths if os.path.isfile(p)), None))
+        files.append(next(filter(os.path.isfile, map(path.parent.joinpath, forms)), None))
         if files[-1] is None:
             missing.append(f"row {row} ({path.parent / name})")
     if missing:

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.fft
 import torch
 
-from helpers import UserError
+from helpers import UserError, check_choice
 from helpers.synthetic.elasticity import isotropic_stiffness
 
 # u_x, u_y, u_z by d_x, d_y, d_z: which strain component each displacement derivative feeds
@@ -314,8 +314,7 @@ def solve_load_case(
     volumes = check_volumes(volumes)
     if not 0 < tolerance < 1:
         raise UserError(f"tolerance is {tolerance}: expected a value between 0 and 1, as 1e-4")
-    if dtype not in (torch.float32, torch.float64):
-        raise UserError(f"dtype is {dtype}: expected torch.float32 or torch.float64")
+    check_choice("dtype", dtype, (torch.float32, torch.float64))
     device = default_device(device)
     mean = torch.as_tensor(mean_strain, dtype=dtype, device=device).expand(len(volumes), 6)
     medium = _Medium(volumes, dtype, device)

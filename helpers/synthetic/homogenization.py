@@ -13,7 +13,7 @@ import functools
 import numpy as np
 import torch
 
-from helpers import UserError
+from helpers import check_choice
 from helpers.synthetic.elastic_fields import check_volumes, default_device, solve_load_case
 from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiffness
 
@@ -119,8 +119,7 @@ def confined_modulus(volumes, axis=0, **options):
 
 
 def _axis_modulus(volumes, axis, free, bound, options):
-    if axis not in (0, 1, 2):
-        raise UserError(f"axis is {axis!r}: expected 0, 1 or 2")
+    check_choice("axis", axis, (0, 1, 2))
 
     def modulus(chunk, **kwargs):
         case = solve_load_case(chunk, torch.eye(6)[axis], free, **kwargs)
