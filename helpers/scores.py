@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import itertools
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
 from helpers import check_choice
-from helpers.cross_validation import (
-    NESTED_MODELS,
-    NestedCV,
-    nested_cv,
-    nested_folds,
-)
+from helpers.cross_validation import NESTED_MODELS, NestedCV, nested_cv, nested_folds
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import cache_folder
 from helpers.io.progress import progress_bar
@@ -262,46 +257,25 @@ def _keys(descriptors, y, models, composition, groups, seeds, options):
     return keys
 
 
-def _files(folder, key):
-    """The table of a result and its provenance, named by the key."""
+def _path(folder, key):
+    """The file of a result, named by the key."""
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
-    return Path(folder, f"{name}.csv"), Path(folder, f"{name}.json")
+    return Path(folder, f"{name}.npz")
 
 
 def _keep(result, folder, key):
-    """Write a table with a row a sample, then the provenance, without which it is none."""
-    if folder is False:
-        return
-    fold = result.fold
-    columns = {"fold": fold, "y_pred": result.y_pred, "fold_mape": result.fold_mape[fold]}
-    columns["fold_n_components"] = result.fold_n_components[fold]
-    columns |= {f"inner_mape_{n}": errors for n, errors in enumerate(result.inner_mape[fold].T, 1)}
-    columns |= {f"inner_pred_{n}": values for n, values in enumerate(result.inner_pred)}
-    table = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode()
-    facts = json.dumps({**key, "table": hashlib.sha256(table).hexdigest()}).encode()
-    for path, content in zip(_files(folder, key), (table, facts), strict=True):
-        with atomic_write(path) as file:
-            file.write(content)
+    """Write the arrays of a result, and beside them the key, as text."""
+    if folder is not False:
+        with atomic_write(_path(folder, key)) as file:
+            np.savez(file, key=json.dumps(key), **vars(result))
 
 
 def _read(folder, key):
     """A result that was kept, or None where there is none that can be read."""
     if folder is False:
         return None
-    path, provenance = _files(folder, key)
     try:
-        facts, content = json.loads(provenance.read_bytes()), path.read_bytes()
-        if facts["table"] != hashlib.sha256(content).hexdigest():
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
+        with np.load(_path(folder, key), allow_pickle=False) as kept:
+            return NestedCV(**{name: kept[name] for name in kept.files if name != "key"})
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
         return None
-    table = pd.read_csv(io.BytesIO(content))
-    folds = table.drop_duplicates("fold").sort_values("fold")
-    return NestedCV(
-        fold_mape=folds["fold_mape"].to_numpy(),
-        fold_n_components=folds["fold_n_components"].to_numpy(),
-        y_pred=table["y_pred"].to_numpy(),
-        fold=table["fold"].to_numpy(),
-        inner_mape=folds.filter(like="inner_mape_").to_numpy(),
-        inner_pred=table.filter(like="inner_pred_").to_numpy().T,
-    )
