@@ -156,11 +156,8 @@ def nested_folds(
     _check_partition(splits, len(X))
     inner = [_splits("inner", inner, train, groups, seed) for train, _ in splits]
     smallest = min(len(train) for parts in inner for train, _ in parts)
-    count = (
-        min(max(MOST_COMPONENTS.values()), X.shape[1])
-        if max_components is None
-        else max_components
-    )
+    most = min(max(MOST_COMPONENTS.values()), X.shape[1])
+    count = most if max_components is None else max_components
     if not 1 <= count <= min(smallest, X.shape[1]):
         raise UserError(
             f"max_components is {count}: expected 1 to {min(smallest, X.shape[1])}, for the "

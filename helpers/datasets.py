@@ -22,17 +22,6 @@ from helpers.io.downloads import INSTALLED, ROOT, cache_folder, fetch, published
 from helpers.io.superalloy_files import SuperalloyData, read_published, read_table
 from helpers.segmentation import segment
 
-# What the reference lists: `SuperalloyData` too, which is defined elsewhere.
-__all__ = [
-    "Badge",
-    "SuperalloyData",
-    "TwoPhaseData",
-    "badge",
-    "load_superalloys",
-    "load_two_phase",
-    "paper_results",
-]
-
 SOURCES = ("embedded", "published")
 TRUTH = ["volume_fraction", "radius_nm", "nm_per_pixel", "hardness_model"]
 DATA = ROOT / "data"
@@ -81,22 +70,7 @@ class TwoPhaseData:
     seed: int | None = None
 
     def first(self, n):
-        """The first volumes.
-
-        Parameters
-        ----------
-        n : int
-            From 1 to as many as there are.
-
-        Returns
-        -------
-        TwoPhaseData
-            Its `notice` says so.
-
-        Raises
-        ------
-        ValueError
-            More than there are, or none.
+        """The first `n` volumes, as the notice then says; ValueError if there are fewer, or n < 1.
 
         Examples
         --------
@@ -189,7 +163,7 @@ def load_superalloys(source="embedded"):
     """
     check_choice("source", source, SOURCES)
     if source == "embedded":
-        return _read_embedded(_embedded(EMBEDDED_SUPERALLOYS))
+        return _read_embedded(EMBEDDED_SUPERALLOYS)
     return read_published(fetch("superalloys"), registry()["superalloys"])
 
 
@@ -203,9 +177,6 @@ class Badge:
 
     def __repr__(self):
         return f"{self.label}. {self.note}"
-
-    def _repr_markdown_(self):
-        return f"**{self.label}.** {self.note}"
 
     def _repr_html_(self):
         """Colours stand here and not in a style sheet, so that Jupyter shows them as well."""
@@ -280,6 +251,8 @@ def _embedded(path):
             f"the embedded data sets are not in the installed package ({path.name} was asked "
             f"for): they are in the folder data of a clone of {address.split(', ')[1]}; work there"
         )
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `make data`")
     return path
 
 
@@ -316,8 +289,6 @@ def _read_two_phase(path, remedy):
         h, w = arrays.pop("section_shape")
         bits = np.unpackbits(arrays.pop("sections_packed"), axis=-1, count=h * w)
         arrays["sections"] = bits.reshape(*bits.shape[:2], h, w)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: run `{remedy}`") from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} is damaged or not a two-phase data set ({error}): restore it, or {remedy}"
@@ -332,15 +303,10 @@ def _read_two_phase(path, remedy):
 
 def _read_embedded(folder):
     """The embedded set of a folder that holds ``table.csv`` and an image for each of its rows."""
-    try:
-        table = read_table(folder / "table.csv")
-        with ThreadPoolExecutor() as pool:
-            files = [folder / f"{name}.jpg" for name in table.names]
-            images = list(pool.map(lambda file: np.uint8(np.rint(255 * read_image(file))), files))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{error}; `python -m helpers.synthetic.alloys` makes the embedded set again"
-        ) from error
+    table = read_table(_embedded(folder / "table.csv"))
+    with ThreadPoolExecutor() as pool:
+        files = [_embedded(folder / f"{name}.jpg") for name in table.names]
+        images = list(pool.map(lambda file: np.uint8(np.rint(255 * read_image(file))), files))
     notice = (
         f"{len(table.names)} invented alloys with micrographs made by this book's own generator, "
         f"not the published set of the paper. Nothing in it was measured. {table.unit_notice}"

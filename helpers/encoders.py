@@ -8,7 +8,6 @@ folder in Hugging Face format.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import types
 import warnings
@@ -227,16 +226,9 @@ def find_entry(encoder):
         return ENCODERS[encoder]
     if isinstance(encoder, str | Path) and Path(encoder).is_dir():
         return _entry_of_folder(Path(encoder))
-    for entry in ENCODERS.values():
-        if str(encoder) in (entry.hub_id, entry.url):
-            raise UserError(
-                f"encoder {str(encoder)!r} is where {entry.name!r} is published: pass that name"
-            )
-    close = difflib.get_close_matches(str(encoder), ENCODERS, 1)
-    hint = f"did you mean {close[0]!r}? It is" if close else "expected"
     raise UserError(
-        f"encoder {str(encoder)!r}: {hint} one of {', '.join(ENCODERS)}, or a folder that holds a "
-        "model in Hugging Face format; `hf download OWNER/NAME --local-dir FOLDER` makes one of a "
+        f"encoder {str(encoder)!r}: expected one of {', '.join(ENCODERS)}, or a folder that holds "
+        "a model in Hugging Face format; `hf download OWNER/NAME --local-dir FOLDER` makes one of a "
         "repository of the Hugging Face hub"
     )
 

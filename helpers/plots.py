@@ -82,10 +82,6 @@ def plot_lag_profiles(maps, titles):
         Autocorrelations with zero lag at the centre.
     titles : sequence of str
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> len(plot_lag_profiles(np.ones((2, 5, 5)), ["a", "b"]).axes)
@@ -117,10 +113,6 @@ def plot_modulus(volume_fraction, modulus, bounds, label):
         Name of a line, at most four -> volume fractions and moduli [GPa].
     label : str
         Name of the modulus.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------
@@ -154,10 +146,6 @@ def plot_bars(table, value, hue, label, *, std=None, panel=None):
     panel : str, optional
         Column whose values have a panel each.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> table = pd.DataFrame({"descriptor": ["d"], "model": ["LR"], "mape": [7.0]})
@@ -168,11 +156,9 @@ def plot_bars(table, value, hue, label, *, std=None, panel=None):
     height = 1.4 + 0.55 * table["descriptor"].nunique()
     figure, axes = panels(1, len(parts), height, sharey=True)
     for axis, (title, rows) in zip(axes[0], parts.items(), strict=True):
-        ends = (
-            {}
-            if std is None
-            else {"low": rows[value] - rows[std], "high": rows[value] + rows[std]}
-        )
+        ends = {}
+        if std is not None:
+            ends = {"low": rows[value] - rows[std], "high": rows[value] + rows[std]}
         lengths = with_ranges(rows.assign(**ends), ["descriptor", hue], value, *ends)
         look = {"saturation": 1, "err_kws": {"color": "0.25", "linewidth": 1}}
         sns.barplot(**lengths, x="at", y="descriptor", hue=hue, **look, ax=axis)
@@ -195,10 +181,6 @@ def plot_predictions(parts, quantity, unit):
         Title of a panel -> name of the points, at most four -> measured and predicted values.
     quantity, unit : str
         What is predicted.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------
@@ -233,10 +215,6 @@ def plot_validation_curves(results):
     results : mapping of str to helpers.regression.Holdout
         Name of a line -> result.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> from helpers.regression import holdout
@@ -269,10 +247,6 @@ def plot_components(scores, colour, label):
     label : str
         Name of that value, with its unit where it has one.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> len(plot_components(np.eye(3), np.arange(3), "volume fraction").axes)  # with colour bar
@@ -295,10 +269,6 @@ def plot_shuffles(table, marked_seed):
     marked_seed : int
         The shuffle that is drawn as a cross.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> rows = [{"descriptor": "d", "seed": i, "mape_mean": 13.0 + i} for i in range(3)]
@@ -307,16 +277,11 @@ def plot_shuffles(table, marked_seed):
     """
     figure, ((axis,),) = panels(height=1.2 + 0.55 * table["descriptor"].nunique())
     marked = table["seed"] == marked_seed
-    for rows, name, look in (
-        (table[~marked], "other shuffles", {"size": 4, "alpha": 0.7}),
-        (
-            table[marked],
-            "the paper's shuffle",
-            {"size": 9, "marker": "X", "palette": [COLOURS[1]]},
-        ),
-    ):  # unlike a jitter a swarm is the same each time
-        some = rows.assign(shuffle=name)
-        sns.swarmplot(some, x="mape_mean", y="descriptor", hue="shuffle", **look, ax=axis)
+    table = table.assign(shuffle=np.where(marked, "the paper's shuffle", "other shuffles"))
+    # Unlike a jitter a swarm is the same each time.
+    options = {"x": "mape_mean", "y": "descriptor", "hue": "shuffle", "ax": axis}
+    sns.swarmplot(table[~marked], **options, size=4, alpha=0.7)
+    sns.swarmplot(table[marked], **options, size=9, marker="X", palette=[COLOURS[1]])
     axis.set(xlabel="mean MAPE over the outer folds [%]", ylabel="")
     legend_above(figure, axis)
     return figure
@@ -329,10 +294,6 @@ def plot_folds(series):
     ----------
     series : mapping of str to ndarray, shape (n_folds,)
         Name of a line -> MAPE of each fold [%].
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------
@@ -359,10 +320,6 @@ def plot_by_source(values, groups, label):
         Number of the source.
     label : str
         Name of the property with its unit.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------

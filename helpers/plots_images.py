@@ -53,10 +53,6 @@ def plot_sections_and_maps(sections, maps, titles):
         Probabilities with zero lag at the centre.
     titles : sequence of k str
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> figure = plot_sections_and_maps(np.eye(5)[None], np.ones((1, 5, 5)), ["diagonal"])
@@ -92,10 +88,6 @@ def plot_maps(maps, titles, label="probability", *, same_scale=False):
     same_scale : bool
         True: one colour bar for all, from zero on. False: every map has its own.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> len(plot_maps(np.ones((2, 5, 5)), ["a", "b"]).axes)
@@ -130,10 +122,6 @@ def plot_sections(sections, titles, axes):
         Names of the axes down and across, ``"yz"`` for rows along y and columns along z; one
         for every column of the grid.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> len(plot_sections(np.zeros((2, 5, 5)), ["a", "b"], axes=["yz", "xz"]).axes)
@@ -141,8 +129,7 @@ def plot_sections(sections, titles, axes):
     """
     columns = len(axes)
     rows = -(-len(sections) // columns)
-    size = 2.4 * rows, min(WIDTH, 2.4 * columns)
-    figure, grid = panels(rows, columns, *size)
+    figure, grid = panels(rows, columns, 2.4 * rows, min(WIDTH, 2.4 * columns))
     for i, (ax, section, title) in enumerate(zip(grid.flat, sections, titles, strict=True)):
         _section_axes(ax, section, title)
         down, across = axes[i % columns]
@@ -160,10 +147,6 @@ def plot_volumes(volumes, titles=None):
         section of z.
     titles : sequence of str or None
         One a volume. None: no titles.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------
@@ -198,10 +181,6 @@ def plot_fields(section, fields):
         Phases, x first.
     fields : mapping of str to ndarray, shape (n, n)
         Name with unit -> values. The colours leave out the lowest and highest half per cent.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------
@@ -251,10 +230,6 @@ def plot_images(images, titles):
         Values in [0, 1].
     titles : sequence of str
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> len(plot_images(np.zeros((3, 4, 5)), ["a", "b", "c"]).axes)
@@ -278,10 +253,6 @@ def plot_sheet(rows, *, titles=None):
         Values in [0, 1]; as many images in each row.
     titles : mapping of str to sequence of str, optional
         What stands above the images of a row.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------
@@ -307,10 +278,6 @@ def plot_steps(chains):
     ----------
     chains : mapping of str to sequence of Step
         Name of a row -> its steps, the same number in all rows; None leaves a place empty.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------

@@ -71,15 +71,12 @@ def aggregate_sections(features, how="concat"):
     >>> aggregate_sections(sections, "concat").shape, aggregate_sections(sections, "mean")[0]
     ((2, 6), array([2., 3.]))
     """
+    check_choice("how", how, ("concat", "mean"))
     features = np.asarray(features)
     if features.ndim < 3:
         raise UserError(f"features have shape {features.shape}: expected (n, n_sections, ...)")
     features = features.reshape(*features.shape[:2], -1)
-    if how == "concat":
-        return features.reshape(len(features), -1)
-    if how == "mean":
-        return features.mean(axis=1)
-    raise UserError(f"how is {how!r}: expected 'concat' or 'mean'")
+    return features.mean(axis=1) if how == "mean" else features.reshape(len(features), -1)
 
 
 def fit_pca(X, n_components):

@@ -33,7 +33,7 @@ def superalloy_descriptors(data):
 
     Parameters
     ----------
-    data : helpers.datasets.SuperalloyData
+    data : helpers.io.superalloy_files.SuperalloyData
 
     Returns
     -------
@@ -49,7 +49,7 @@ def score_superalloys(data):
 
     Parameters
     ----------
-    data : helpers.datasets.SuperalloyData
+    data : helpers.io.superalloy_files.SuperalloyData
 
     Returns
     -------
@@ -74,7 +74,7 @@ def guesses(data):
 
     Parameters
     ----------
-    data : helpers.datasets.SuperalloyData
+    data : helpers.io.superalloy_files.SuperalloyData
 
     Returns
     -------
@@ -95,7 +95,7 @@ def outlier_table(X, data, model="svr"):
     ----------
     X : array_like of float, shape (n, n_features)
         Descriptors; the composition is appended.
-    data : helpers.datasets.SuperalloyData
+    data : helpers.io.superalloy_files.SuperalloyData
     model : str
         As in `helpers.cross_validation.nested_cv`.
 

@@ -9,7 +9,6 @@ micrograph; ``TwoPointStatistics`` is the first for a scikit-learn ``Pipeline``.
 from __future__ import annotations
 
 import math
-import operator
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -109,8 +108,6 @@ def two_point_statistics(
     if np.dtype(dtype) not in (np.float64, np.float32):
         raise UserError(f"dtype is {np.dtype(dtype)}: choose float64 or float32")
     workers = min(os.cpu_count() or 1, 8) if workers is None else workers
-    if workers < 1:
-        raise UserError(f"workers is {workers}: expected at least one thread, or None")
     grid = _grid(shape, periodic, cutoff)
     mask = _valid_pixels(mask, batch_shape, shape)
     one_mask = mask is None or len(mask) == 1
@@ -248,14 +245,11 @@ def _grid(shape, periodic, cutoff):
     if cutoff is None and periodic:
         lags = [range(-(n // 2), (n + 1) // 2) for n in shape]
         return _Grid(shape, periodic, lags, list(shape))
-    try:
-        cutoff = min(shape) // 2 if cutoff is None else operator.index(cutoff)
-    except TypeError:
-        raise UserError(f"cutoff is {cutoff!r}: expected an integer or None") from None
-    if not 0 <= cutoff <= limit:
+    cutoff = min(shape) // 2 if cutoff is None else cutoff
+    if cutoff not in range(limit + 1):
         raise UserError(
-            f"cutoff is {cutoff}: with shape {shape} and periodic={periodic} it must lie "
-            f"between 0 and {limit}; choose such a value or None"
+            f"cutoff is {cutoff}: with shape {shape} and periodic={periodic} expected an integer "
+            f"between 0 and {limit}, or None"
         )
     # Zeros as wide as the largest lag keep pairs from wrapping around the edge.
     pad = 0 if periodic else cutoff

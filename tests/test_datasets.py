@@ -350,7 +350,6 @@ def test_a_badge_says_whose_data_and_networks_a_page_shows():
     assert '<details class="data-badge">' in page
     assert ">Synthetic data, MicroViT</summary>" in page
     assert "Here: the first 3. Fitted by <code>a &lt; b</code>.</p>" in page
-    assert shown._repr_markdown_() == f"**Synthetic data, MicroViT.** {shown.note}"
     assert repr(shown) == f"Synthetic data, MicroViT. {shown.note}"
     assert "Takeaways" not in page
 

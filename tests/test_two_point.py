@@ -208,14 +208,14 @@ ONES = np.ones((8, 8))
         ({"a": ONES, "cutoff": 4}, r"cutoff is 4: .*between 0 and 3"),
         ({"a": ONES, "cutoff": 8, "periodic": False}, r"cutoff is 8: .*between 0 and 7"),
         ({"a": ONES, "cutoff": -1}, "cutoff is -1"),
-        ({"a": ONES, "cutoff": 2.5}, r"cutoff is 2\.5: expected an integer or None"),
+        ({"a": ONES, "cutoff": 2.5}, r"cutoff is 2\.5: .*expected an integer"),
         ({"a": ONES, "mask": np.ones((4, 4))}, r"mask has shape \(4, 4\): expected \(8, 8\)"),
         ({"a": ONES, "mask": ONES / 2}, r"mask holds 0\.5"),
         ({"a": ONES, "mask": np.eye(8), "cutoff": 1}, r"no pair of valid pixels at lag \(-1, 0\)"),
         ({"a": ONES, "mask": ONES * 0}, "no pair of valid pixels at lag"),
         ({"a": ONES, "ndim": 1}, "ndim is 1: choose 2"),
         ({"a": ONES, "dtype": int}, "dtype is int64: choose float64 or float32"),
-        ({"a": ONES, "workers": 0}, "workers is 0"),
+        ({"a": ONES, "workers": 0}, "workers must be greater than 0"),
     ],
 )
 def test_bad_input_is_named(arguments, message):

@@ -228,7 +228,7 @@ def alloy_findings(data):
 
     Parameters
     ----------
-    data : helpers.datasets.SuperalloyData
+    data : helpers.io.superalloy_files.SuperalloyData
         The published set.
 
     Returns

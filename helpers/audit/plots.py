@@ -1,4 +1,4 @@
-"""Figures of an audit: errors on all kinds of folds, differences, intervals, learning curves."""
+"""Figures of an audit: errors by folds, differences, intervals, curves; as `helpers.plots`."""
 
 import seaborn as sns
 
@@ -56,10 +56,6 @@ def plot_differences(differences, predictor, titles=None):
     titles : mapping of str to str, optional
         Predictor -> what the axis calls it.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ValueError
@@ -94,10 +90,6 @@ def plot_intervals(intervals, unit, titles=None):
         Of the property, for the axis of widths.
     titles : mapping of str to str, optional
         Predictor -> what the axis calls it.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------

@@ -37,7 +37,7 @@ def audit_superalloys(data, model="lr", names=None, **options):
 
     Parameters
     ----------
-    data : helpers.datasets.SuperalloyData
+    data : helpers.io.superalloy_files.SuperalloyData
     model : str
         See `helpers.audit.audit.audit`.
     names : sequence of str, optional

@@ -41,16 +41,19 @@ class Run(NamedTuple):
         return np.bincount(self.fold, self.errors) / np.bincount(self.fold)
 
 
+def _over_shuffles(column, start, values):
+    """Columns of a row: the mean over the shuffles, the lowest of them and the highest."""
+    return {column: np.mean(values), f"{start}_low": min(values), f"{start}_high": max(values)}
+
+
 def score_rows(runs, roles):
     """A row a kind of folds and predictor."""
     rows = []
     for (kind, name), shuffles in runs.items():
-        pooled = [mape(run.y, run.y_pred) for run in shuffles]
         folds = np.array([run.fold_mape for run in shuffles])
         row = {"folds": kind, "predictor": name, "role": roles[name]}
-        row |= {"mape_pooled": np.mean(pooled), "pooled_low": min(pooled)}
-        row |= {"pooled_high": max(pooled), "mape_mean": folds.mean()}
-        row |= {"mape_std": folds.std(axis=1).mean()}
+        row |= _over_shuffles("mape_pooled", "pooled", [mape(r.y, r.y_pred) for r in shuffles])
+        row |= {"mape_mean": folds.mean(), "mape_std": folds.std(axis=1).mean()}
         row |= {"mae": np.mean([mean_absolute_error(r.y, r.y_pred) for r in shuffles])}
         row |= {"r2": np.mean([r2_score(r.y, r.y_pred) for r in shuffles])}
         rows.append({**row, "shuffles": len(shuffles)})
@@ -89,15 +92,14 @@ def optimism_rows(runs, roles, groups):
     """A row a fitted predictor: errors with the source seen and unseen."""
     kinds = {kind for kind, _ in runs}
     unseen = BY_SOURCE if BY_SOURCE in kinds else ONE_OUT
-    fitted = [
-        name for name in roles if (SHUFFLED, name) in runs and runs[SHUFFLED, name][0].nested
-    ]
+    rows = []
 
     def errors(kind, name):
         return np.mean([run.errors for run in runs[kind, name]], axis=0)
 
-    rows = []
-    for name in fitted if unseen in kinds else ():
+    for name in roles if {SHUFFLED, unseen} <= kinds else ():
+        if not runs[SHUFFLED, name][0].nested:
+            continue  # a rule, which is not fitted
         seen, new = errors(SHUFFLED, name), errors(unseen, name)
         judged = source_leak.lost_gain(
             seen, new, errors(SHUFFLED, "mean"), errors(unseen, "mean"), groups
@@ -122,10 +124,8 @@ def interval_rows(runs, roles, level):
         if roles[name] != "descriptor":
             continue
         covered = [nested_coverage(run.nested, run.y, level) for run in shuffles]
-        coverage = [one.coverage for one in covered]
         row = {"folds": kind, "predictor": name, "level": 100 * level}
-        row |= {"coverage": np.mean(coverage), "coverage_low": min(coverage)}
-        row |= {"coverage_high": max(coverage)}
+        row |= _over_shuffles("coverage", "coverage", [one.coverage for one in covered])
         widths = [one.half_width[run.fold] for one, run in zip(covered, shuffles, strict=True)]
         row |= {"width": 2 * np.mean(widths)}
         rows.append({**row, "n_calibration": min(one.n_calibration.min() for one in covered)})
@@ -146,8 +146,7 @@ def curve_rows(curve):
             row |= {"n_train": np.mean([len(train) for train in parts]), "n_sources": np.nan}
             if groups is not None:
                 row["n_sources"] = np.mean([len(np.unique(groups[train])) for train in parts])
-            row |= {"mape_pooled": np.mean(errors), "pooled_low": min(errors)}
-            rows.append({**row, "pooled_high": max(errors)})
+            rows.append(row | _over_shuffles("mape_pooled", "pooled", errors))
     return pd.DataFrame(rows)
 
 

@@ -18,10 +18,6 @@ def plot_leaderboard(table, marks):
     marks : mapping of str to float
         Vertical lines with their names [%].
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> row = {"descriptor": "d", "learner": "linear", "mape": 20.0}
@@ -55,10 +51,6 @@ def plot_section_counts(table, order, marks):
     marks : mapping of str to float
         Horizontal lines with their names [%].
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> row = {"study": "3 sections", "curve": "MicroViT", "mape": 20.0}
@@ -85,10 +77,6 @@ def plot_correlations(table):
     table : pandas.DataFrame
         Values from -1 to 1; rows are components, columns quantities.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> len(plot_correlations(pd.DataFrame({"fraction": [0.9, -0.1]})).axes)
@@ -111,10 +99,6 @@ def plot_occlusion(volumes, maps, titles):
         See `helpers.beyond.occlusion.occlusion_maps` [%].
     titles : sequence of str
         One a volume.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------

@@ -16,10 +16,6 @@ def plot_training(log):
         Columns ``curve``, ``minutes``, ``value``. The curve ``"loss"`` stands in the left panel,
         those that begin with ``"r2_"`` in the middle, ``"mape_modulus"`` [%] at the right.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> import pandas as pd
@@ -57,10 +53,6 @@ def plot_attention(images, maps, titles):
         Weights of the patches of each image, as many heads for each.
     titles : sequence of str
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> import numpy as np
@@ -90,10 +82,6 @@ def plot_table_differences(rows):
     ----------
     rows : pandas.DataFrame
         Columns ``label``, ``value``, ``low``, ``high`` [percentage points].
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Examples
     --------

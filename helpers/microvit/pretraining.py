@@ -46,10 +46,11 @@ def train(out, *, minutes=None, steps=None, **options):
     **options
         Of `Trainer`.
     """
-    if (minutes is None) == (steps is None):
-        raise UserError(f"minutes is {minutes}, steps is {steps}: expected one of the two")
-    if not 0 < (minutes if steps is None else steps) < math.inf:
-        raise UserError(f"minutes is {minutes}, steps is {steps}: expected more than 0")
+    budget = minutes if steps is None else steps
+    if (minutes is None) == (steps is None) or not 0 < budget < math.inf:
+        raise UserError(
+            f"minutes is {minutes}, steps is {steps}: expected one of the two, and more than 0"
+        )
     out = Path(out)
     trainer = Trainer(**options)
     if (out / "checkpoint.pt").is_file():

@@ -29,14 +29,6 @@ _STRAIN_OF = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 
 def check_volumes(volumes):
     """Return `volumes` as uint8 (n, X, Y, Z) of phases 0 and 1, or say what is wrong."""
-    if not hasattr(volumes, "shape"):
-        shapes = [np.shape(v) for v in volumes]
-        for i, shape in enumerate(shapes):
-            if shape != shapes[0]:
-                raise UserError(
-                    f"volume {i} has shape {shape} but volume 0 has {shapes[0]}: "
-                    "volumes of one batch share one shape; call once for each shape"
-                )
     array = np.asarray(volumes)
     if array.ndim != 4:
         raise UserError(

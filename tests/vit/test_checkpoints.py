@@ -231,14 +231,6 @@ def test_the_activation_of_clip_is_in_the_registry():
 # Names of the hub
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_a_repository_in_the_place_of_a_name_is_answered_with_the_name(name):
-    entry = ENCODERS[name]
-    for address in filter(None, (entry.hub_id, entry.url)):
-        with pytest.raises(UserError, match=f"is where '{name}' is published: pass that name"):
-            find_entry(address)
-
-
 def test_another_repository_is_answered_with_how_to_get_a_folder(
     monkeypatch, tmp_path, dinov2_folder
 ):
