@@ -228,8 +228,8 @@ def find_entry(encoder):
         return _entry_of_folder(Path(encoder))
     raise UserError(
         f"encoder {str(encoder)!r}: expected one of {', '.join(ENCODERS)}, or a folder that holds "
-        "a model in Hugging Face format; `hf download OWNER/NAME --local-dir FOLDER` makes one of a "
-        "repository of the Hugging Face hub"
+        "a model in Hugging Face format; `hf download OWNER/NAME --local-dir FOLDER` makes one of "
+        "a repository of the Hugging Face hub"
     )
 
 

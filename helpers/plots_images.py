@@ -263,8 +263,7 @@ def plot_sheet(rows, *, titles=None):
     figure, grid = panels(len(rows), columns, (1.05 if titles else 0.85) * len(rows))
     for axes, (name, images) in zip(grid, rows.items(), strict=True):
         for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
-            ax.imshow(image, cmap="gray", vmin=0, vmax=1)
-            frame(ax, titles[name][i] if name in titles else "")
+            _image_axes(ax, image, titles[name][i] if name in titles else "")
         axes[0].set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
     return figure
 

@@ -161,16 +161,8 @@ def _points(axis, table, by, titles, value, low=None, high=None):
     """A point with its range a row of `table`, in the row of its name, a colour a kind."""
     kinds = list(table["folds"].unique())
     named = table.assign(row=table[by].replace(titles or {}))
-    sns.pointplot(
-        **with_ranges(named, ["row", "folds"], value, low, high),
-        x="at",
-        y="row",
-        hue="folds",
-        palette=COLOUR,
-        markers=[MARKER[kind] for kind in kinds],
-        linestyle="none",
-        dodge=0.22 * (len(kinds) - 1),
-        err_kws={"linewidth": 1},
-        ax=axis,
-    )
+    points = with_ranges(named, ["row", "folds"], value, low, high)
+    look = {"palette": COLOUR, "markers": [MARKER[kind] for kind in kinds], "linestyle": "none"}
+    look |= {"dodge": 0.22 * (len(kinds) - 1), "err_kws": {"linewidth": 1}}
+    sns.pointplot(**points, x="at", y="row", hue="folds", **look, ax=axis)
     axis.set_ylabel("")

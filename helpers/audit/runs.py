@@ -10,12 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
 from helpers import UserError, check_choice
 from helpers.audit.tables import BY_SOURCE, ONE_OUT, SHUFFLED, Run
-from helpers.cross_validation import (
-    MOST_COMPONENTS,
-    NESTED_MODELS,
-    ThinnedFolds,
-    nested_folds,
-)
+from helpers.cross_validation import MOST_COMPONENTS, NESTED_MODELS, ThinnedFolds, nested_folds
 from helpers.intervals import half_width
 from helpers.regression import check_descriptors, check_target
 from helpers.scores import PAPER_SEED, evaluate_descriptors

@@ -106,17 +106,15 @@ def read_audit(study, model):
 
 def audit_tables(audits):
     """Tables of audits, {(study, model): audit}, of all of them together, by part."""
-    return {
-        part: pd.concat(
-            [
-                getattr(audited, part).assign(study=study, model=model)
-                for (study, model), audited in audits.items()
-                if len(getattr(audited, part))  # an empty column would make numbers objects
-            ],
-            ignore_index=True,
-        )
-        for part in ("table", *PARTS)
-    }
+    tables = {}
+    for part in ("table", *PARTS):
+        some = [
+            getattr(audited, part).assign(study=study, model=model)
+            for (study, model), audited in audits.items()
+            if len(getattr(audited, part))  # an empty column would make numbers objects
+        ]
+        tables[part] = pd.concat(some, ignore_index=True)
+    return tables
 
 
 def main():

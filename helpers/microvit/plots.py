@@ -92,15 +92,8 @@ def plot_table_differences(rows):
     """
     figure, ((axis,),) = panels(height=1.0 + 0.4 * len(rows))
     points = with_ranges(rows, ["label"], "value", "low", "high")
-    sns.pointplot(
-        **points,
-        x="at",
-        y="label",
-        linestyle="none",
-        capsize=0.2,
-        err_kws={"linewidth": 1},
-        ax=axis,
-    )
+    look = {"linestyle": "none", "capsize": 0.2, "err_kws": {"linewidth": 1}}
+    sns.pointplot(**points, x="at", y="label", **look, ax=axis)
     axis.axvline(0, color="0.3", lw=0.8, ls=":")
     axis.set(xlabel="MAPE of MicroViT minus that of the other [percentage points]", ylabel="")
     return figure
