@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from helpers import UserError, check_choice
-from helpers.io.downloads import registry, registry_path
+from helpers.io.downloads import registry
 from helpers.vit import checkpoints, networks, outputs
 from helpers.vit.forward import device_and_dtype
 from helpers.vit.weights import fetch_weights, read_manifest
@@ -101,21 +101,8 @@ class EncoderEntry:
     fixture: bool = False
 
 
-def _read_table():
-    table = {}
-    for key, row in registry().items():
-        if "encoders/" in key:
-            name = key.split("/", 1)[1]
-            try:
-                table[name] = EncoderEntry(name=name, **row)
-            except TypeError as error:  # names the field
-                raise UserError(
-                    f"{registry_path()}, {key}: {error}. Give it the fields of the other encoders"
-                ) from error
-    return table
-
-
-ENCODERS = types.MappingProxyType(_read_table())
+_ROWS = {key.split("/")[1]: row for key, row in registry().items() if "encoders/" in key}
+ENCODERS = types.MappingProxyType({n: EncoderEntry(name=n, **row) for n, row in _ROWS.items()})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

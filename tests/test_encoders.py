@@ -93,17 +93,6 @@ def test_table_is_figure_1_of_the_paper_and_what_ships():
         ENCODERS["new"] = None
 
 
-def test_an_entry_with_other_fields_is_named(tmp_path, monkeypatch):
-    entries = json.loads((ROOT / "data" / "registry.json").read_text(encoding="utf-8"))
-    monkeypatch.setenv("MICROPROP_REGISTRY", str(tmp_path / "registry.json"))
-    whole = entries["encoders/dinov2-s14"]
-    without = {name: value for name, value in whole.items() if name != "crop"}
-    for field, row in {"pach": {**whole, "pach": 14}, "crop": without}.items():
-        (tmp_path / "registry.json").write_text(json.dumps({"encoders/mine": row}))
-        with pytest.raises(UserError, match=rf"registry\.json, encoders/mine: .*'{field}'"):
-            encoders._read_table()
-
-
 def each_entry(function):
     return pytest.mark.parametrize("entry", ENCODERS.values(), ids=list(ENCODERS))(function)
 

@@ -24,10 +24,8 @@ from helpers.io.downloads import (
     ROOT,
     DownloadError,
     cache_folder,
-    check_space,
     download,
     find_wrong,
-    part_of,
 )
 from helpers.vit import checkpoints
 
@@ -204,14 +202,10 @@ def _download_from_hub(entry, folder):
     hashes = _wanted(published)
     write_manifest(folder, source=entry.hub_id, revision=info.sha, files=hashes)
     _put_aside(folder, _find_wrong(folder))  # of another revision
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings}
-    lacking = [folder / name for name in hashes if not (folder / name).exists()]
-    begun = sum(part_of(path).stat().st_size for path in lacking if part_of(path).exists())
-    check_space(folder, sum(sizes[path.name] for path in lacking) - begun)
     endpoint = os.environ.get("HF_ENDPOINT")
-    for path in lacking:
-        url = hub.hf_hub_url(entry.hub_id, path.name, revision=info.sha, endpoint=endpoint)
-        download(url, path, hashes[path.name], headers=headers)
+    for name, expected in hashes.items():
+        url = hub.hf_hub_url(entry.hub_id, name, revision=info.sha, endpoint=endpoint)
+        download(url, folder / name, expected, headers=headers)
 
 
 def _ask_hub(entry, revision):
