@@ -423,7 +423,7 @@ def test_runs_of_case_study_2_are_shared(tmp_path, monkeypatch):
     before = set(tmp_path.iterdir())
     options = {**QUICK, "store": tmp_path, "kinds": [SHUFFLED]}
     audit.audit(X, y, groups, **options)
-    assert len(set(tmp_path.glob("*.csv")) - before) == 2  # the shuffled targets
+    assert len(set(tmp_path.glob("*.npz")) - before) == 2  # the shuffled targets
 
 
 X, Y, GROUPS = made("clean", 0)
