@@ -130,7 +130,7 @@ def plot_modulus(volume_fraction, modulus, bounds, label):
     return figure
 
 
-def plot_bars(table, value, hue, label, *, std=None, panel=None):
+def plot_bars(table, value, hue, label, *, std=None):
     """Errors of descriptors as bars with their numbers: the form of Figs. 3, 8a and 9a.
 
     Parameters
@@ -143,8 +143,6 @@ def plot_bars(table, value, hue, label, *, std=None, panel=None):
         What the lengths are, with unit.
     std : str, optional
         Column of standard deviations, drawn on the bars.
-    panel : str, optional
-        Column whose values have a panel each.
 
     Examples
     --------
@@ -152,23 +150,20 @@ def plot_bars(table, value, hue, label, *, std=None, panel=None):
     >>> len(plot_bars(table, "mape", "model", "MAPE [%]").axes)
     1
     """
-    parts = {"": table} if panel is None else dict(list(table.groupby(panel, sort=False)))
-    height = 1.4 + 0.55 * table["descriptor"].nunique()
-    figure, axes = panels(1, len(parts), height, sharey=True)
-    for axis, (title, rows) in zip(axes[0], parts.items(), strict=True):
-        ends = {}
-        if std is not None:
-            ends = {"low": rows[value] - rows[std], "high": rows[value] + rows[std]}
-        lengths = with_ranges(rows.assign(**ends), ["descriptor", hue], value, *ends)
-        look = {"saturation": 1, "err_kws": {"color": "0.25", "linewidth": 1}}
-        sns.barplot(**lengths, x="at", y="descriptor", hue=hue, **look, ax=axis)
-        for bar in (bar for bars in axis.containers for bar in bars):
-            # At the end of its bar a number would be hidden by the whisker.
-            place = {"xytext": (3, -1), "textcoords": "offset points", "va": "center"}
-            start = (0, bar.get_y() + bar.get_height() / 2)
-            axis.annotate(f"{bar.get_width():.1f}", start, **place, color="white", fontsize=8)
-        axis.set(title=title, xlabel=label, ylabel="")
-    legend_above(figure, axes[0, 0], title=hue)
+    figure, ((axis,),) = panels(height=1.4 + 0.55 * table["descriptor"].nunique())
+    ends = {}
+    if std is not None:
+        ends = {"low": table[value] - table[std], "high": table[value] + table[std]}
+    lengths = with_ranges(table.assign(**ends), ["descriptor", hue], value, *ends)
+    look = {"saturation": 1, "err_kws": {"color": "0.25", "linewidth": 1}}
+    sns.barplot(**lengths, x="at", y="descriptor", hue=hue, **look, ax=axis)
+    for bar in (bar for bars in axis.containers for bar in bars):
+        # At the end of its bar a number would be hidden by the whisker.
+        place = {"xytext": (3, -1), "textcoords": "offset points", "va": "center"}
+        start = (0, bar.get_y() + bar.get_height() / 2)
+        axis.annotate(f"{bar.get_width():.1f}", start, **place, color="white", fontsize=8)
+    axis.set(xlabel=label, ylabel="")
+    legend_above(figure, axis, title=hue)
     return figure
 
 

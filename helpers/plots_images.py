@@ -75,7 +75,7 @@ def plot_sections_and_maps(sections, maps, titles):
     return figure
 
 
-def plot_maps(maps, titles, label="probability", *, same_scale=False):
+def plot_maps(maps, titles, *, same_scale=False):
     """Maps of two-point statistics side by side.
 
     Parameters
@@ -83,8 +83,6 @@ def plot_maps(maps, titles, label="probability", *, same_scale=False):
     maps : sequence of ndarray, shape (n, m)
         Zero lag at the centre.
     titles : sequence of str
-    label : str
-        What the colours mean.
     same_scale : bool
         True: one colour bar for all, from zero on. False: every map has its own.
 
@@ -98,7 +96,7 @@ def plot_maps(maps, titles, label="probability", *, same_scale=False):
     k = len(maps)
     figure, axes = panels(1, k, WIDTH / k + 0.9)
     limits = (0, np.max(maps)) if same_scale else (None, None)
-    bar = {"label": label, "location": "bottom"}
+    bar = {"label": "probability", "location": "bottom"}
     for ax, values, title in zip(axes.flat, maps, titles, strict=True):
         image = _map_axes(ax, values, title, *limits)
         if not same_scale:
@@ -276,7 +274,7 @@ def plot_steps(chains):
     Parameters
     ----------
     chains : mapping of str to sequence of Step
-        Name of a row -> its steps, the same number in all rows; None leaves a place empty.
+        Name of a row -> its steps, the same number in all rows.
 
     Examples
     --------
@@ -287,12 +285,9 @@ def plot_steps(chains):
     columns = len(next(iter(chains.values())))
     figure, grid = panels(len(chains), columns, (min(WIDTH / columns, 2) + 0.3) * len(chains))
     for axes, (name, steps) in zip(grid, chains.items(), strict=True):
-        for i, (ax, step) in enumerate(zip(axes, steps, strict=True)):
-            if step is None:
-                ax.remove()
-                continue
+        axes[0].set_ylabel(name)
+        for ax, step in zip(axes, steps, strict=True):
             _image_axes(ax, step.image, step.title)
-            ax.set_ylabel(name if i == 0 else "")
             _mark(ax, step)
     return figure
 

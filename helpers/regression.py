@@ -236,8 +236,6 @@ class Holdout:
         MAPE [%] of the test part.
     y_test, y_pred : ndarray, shape (n_test,)
         Measured and predicted values of the test part.
-    y_fit, y_fit_pred : ndarray, shape (n_fit,)
-        The same of the part that the final model was fitted on (training + validation).
     test : ndarray of int, shape (n_test,)
         Rows of the test part.
     """
@@ -247,8 +245,6 @@ class Holdout:
     test_mape: float
     y_test: np.ndarray
     y_pred: np.ndarray
-    y_fit: np.ndarray
-    y_fit_pred: np.ndarray
     test: np.ndarray
 
 
@@ -376,7 +372,5 @@ def holdout(X, y, model="lr", max_components=50):
         test_mape=mape(y[test], predicted[test]),
         y_test=y[test],
         y_pred=predicted[test],
-        y_fit=y[fit],
-        y_fit_pred=predicted[fit],
         test=test,
     )

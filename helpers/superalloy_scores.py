@@ -88,16 +88,14 @@ def guesses(data):
     )
 
 
-def outlier_table(X, data, model="svr"):
-    """The outer fold with the largest error, with composition, and its worst sample.
+def outlier_table(X, data):
+    """The outer fold with the largest error of SVR with composition, and its worst sample.
 
     Parameters
     ----------
     X : array_like of float, shape (n, n_features)
         Descriptors; the composition is appended.
     data : helpers.io.superalloy_files.SuperalloyData
-    model : str
-        As in `helpers.cross_validation.nested_cv`.
 
     Returns
     -------
@@ -113,11 +111,11 @@ def outlier_table(X, data, model="svr"):
     """
     y, composition = data.hardness, data.composition
     folds = nested_folds(X, composition)
-    result = nested_cv(folds, y, model)
+    result = nested_cv(folds, y, "svr")
     fold = int(np.argmax(result.fold_mape))
     held = np.flatnonzero(result.fold == fold)
     sample = int(held[np.argmax(np.abs(result.y_pred[held] / y[held] - 1))])
-    curve = error_curve(folds.outer[fold], y, model, result.inner_mape.shape[1])
+    curve = error_curve(folds.outer[fold], y, "svr", result.inner_mape.shape[1])
     fitted = composition[result.fold != fold]
     content, others = composition.iloc[sample], composition.drop(composition.index[sample])
     with np.errstate(divide="ignore", invalid="ignore"):  # an element that no other holds
