@@ -13,27 +13,24 @@ LAST_ROW = 2**20  # that a spreadsheet can have
 def bounded(path, cells):
     """The rows without what is empty at their ends; a UserError where there are too many."""
     rows, filled = [], 0
-    for row in cells:
-        rows.append(trimmed(row))
-        filled += bool(rows[-1])
-        if len(rows[-1]) > MAX_COLUMNS:
-            excess = f"row {len(rows)} has more than {MAX_COLUMNS} columns"
-        elif filled > MAX_ROWS or len(rows) > LAST_ROW:
-            excess = f"more than {MAX_ROWS if filled > MAX_ROWS else LAST_ROW} rows"
-        else:
-            continue
-        raise UserError(
-            f"{path}: {excess}: expected one row an alloy; delete what is no part of the table"
-        )
+    for cells_of_row in cells:
+        row = list(cells_of_row)
+        while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
+            row.pop()
+        rows.append(row)
+        filled += bool(row)
+        if len(row) > MAX_COLUMNS or filled > MAX_ROWS or len(rows) > LAST_ROW:
+            raise UserError(
+                f"{path}: row {len(rows)} is beyond {MAX_ROWS} rows with cells or {MAX_COLUMNS} "
+                "columns: expected one row an alloy; delete what is no part of the table"
+            )
     return rows
 
 
-def trimmed(row):
-    """The row without what is empty at its end."""
-    row = list(row)
-    while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
-        row.pop()
-    return row
+def check_bytes(path, size):
+    """Raise a UserError where a file, as it is or unpacked, is no table of alloys."""
+    if size > MAX_BYTES:
+        raise UserError(f"{path} holds {size} bytes, more than {MAX_BYTES}: save the table alone")
 
 
 def first_few(items, count=10):

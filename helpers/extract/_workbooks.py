@@ -1,4 +1,4 @@
-"""Cells of a workbook as they are seen: merged ranges filled, what is hidden left out."""
+"""Cells of a workbook as they are seen: merged ranges filled, hidden rows left out."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import zipfile
 
 import openpyxl
 from openpyxl.cell.read_only import ReadOnlyCell
-from openpyxl.utils import get_column_letter
 
-# openpyxl's own parser: its read-only sheets keep nothing of what it learns about merged and
-# hidden cells, and its other sheets unpack a workbook of any size into memory.
+# openpyxl's own parser: its read-only sheets keep nothing of what it learns about merged cells and
+# hidden rows, and its other sheets make an object of each merged cell, up to the last row.
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from helpers import UserError
-from helpers.extract._rows import MAX_BYTES, MAX_COLUMNS, MAX_ROWS, bounded, first_few, trimmed
+from helpers.extract._rows import MAX_ROWS, bounded, check_bytes, first_few
 
 OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _YES = "1", "true"
@@ -36,7 +35,7 @@ def workbook_rows(path, file, sheet):
             warnings.filterwarnings("ignore", module="openpyxl")  # styles that it leaves out
             book = openpyxl.load_workbook(_unpackable(path, file), read_only=True, data_only=True)
             return _seen_rows(path, _sheet(path, book.worksheets, sheet))
-    except (UserError, MemoryError):
+    except UserError:
         raise
     except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
         raise UserError(
@@ -48,12 +47,7 @@ def workbook_rows(path, file, sheet):
 def _unpackable(path, file):
     """The file, once it is known to be whole and small; Strict Open XML as openpyxl knows it."""
     with zipfile.ZipFile(file) as parts:
-        size = sum(part.file_size for part in parts.infolist())
-        if size > MAX_BYTES:
-            raise UserError(
-                f"{path} unpacks to {size} bytes, more than {MAX_BYTES}: this is no table of "
-                "alloys; save the table alone"
-            )
+        check_bytes(path, sum(part.file_size for part in parts.infolist()))
         # Reads to the announced size and no further, so that the sum above is true.
         if (damaged := parts.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} is damaged")
@@ -114,7 +108,8 @@ def _seen_rows(path, sheet):
         rows = bounded(path, _parsed(parser, sheet))
     if parser.merged_cells is not None:
         _fill_merged(path, rows, parser.merged_cells.mergeCell)
-    return _without_hidden(path, rows, parser)
+    _empty_hidden(path, rows, parser.row_dimensions)
+    return rows
 
 
 def _parsed(parser, sheet):
@@ -146,36 +141,18 @@ def _fill_merged(path, rows, areas):
             row[columns] = [value] * (columns.stop - columns.start)
 
 
-def _without_hidden(path, rows, parser):
-    """The rows, empty where rows and columns are hidden, and a note on these.
-
-    Whoever filters a table takes what is left for the table; the note is for those who have
-    forgotten a filter.
-    """
-    columns = {
-        i
-        for one in parser.column_dimensions.values()
-        if one.get("hidden") in _YES
-        for i in range(int(one["min"]), min(int(one["max"]), MAX_COLUMNS) + 1)
-    }
-    marked = parser.row_dimensions
-    hidden = [i for i, _ in enumerate(rows, 1) if marked.get(str(i), {}).get("hidden") in _YES]
-    lost = {"row": [i for i in hidden if rows[i - 1]]}
+def _empty_hidden(path, rows, marked):
+    """Empty the rows that are hidden, with a note for those who have forgotten a filter."""
+    there = [i for i, row in enumerate(rows, 1) if row]
+    hidden = [i for i in there if marked.get(str(i), {}).get("hidden") in _YES]
     for i in hidden:
         rows[i - 1] = []
-    columns &= {i for row in rows for i, cell in enumerate(row, 1) if cell is not None}
-    lost["column"] = list(map(get_column_letter, sorted(columns)))
-    said = [
-        f"{len(at)} hidden {what}{'s' * (len(at) > 1)} ({first_few(at)})"
-        for what, at in lost.items()
-        if at
-    ]
-    if said:
+    if hidden:
         warnings.warn(
-            f"{path}: left out: {' and '.join(said)}; show them, or clear the filter, to use them",
+            f"{path}: left out: {len(hidden)} hidden rows ({first_few(hidden)}); show them, or "
+            "clear the filter, to use them",
             stacklevel=5,
         )
-    return [trimmed(None if i in columns else c for i, c in enumerate(row, 1)) for row in rows]
 
 
 def _seen(cell):
@@ -183,10 +160,7 @@ def _seen(cell):
     value = cell.value
     if type(value) not in (int, float):
         return value
-    try:
-        percent, digits = _format(cell.number_format)
-    except IndexError:  # a style that the workbook does not hold
-        return value
+    percent, digits = _format(cell.number_format)
     if percent:  # 15 digits: 7, not 7.000000000000001
         return 100 * value if isinstance(value, int) else float(f"{100 * value:.15g}")
     return f"{int(value):0{digits}d}" if digits and value % 1 == 0 else value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import io
 import itertools
 import re
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers import UserError
-from helpers.extract._rows import MAX_BYTES, bounded, first_few
+from helpers.extract._rows import bounded, check_bytes, first_few
 from helpers.extract._workbooks import OLD_EXCEL, workbook_rows
 
 TABLES = (".csv", ".xlsx", ".parquet", ".tsv", ".txt")
@@ -69,9 +68,14 @@ def _heading_row(rows):
     return next((i for i, above in enumerate(no_headings) if not above), 0)
 
 
+def _check_file(path):
+    if not path.is_file():  # a pipe or a device may never end
+        raise UserError(f"there is no file {path}: check its name and folder")
+    check_bytes(path, path.stat().st_size)
+
+
 def _parquet(path):
-    if not path.is_file():
-        raise UserError(f"there is no file {path}: check its name")
+    _check_file(path)
     try:
         table = pq.read_table(path)
         table.validate(full=True)  # text that is no UTF-8 as well
@@ -95,12 +99,9 @@ def heading(table, name, path, option):
             f"{path}: {first_few(list(map(repr, same)))} differ in case or spaces alone: rename "
             "what is no such column"
         )
-    near = difflib.get_close_matches(loosely(name), map(loosely, names), 1)
-    likely = [f"did you mean {option}={n!r}?" for n in names if loosely(n) in near]
     there = first_few(list(map(repr, names)), 40) or "nothing"
     raise UserError(
-        f"{path} has no column {name!r}, its headings are {there}: "
-        f"{likely[0] if likely else f'name it by {option}=HEADING'}"
+        f"{path} has no column {name!r}, its headings are {there}: name it by {option}=HEADING"
     )
 
 
@@ -173,9 +174,8 @@ def read_rows(path, sheet=None):
     the headings, ``# ...``, are empty rows.
 
     Of a workbook, numbers are as they are seen: 31.2 for 31.2 %, and the text ``"004"`` in a cell
-    of the format ``000``. A merged range has its value in every cell of it; rows and columns that
-    are hidden are empty, and a warning says how many. A formula gives the value that was stored
-    with it.
+    of the format ``000``. A merged range has its value in every cell of it; hidden rows are empty,
+    and a warning names them. A formula gives the value that was stored with it.
 
     Raises
     ------
@@ -201,28 +201,12 @@ def _read(path, sheet):
     suffix = path.suffix.lower()
     if suffix == ".parquet" or suffix not in TABLES:
         raise UserError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
-    try:
-        if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise UserError(f"{path} is no file: expected a table")
-        with path.open("rb") as file:
-            if path.stat().st_size > MAX_BYTES:
-                raise UserError(
-                    f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}: this is no "
-                    "table of alloys; save the table alone"
-                )
-            if suffix == ".xlsx":
-                rows, separator = workbook_rows(path, file, sheet), None
-            else:
-                rows, separator = _text_rows(path, file, sheet)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}: check its name and folder") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    except MemoryError as error:
-        raise UserError(
-            f"{path} takes more memory than there is: this is no table of alloys; save the table "
-            "alone"
-        ) from error
+    _check_file(path)
+    with path.open("rb") as file:
+        if suffix == ".xlsx":
+            rows, separator = workbook_rows(path, file, sheet), None
+        else:
+            rows, separator = _text_rows(path, file, sheet)
     while rows and not rows[-1]:
         rows.pop()
     return rows, separator

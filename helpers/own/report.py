@@ -92,10 +92,9 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     page = page.replace("<head>", f"<head>\n{MARK}", 1)
     with atomic_write(out) as file:
         file.write(page.encode())
-    for path in exports.iterdir():
-        if (
-            EXPORTS.fullmatch(path.name) and path.stat().st_mtime < started
-        ):  # of an earlier report with more properties
+    ours = [path for path in exports.iterdir() if EXPORTS.fullmatch(path.name)]
+    for path in ours:
+        if path.stat().st_mtime < started:  # of an earlier report with more properties
             path.unlink()
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
 
@@ -137,25 +136,6 @@ def _page(chapter, parameters, title):
         return exporter.from_notebook_node(_for_report(executed), resources=resources)[0]
 
 
-def left_out_in_words(facts):
-    """Lines on the samples that a model was not fitted to for want of a row or an image.
-
-    Examples
-    --------
-    >>> left_out_in_words({"left_out": {"images": ["a", "b"], "table": []}})
-    ['left out: 2 samples of the images have no row in the table: a, b']
-    """
-    said = {
-        "images": "of the images have no row in the table",
-        "table": "of the table have no image",
-    }
-    return [
-        f"left out: {len(names)} samples {said[which]}: {first_few(names)}"
-        for which, names in facts.get("left_out", {}).items()
-        if names
-    ]
-
-
 def _check_same(model, table, model_path, table_path):
     """Raise a UserError unless a model was fitted to a feature table."""
     samples, X = sample_matrix(table, model.aggregate)
@@ -174,16 +154,11 @@ def _check_same(model, table, model_path, table_path):
 
 def _check_images(table, path):
     """Raise a UserError where files are not those that features were computed from."""
-    gone = [file for file in table["image"] if not Path(file).is_file()]
-    if gone:
-        raise UserError(
-            f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
-            "the folder from which `microprop extract` ran"
-        )
-    other = table.loc[table["digest"] != digests(table["image"]), "image"].tolist()
+    other = [file for file in table["image"] if not Path(file).is_file()]
+    other = other or table.loc[table["digest"] != digests(table["image"]), "image"].tolist()
     if other:
         raise UserError(
-            f"{len(other)} images are not those that {path} was computed from: "
+            f"{len(other)} images are not those that {path} was computed from, or gone: "
             f"{first_few(other)}. Run the command in the folder from which `microprop extract` "
             "ran; where files were replaced, extract and fit again"
         )

@@ -171,7 +171,7 @@ def test_pipes_devices_and_names_that_are_no_text_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "endless.csv").symlink_to("/dev/zero")
     for name in ("pipe.csv", "endless.csv"):
-        with pytest.raises(UserError, match=f"{name} is no file: expected a table"):
+        with pytest.raises(UserError, match=f"there is no file .*{name}"):
             list_samples(tmp_path / name)
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/l\xdfx.png")
     Image.fromarray(np.eye(40, dtype=np.uint8)).save(tmp_path / "a.png")
