@@ -93,7 +93,8 @@ sample: {own.aggregate}. Rows cut below: {found.facts["crop_bottom"] or "none"}.
 )
 names = [Path(image).name for image in found.table["image"]]
 told = differences(names, found.table["pixel_size_um"], found.table["scale"])
-told += left_out_in_words(own.features.get("left_out", {}))
+left_out = left_out_in_words(own.features.get("left_out", {}))
+told += [f"left out: {line}" for line in left_out]
 if told:
     display(Markdown("\n\n".join(f"**Note:** {plots.plain(text)}." for text in told)))
 

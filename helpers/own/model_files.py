@@ -93,6 +93,18 @@ def check_folder(folder):
         )
 
 
+def check_place(out, ending, model):
+    """Raise a UserError unless a file of this ending can be written outside the model's folder."""
+    out = Path(out).resolve()
+    if out.suffix.lower() != ending:
+        raise UserError(f"out is {out}: expected a file name that ends in {ending}")
+    if out.is_dir() or out.is_relative_to(Path(model).resolve()):
+        raise UserError(
+            f"out is {out}, a folder or inside that of the model, which holds the model alone: "
+            "choose another name"
+        )
+
+
 def _files(folder):
     """Names of all files in a folder, without what systems leave in every folder."""
     paths = [path for path in folder.rglob("*") if not path.is_dir()]

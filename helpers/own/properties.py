@@ -154,7 +154,7 @@ def _without_units(table, keys, path):
 
 
 def _names(table, name, path):
-    """A column of names. A source that is spelled in two ways would stand on both sides of folds."""
+    """A column of names; a source in two spellings would stand on both sides of the folds."""
     names = column(table, name, path)
     alike = names.map(lambda name: " ".join(name.split()).casefold())
     spellings = names.groupby(alike, sort=False).unique()

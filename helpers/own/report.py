@@ -16,7 +16,7 @@ from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.optional import optional
-from helpers.own.model_files import OF_SYSTEMS, load_model
+from helpers.own.model_files import OF_SYSTEMS, check_place, load_model
 
 CHAPTER = ROOT / "book" / "80_your_own_micrographs.ipynb"
 # What says that a page is ours, and the files of its folder: nothing else is overwritten.
@@ -66,14 +66,8 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     It is also a folder beside `out`: ``<name>_files`` holds every figure as SVG and PNG, and every
     table as CSV.
     """
+    check_place(out, ".html", model)
     out = Path(out).resolve()
-    if out.suffix.lower() != ".html":
-        raise UserError(f"out is {out}: expected a file name that ends in .html")
-    if out.is_dir() or out.is_relative_to(Path(model).resolve()):
-        raise UserError(
-            f"out is {out}, a folder or inside that of the model, which holds the model alone: "
-            "choose another name"
-        )
     exports = out.with_name(out.stem + "_files")
     _check_ours(out, exports)
     for name in ("papermill", "nbconvert", "ipykernel", "altair"):

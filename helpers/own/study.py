@@ -23,7 +23,14 @@ from helpers.extract.scale import at_network, check_as_fitted, scale_facts, span
 from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
-from helpers.own.model_files import LIBRARIES, OwnModel, check_folder, load_model, save_model
+from helpers.own.model_files import (
+    LIBRARIES,
+    OwnModel,
+    check_folder,
+    check_place,
+    load_model,
+    save_model,
+)
 from helpers.own.models import fit_property, join, predict_property, warn_left_out
 from helpers.own.properties import read_properties
 from helpers.preprocessing import Preparation
@@ -37,18 +44,7 @@ class SampleWarning(UserWarning):
 
 
 def fit_models(
-    features,
-    table,
-    out,
-    *,
-    properties=None,
-    sample_column="sample",
-    group_column=None,
-    composition_unit=None,
-    sheet=None,
-    aggregate="mean",
-    kind="lr",
-    progress=True,
+    features, table, out, properties=None, *, aggregate="mean", kind="lr", progress=True, **options
 ):
     """Fit and validate a model of each property, and write them as a folder.
 
@@ -56,9 +52,8 @@ def fit_models(
     ----------
     features : path-like
         See `helpers.extract.feature_tables.read_feature_table`.
-    table : path-like
-        See `helpers.own.properties.read_properties`, also for `properties`, `sample_column`,
-        `group_column`, `composition_unit` and `sheet`.
+    table, properties
+        See `helpers.own.properties.read_properties`.
     out : path-like
         Folder for `helpers.own.model_files.save_model`.
     aggregate : str
@@ -66,6 +61,8 @@ def fit_models(
     kind : str
         ``"lr"``, ``"pr"``, ``"svr"`` or ``"best"``, see `helpers.own.models.fit_property`.
     progress : bool
+    **options
+        Of `helpers.own.properties.read_properties`.
 
     Returns
     -------
@@ -83,10 +80,7 @@ def fit_models(
         Samples that have an image or a row in the table alone: they are left out.
     """
     check_folder(out)
-    known = read_properties(
-        table, properties, sample_column=sample_column, group_column=group_column,
-        composition_unit=composition_unit, sheet=sheet,
-    )  # fmt: skip
+    known = read_properties(table, properties, **options)
     found = read_feature_table(features)
     samples, X, only = join(found, known, aggregate)
     warn_left_out(only)
@@ -106,13 +100,13 @@ def fit_models(
         "images without a row in the table": only["images"],
         "rows of the table without an image": only["table"],
         "composition": known.unit and f"in {known.unit}, for the controls alone",
-        "properties": {name: _result(one) for name, one in fitted.items()},
+        "properties": {
+            name: one.facts
+            | {"kind": one.kind, "half_width": one.half_width}
+            | {"flags": one.audit.flags, "in words": summary(one)}
+            for name, one in fitted.items()
+        },
     }
-
-
-def _result(one):
-    result = one.facts | {"kind": one.kind, "half_width": one.half_width}
-    return result | {"flags": one.audit.flags, "in words": summary(one)}
 
 
 def summary(model):
@@ -172,10 +166,7 @@ def predict_table(
     value_range=None,
     crop_bottom=None,
     stated_um=None,
-    image_column="image",
-    sample_column=None,
-    on_error="raise",
-    progress=True,
+    **options,
 ):
     """Predict the properties of images with a fitted model.
 
@@ -199,8 +190,8 @@ def predict_table(
     stated_um : float, optional
         Pixel size [micrometres] of new images that state none; those of the model say nothing of
         it.
-    image_column, sample_column, on_error, progress
-        As in `helpers.extract.feature_tables.extract_table`.
+    **options
+        `image_column`, `sample_column`, `on_error` and `progress`, see there.
 
     Returns
     -------
@@ -221,13 +212,13 @@ def predict_table(
     SampleWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """
-    _check_output(Path(out), model)
+    check_place(out, ".csv", model)
+    head = ",".join(COLUMNS[:3]).encode()
+    if Path(out).exists() and not Path(out).read_bytes().startswith(head):
+        raise UserError(f"{out} exists and holds no predictions: choose another name")
     fitted = load_model(model)
     new = {"value_range": value_range, "crop_bottom": crop_bottom, "stated_um": stated_um}
-    found = _features_alike(
-        fitted.features, images, model, encoder, pooling, new, image_column=image_column,
-        sample_column=sample_column, on_error=on_error, progress=progress,
-    )  # fmt: skip
+    found = _features_alike(fitted.features, images, model, encoder, pooling, new, **options)
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
     check_kinds_as_fitted(found, fitted.features, model)
@@ -247,17 +238,6 @@ def predict_table(
     result["rows cut below"] = found.facts.get("crop_bottom")
     result["images reach the network"] = at_network(found.table)
     return result | {"skipped": found.facts["skipped"]}
-
-
-def _check_output(out, model):
-    """Refuse to write predictions over what holds none."""
-    if out.suffix.lower() != ".csv":
-        raise UserError(f"out is {out}: expected a file name that ends in .csv")
-    if out.resolve().is_relative_to(Path(model).resolve()):
-        raise UserError(f"out is {out}, inside the folder of the model: choose another name")
-    head = ",".join(COLUMNS[:3]).encode()
-    if out.exists() and not (out.is_file() and out.read_bytes().startswith(head)):
-        raise UserError(f"{out} exists and holds no predictions: choose another name")
 
 
 def _check_samples(counts, fitted, model):

@@ -35,7 +35,8 @@ from helpers.images.pixel_size import (
 )
 from helpers.images.read import ImageError, Reading
 from helpers.own.model_files import load_model
-from helpers.own.report import left_out_in_words, write_report
+from helpers.own.models import left_out_in_words
+from helpers.own.report import write_report
 from helpers.own.study import SampleWarning, predict_table
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -96,8 +97,8 @@ def test_one_pixel_size_gives_right_predictions(study, tmp_path, capsys, run):
     assert facts["field"] == 224
     assert facts["network_um"] == pytest.approx([0.1, 0.1])
     assert facts["left_out"] == {"images": ["S00"], "table": ["S99"]}
-    told = left_out_in_words(facts)
-    assert [t[-4:] for t in told] == [" S00", " S99"]
+    told = left_out_in_words(facts["left_out"])
+    assert [t[-6:] for t in told] == [" (S00)", " (S99)"]
     for name in ("hi", "crop", "whole"):
         capsys.readouterr()
         assert run("predict", model, study / name, "--out", out) == 0

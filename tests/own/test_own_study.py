@@ -455,9 +455,9 @@ def test_a_choice_needs_samples_and_the_words_say_what_it_cost(monkeypatch):
     monkeypatch.setattr(choice, "COUNTS", (1, 2))
     names, X, known = made(40)
     options = {"kind": "best", "seeds": [0], "progress": False}
-    with pytest.raises(UserError, match=r"at least 40 are needed to choose a learner") as error:
+    with pytest.raises(UserError, match="at least 40 are needed for kind='best'") as error:
         fit_property("y", names[:39], X[:39], known, **options)
-    assert messages.in_options(str(error.value)).endswith("; fit with --model lr")
+    assert messages.in_options(str(error.value)).endswith("for --model best; measure more")
     with pytest.raises(UserError, match="kind is 'forest': expected one of lr, pr, svr, best"):
         fit_property("y", names, X, known, kind="forest")
     known.values["y"] = np.exp(3 + X[:, 0] / 3)
