@@ -143,24 +143,17 @@ def decimal_points(table, columns, path):
     """
     if table.attrs.get("separator") in (None, ","):
         return table
-    found = {
-        (row, name): match
-        for name in columns
-        for row, cell in table[name].items()
-        if isinstance(cell, str) and (match := _SIGNED.fullmatch(cell.strip()))
-    }
-    sure = {match[1] for match in found.values() if not _THOUSANDS.fullmatch(match[0])}
-    unclear = [
-        f"row {row}, {name!r} ({match[0]!r})"
-        for (row, name), match in found.items()
-        if sure != {match[1]}
-    ]
+    cells = [(row, name, cell) for name in columns for row, cell in table[name].items() if cell]
+    matches = [(row, name, _SIGNED.fullmatch(str(cell).strip())) for row, name, cell in cells]
+    found = [(row, name, match) for row, name, match in matches if match]
+    sure = {match[1] for *_, match in found if not _THOUSANDS.fullmatch(match[0])}
+    unclear = [f"row {row}, {name!r} ({m[0]!r})" for row, name, m in found if sure != {m[1]}]
     if unclear:
         raise UserError(
             f"{path}: the comma or point in {first_few(unclear)} may be a decimal sign or one of "
             "thousands: write no thousands and one decimal sign, or save the table as .xlsx"
         )
-    for (row, name), match in found.items():
+    for row, name, match in found:
         table.at[row, name] = match[0].replace(",", ".")
     return table
 
@@ -229,14 +222,12 @@ def _text_rows(path, file, sheet):
             "quotes there, or save it again as 'CSV UTF-8'"
         ) from error
     start = _heading_row(rows)
-    most = len(rows[start]) if rows else 0
-    longer = [i for i, row in enumerate(rows, 1) if i > start and len(row) > most]
-    if longer:  # a decimal comma shifts all cells behind it
-        raise UserError(
-            f"{path}: row {longer[0]} holds {len(rows[longer[0] - 1])} cells ({len(longer)} such "
-            f"rows) but row {start + 1} holds {most} headings: write decimal points, and quote "
-            f"text that holds {separator!r}"
-        )
+    for i, row in enumerate(rows[start:], start + 1):
+        if len(row) > (most := len(rows[start])):  # a decimal comma shifts all cells behind it
+            raise UserError(
+                f"{path}: row {i} holds {len(row)} cells but row {start + 1} holds {most} "
+                f"headings: write decimal points, and quote text that holds {separator!r}"
+            )
     return rows, separator
 
 

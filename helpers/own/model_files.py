@@ -168,10 +168,9 @@ def _read_facts(path, data):
     if not same:
         raise UserError(f"{path.parent} was changed after the model was fitted: fit again")
     # Whoever signed it.
-    right = facts.get("aggregate") in ("mean", "concat") and facts.get("properties")
-    if not right or not all(
-        isinstance(facts.get(key), dict) for key in ("features", "versions", "properties")
-    ):
+    parts = [facts.get(key) for key in ("features", "versions", "properties")]
+    right = all(isinstance(part, dict) and part for part in parts)
+    if not right or facts.get("aggregate") not in ("mean", "concat"):
         raise UserError(f"{path} does not describe a model: fit again")
     return facts
 

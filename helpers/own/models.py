@@ -215,8 +215,7 @@ def fit_property(
 def _with_choice(audited, predicted, choice, y, groups, nested):
     """The audit with rows of a nested choice, and added to its facts what it cost."""
     kind, fold = SHUFFLED if groups is None else BY_SOURCE, nested.fold
-    parts = [fold == i for i in range(fold.max() + 1)]
-    splits = [(np.flatnonzero(~part), np.flatnonzero(part)) for part in parts]
+    splits = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
     values = {"descriptor": predicted, LINEAR: nested.y_pred}
     values |= blind_predictions(y, splits, groups)
     runs = {(kind, name): [tables.Run(y, y_pred, fold)] for name, y_pred in values.items()}

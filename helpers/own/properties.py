@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 import warnings
 from pathlib import PurePath
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.tables import column, decimal_points, first_few, heading, read_table
+from helpers.extract.tables import column, decimal_points, first_few, heading, loosely, read_table
 from helpers.images.folders import SUFFIXES
 
 UNITS = ("at.%", "wt.%")
@@ -287,7 +286,7 @@ def as_number(cell):
 def likely_pairs(left, right):
     """Names of two lists that may mean the same, as ``"'4' and '004'"``.
 
-    They differ in case, spaces, leading zeros, accents or the ending of an image file alone.
+    They differ in case, spaces, leading zeros or the ending of an image file alone.
 
     Examples
     --------
@@ -302,5 +301,4 @@ def likely_pairs(left, right):
 def _loosely(name):
     if (path := PurePath(name)).suffix.lower() in SUFFIXES:
         name = path.stem
-    letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return re.sub(r"(?<![\d.])0+(?=\d)", "", " ".join("".join(letters).split()).casefold())
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", loosely(name))

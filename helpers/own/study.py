@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import UserError
-from helpers.beyond.choice import OF_THE_LOGARITHM
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import find_entry, load_encoder
 from helpers.extract.depth import check_kinds_as_fitted, kinds_of
@@ -37,10 +36,6 @@ from helpers.preprocessing import Preparation
 
 COLUMNS = ["sample", "property", "predicted", "lower", "upper", "typicality", "unlike"]
 FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
-
-
-class SampleWarning(UserWarning):
-    """New samples that the interval of a model does not hold for."""
 
 
 def fit_models(
@@ -145,10 +140,8 @@ def _choice_in_words(choice):
     """Lines on what the inner folds chose, and what the choice cost."""
     gap, low, high = choice["to_linear"]
     folds = ", ".join(f"{name} ({count})" for name, count in choice["counts"].items())
-    tried = [name for name in choice["tried"] if not name.endswith(OF_THE_LOGARITHM)]
-    log = f", each also{OF_THE_LOGARITHM}" * (len(tried) < len(choice["tried"]))
     return [
-        f"chosen among {', '.join(tried)}{log}; in the outer folds: {folds}",
+        f"chosen among {len(choice['tried'])} learners; in the outer folds: {folds}",
         f"what the choice cost, mean over the outer folds: promised inside "
         f"{choice['promised']:.1f} %, erred {choice['mape_folds']:.1f} %, linear regression "
         f"{choice['mape_folds_linear']:.1f} % (choice minus linear {gap:+.1f} points, 95 % "
@@ -209,7 +202,7 @@ def predict_table(
     PixelSizeWarning, StoredWarning
         See `helpers.extract.scale.check_as_fitted` and
         `helpers.extract.depth.check_kinds_as_fitted`.
-    SampleWarning
+    UserWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """
     check_place(out, ".csv", model)
@@ -259,7 +252,6 @@ def _check_samples(counts, fitted, model):
             f"({span(far.min(), far.max(), form='d')}, such as {far.index[0]}) than those of "
             f"{model} ({span(low, high, form='d')}): a mean over fewer scatters more than the "
             "interval says, over more less",
-            SampleWarning,
             stacklevel=3,
         )
     known = {name for one in fitted.properties.values() for name in one.out_of_fold["sample"]}
@@ -268,7 +260,6 @@ def _check_samples(counts, fitted, model):
         warnings.warn(
             f"{len(same)} of {len(counts)} samples have names of the training set of {model} "
             f"({first_few(same)}): where they are the same samples, the interval does not hold",
-            SampleWarning,
             stacklevel=3,
         )
 

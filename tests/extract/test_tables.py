@@ -249,7 +249,7 @@ def test_text_that_is_not_utf8_names_the_line(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("sample;h;Al\na;1;2;3\n", "row 2 holds 4 cells (1 such rows) but row 1 holds 3 headings"),
+        ("sample;h;Al\na;1;2;3\n", "row 2 holds 4 cells but row 1 holds 3 headings"),
         ("a,b;c\n1,2;3\n", "each of [',', ';'] may separate its cells: say which by a first line"),
         ('Image_Name,Al\n"a,1\n', "not comma-separated text near line"),
         ("sample,h,Al (at.%)\na,400,99,5\n", "write decimal points"),
