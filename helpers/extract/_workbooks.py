@@ -1,4 +1,7 @@
-"""Cells of a workbook as they are seen: merged ranges filled, hidden rows left out."""
+"""Cells of a workbook as they are seen: merged ranges filled, hidden rows left out.
+
+Also how many rows of cells any table may have, and how messages name a few of many.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,17 @@ from openpyxl.cell.read_only import ReadOnlyCell
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from helpers import UserError
-from helpers.extract._rows import MAX_ROWS, bounded, check_bytes, first_few
 
-OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
+MAX_BYTES = 2**26  # of a file, and of a workbook unpacked: far more than any table of alloys
+MAX_ROWS = 100_000
+MAX_COLUMNS = 1000
+LAST_ROW = 2**20  # that a spreadsheet can have
 _YES = "1", "true"
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 
 
 def workbook_rows(path, file, sheet):
     """Rows of a sheet, see `helpers.extract.tables.read_rows`."""
-    if file.read(8) == OLD_EXCEL:
-        raise UserError(
-            f"{path} is an .xls workbook or one with a password, whatever its name: save it as "
-            ".xlsx without a password"
-        )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="openpyxl")  # styles that it leaves out
@@ -40,7 +40,7 @@ def workbook_rows(path, file, sheet):
     except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
         raise UserError(
             f"{path} is not an .xlsx workbook ({type(error).__name__}: {error}): it is damaged, "
-            "cut short or another kind of file; save it again as .xlsx, or as .csv in UTF-8"
+            "cut short, .xls or has a password; save it as .xlsx without one, or as .csv in UTF-8"
         ) from error
 
 
@@ -171,3 +171,33 @@ def _format(code):
     """Whether a number format shows per cent, and how many digits one of zeros alone fills."""
     shown = re.sub(r'"[^"]*"|\\.', "", code)  # without text that is only put beside
     return "%" in shown, len(code) if re.fullmatch("0{2,20}", code) else 0
+
+
+def bounded(path, cells):
+    """The rows without what is empty at their ends; a UserError where there are too many."""
+    rows, filled = [], 0
+    for cells_of_row in cells:
+        row = list(cells_of_row)
+        while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
+            row.pop()
+        rows.append(row)
+        filled += bool(row)
+        if len(row) > MAX_COLUMNS or filled > MAX_ROWS or len(rows) > LAST_ROW:
+            raise UserError(
+                f"{path}: row {len(rows)} is beyond {MAX_ROWS} rows with cells or {MAX_COLUMNS} "
+                "columns: expected one row an alloy; delete what is no part of the table"
+            )
+    return rows
+
+
+def check_bytes(path, size):
+    """Raise a UserError where a file, as it is or unpacked, is no table of alloys."""
+    if size > MAX_BYTES:
+        raise UserError(f"{path} holds {size} bytes, more than {MAX_BYTES}: save the table alone")
+
+
+def first_few(items, count=10):
+    """The first items, the middle of long ones left out, and how many more there are."""
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    texts = map(str, items[:count])
+    return ", ".join(t if len(t) <= 300 else f"{t[:200]}...{t[-60:]}" for t in texts) + more

@@ -19,15 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers import UserError
-from helpers.extract._rows import bounded, check_bytes, first_few
-from helpers.extract._workbooks import OLD_EXCEL, workbook_rows
+from helpers.extract._workbooks import bounded, check_bytes, first_few, workbook_rows
 
 TABLES = (".csv", ".xlsx", ".parquet", ".tsv", ".txt")
 SEPARATORS = (",", ";", "\t")
 
 _SIGNED = re.compile(r"[-+]?\d+([.,])\d+(?:e[-+]?\d+)?", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")  # or three decimals
-_ZIP = b"PK\x03\x04"
+_EXCEL = b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")  # .xlsx, .xls
 _COMMENT = re.compile(r'\s*"?#(?: *[^\s,;"]|\s*$)')  # not a heading that is # alone
 
 
@@ -232,7 +231,7 @@ def _text_rows(path, file, sheet):
 
 
 def _decoded(path, content):
-    if content.startswith((_ZIP, OLD_EXCEL)):
+    if content.startswith(_EXCEL):
         raise UserError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
     marks = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE  # of Excel's Unicode text, not of UTF-32
     wide = content.startswith(marks) and content[2:4] != b"\0\0"

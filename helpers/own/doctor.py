@@ -54,8 +54,6 @@ def _optional_row(name, extra):
     try:
         optional(name, extra)
         return _row(name, metadata.version(name))
-    except metadata.PackageNotFoundError:  # put there without pip
-        return _row(name, "version unknown")
     except PackageError as error:
         state, _, do = str(error).removeprefix(f"{name} is ").rpartition(": ")
         return _row(name, state, do)

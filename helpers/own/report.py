@@ -23,14 +23,6 @@ CHAPTER = ROOT / "book" / "80_your_own_micrographs.ipynb"
 MARK = '<meta name="generator" content="microprop report" />'
 EXPORTS = re.compile(r"property\d+_(audit|worst|out_of_fold)\.(svg|png|csv)")
 NOT_HERE = "not-in-report"  # tag of cells
-# Scripts that the page would ask the network for, and that it does not need.
-NO_SCRIPTS = (
-    "mathjax_url",
-    "require_js_url",
-    "jquery_url",
-    "mermaid_js_url",
-    "widget_renderer_url",
-)
 
 
 def write_report(model, features, out, *, chapter=CHAPTER):
@@ -122,9 +114,11 @@ def _page(chapter, parameters, title):
             raise UserError(
                 f"cell {error.exec_count} of the report failed: {error.ename}: {error.evalue}"
             ) from error
+        # Scripts that the page would ask the network for, and that it does not need.
+        scripts = [n for n in nbconvert.HTMLExporter.class_trait_names() if n.endswith("_url")]
         exporter = nbconvert.HTMLExporter(
             exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
-            embed_images=True, **dict.fromkeys(NO_SCRIPTS, ""),
+            embed_images=True, **dict.fromkeys(scripts, ""),
         )  # fmt: skip
         resources = {"metadata": {"name": title}}
         return exporter.from_notebook_node(_for_report(executed), resources=resources)[0]

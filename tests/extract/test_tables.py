@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers import UserError
-from helpers.extract import _rows, tables
+from helpers.extract import _workbooks, tables
 from helpers.extract.tables import first_few, read_rows
 
 HEADER = ["sample", "hardness", "Ni (at.%)"]
@@ -89,11 +89,11 @@ def workbook():
     "content, message",
     [
         (b"", "not an .xlsx workbook"),
-        (b"Image_Name,Al\na,1\n", r"not an .xlsx workbook \(BadZipFile.*save it again as .xlsx"),
+        (b"Image_Name,Al\na,1\n", r"not an .xlsx workbook \(BadZipFile.*save it as .xlsx"),
         (b"\x00\xff" * 5000, "not an .xlsx workbook"),
         (
             bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600),
-            "an .xls workbook or one with a password",
+            r"not an .xlsx workbook \(BadZipFile.*, .xls or has a password; save it",
         ),
     ],
 )
@@ -188,9 +188,9 @@ def test_a_giant_dimension_and_far_cells_do_not_hang(tmp_path):
 
 
 def test_more_rows_than_any_table_of_alloys_has(tmp_path, monkeypatch, path):
-    monkeypatch.setattr(_rows, "MAX_ROWS", 3)
+    monkeypatch.setattr(_workbooks, "MAX_ROWS", 3)
     assert "row 4 is beyond 3 rows with cells" in error_of(path, [HEADER, *ROWS])
-    monkeypatch.setattr(_rows, "MAX_BYTES", 10)
+    monkeypatch.setattr(_workbooks, "MAX_BYTES", 10)
     assert "more than 10: save the table alone" in error_of(path)
 
 
@@ -204,7 +204,7 @@ def test_rows_that_are_too_wide_or_too_many_are_not_all_read(tmp_path, monkeypat
     started = time.perf_counter()  # all of them would take 26 GB
     assert "row 5 is beyond" in error_of(path)
     assert time.perf_counter() - started < 10
-    monkeypatch.setattr(_rows, "LAST_ROW", 5)
+    monkeypatch.setattr(_workbooks, "LAST_ROW", 5)
     path = tmp_path / "a.csv"
     path.write_text("Image_Name\n" + 6 * "\n", encoding="utf-8")
     assert "row 6 is beyond" in error_of(path)
