@@ -25,7 +25,9 @@ MAX_ROWS = 100_000
 MAX_COLUMNS = 1000
 LAST_ROW = 2**20  # that a spreadsheet can have
 _YES = "1", "true"
+# The two kinds of workbooks differ in the names of their namespaces.
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
+_USUAL = rb"http://schemas.openxmlformats.org/\1/2006/\2"
 
 
 def workbook_rows(path, file, sheet):
@@ -46,19 +48,15 @@ def workbook_rows(path, file, sheet):
 
 def _unpackable(path, file):
     """The file, once it is known to be whole and small; Strict Open XML as openpyxl knows it."""
-    with zipfile.ZipFile(file) as parts:
+    same = io.BytesIO()
+    with zipfile.ZipFile(file) as parts, zipfile.ZipFile(same, "w") as new:
         check_bytes(path, sum(part.file_size for part in parts.infolist()))
         # Reads to the announced size and no further, so that the sum above is true.
         if (damaged := parts.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} is damaged")
-        if not _STRICT.search(parts.read("_rels/.rels")):
-            return file
-        same = io.BytesIO()  # the two kinds differ in the names of their namespaces
-        with zipfile.ZipFile(same, "w") as new:
-            for name in set(parts.namelist()):
-                usual = rb"http://schemas.openxmlformats.org/\1/2006/\2"
-                new.writestr(name, _STRICT.sub(usual, parts.read(name)))
-        return same
+        for name in set(parts.namelist()):
+            new.writestr(name, _STRICT.sub(_USUAL, parts.read(name)))
+    return same
 
 
 def _sheet(path, sheets, name):

@@ -38,10 +38,13 @@ def read_table(path, sheet=None):
     of a `sheet` the first that is shown is read, and a warning names it if there are more.
     """
     path, start = Path(path), 0
+    if not path.is_file():  # a pipe or a device may never end
+        raise UserError(f"there is no file {path}: check its name and folder")
+    check_bytes(path, path.stat().st_size)
     if path.suffix.lower() == ".parquet":
         table = _parquet(path)
     else:
-        rows, separator = _read(path, sheet)
+        rows, separator = read_rows(path, sheet)
         start = _heading_row(rows)
         headings, *body = rows[start:] or [[]]
         headings = ["" if cell is None else " ".join(str(cell).split()) for cell in headings]
@@ -67,14 +70,7 @@ def _heading_row(rows):
     return next((i for i, above in enumerate(no_headings) if not above), 0)
 
 
-def _check_file(path):
-    if not path.is_file():  # a pipe or a device may never end
-        raise UserError(f"there is no file {path}: check its name and folder")
-    check_bytes(path, path.stat().st_size)
-
-
 def _parquet(path):
-    _check_file(path)
     try:
         table = pq.read_table(path)
         table.validate(full=True)  # text that is no UTF-8 as well
@@ -158,7 +154,8 @@ def decimal_points(table, columns, path):
 
 
 def read_rows(path, sheet=None):
-    """Rows of a .csv file, or of a sheet of an .xlsx workbook; None: the first that is shown.
+    """Rows of a .csv file, or of a sheet of an .xlsx workbook (None: the first that is shown), and
+    what separates the cells of text, None of a workbook.
 
     Row 1 of the spreadsheet comes first, cells as str, int, float, bool or dates; None for an
     empty cell. Rows end with their last cell that is not empty. Text may be separated by commas,
@@ -172,9 +169,9 @@ def read_rows(path, sheet=None):
     Raises
     ------
     UserError
-        A missing file, another kind of file than its ending says, a damaged one, a .csv that is
-        neither UTF-8 nor Excel's Unicode text, or whose separator is not clear; a sheet that is
-        not there, formulas without a value, more than `MAX_ROWS` rows.
+        Another kind of file than its ending says, a damaged one, a .csv that is neither UTF-8 nor
+        Excel's Unicode text, or whose separator is not clear; a sheet that is not there, formulas
+        without a value, more than `MAX_ROWS` rows.
 
     Examples
     --------
@@ -182,18 +179,13 @@ def read_rows(path, sheet=None):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "table.csv")
     ...     _ = path.write_text("Image_Name,Al (at.%)\\na,5.5,,\\n", encoding="utf-8")
-    ...     read_rows(path)
+    ...     read_rows(path)[0]
     [['Image_Name', 'Al (at.%)'], ['a', '5.5']]
     """
-    return _read(Path(path), sheet)[0]
-
-
-def _read(path, sheet):
-    """Rows, and what separates the cells of text; None of a workbook."""
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".parquet" or suffix not in TABLES:
         raise UserError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
-    _check_file(path)
     with path.open("rb") as file:
         if suffix == ".xlsx":
             rows, separator = workbook_rows(path, file, sheet), None

@@ -99,13 +99,7 @@ def join(features, properties, aggregate="mean"):
 
 
 def left_out_in_words(only):
-    """Lines on the samples that `join` left out.
-
-    Examples
-    --------
-    >>> left_out_in_words({"images": ["a", "b"], "table": []})
-    ['2 samples of the images have no row in the table (a, b)']
-    """
+    """Lines on the samples that `join` left out."""
     said = {"images": "samples of the images have no row in the table"}
     said["table"] = "rows of the table have no image"
     return [f"{len(n)} {said[key]} ({first_few(n)})" for key, n in only.items() if n]

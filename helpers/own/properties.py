@@ -284,11 +284,6 @@ def likely_pairs(left, right):
     """Names of two lists that may mean the same, as ``"'4' and '004'"``.
 
     They differ in case, spaces, leading zeros or the ending of an image file alone.
-
-    Examples
-    --------
-    >>> likely_pairs(["4", "b"], ["004", "B.tif", "c"])
-    ["'4' and '004'", "'b' and 'B.tif'"]
     """
     known = {_loosely(name): name for name in right}
     pairs = [(name, known.get(_loosely(name))) for name in left]

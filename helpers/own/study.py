@@ -68,11 +68,6 @@ def fit_models(
     ------
     UserError, OSError
         As the functions above; nothing is written then.
-
-    Warns
-    -----
-    UserWarning
-        Samples that have an image or a row in the table alone: they are left out.
     """
     check_folder(out)
     known = read_properties(table, properties, **options)

@@ -13,7 +13,7 @@ import pytest
 
 from helpers import UserError
 from helpers.extract import _workbooks, tables
-from helpers.extract.tables import first_few, read_rows
+from helpers.extract.tables import first_few
 
 HEADER = ["sample", "hardness", "Ni (at.%)"]
 ROWS = [["a", 4.5, 90], ["b", 400, 80.5], ["c", 4, 100]]
@@ -31,6 +31,10 @@ def write(path, rows):
     return path
 
 
+def read_rows(path):
+    return tables.read_rows(path)[0]
+
+
 @pytest.fixture(params=[".xlsx", ".csv"])
 def path(request, tmp_path):
     return tmp_path / f"alloys{request.param}"
@@ -40,7 +44,7 @@ def error_of(path, rows=None):
     if rows is not None:
         write(path, rows)
     with pytest.raises(UserError) as error:
-        read_rows(path)
+        tables.read_table(path)
     assert str(path) in str(error.value)
     return str(error.value)
 

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from helpers import UserError
+from helpers.extract import tables
 from helpers.extract.feature_tables import FeatureTable
 from helpers.extract.image_lists import list_samples
 from helpers.extract.remote_images import list_anywhere
-from helpers.extract.tables import read_rows
 from helpers.images.read import ImageError
 from helpers.own import cli, properties
 from helpers.own.models import join
@@ -41,6 +41,10 @@ def book(path, rows, formats=()):
         made.active[cell].number_format = code
     made.save(path)
     return path
+
+
+def read_rows(path, sheet=None):
+    return tables.read_rows(path, sheet)[0]
 
 
 def test_examples_in_docstrings():
