@@ -29,9 +29,8 @@ from helpers.io.provenance import versions
 from helpers.own import plots
 from helpers.own.citations import references
 from helpers.own.model_files import LIBRARIES, OwnModel, load_model
-from helpers.own.models import fit_property, join, predict_property
+from helpers.own.models import fit_property, join, left_out_in_words, predict_property
 from helpers.own.properties import PropertyTable
-from helpers.own.report import left_out_in_words
 from helpers.own.study import summary
 
 # %% tags=["parameters"]
@@ -94,7 +93,8 @@ sample: {own.aggregate}. Rows cut below: {found.facts["crop_bottom"] or "none"}.
 )
 names = [Path(image).name for image in found.table["image"]]
 told = differences(names, found.table["pixel_size_um"], found.table["scale"])
-told += left_out_in_words(own.features)
+left_out = left_out_in_words(own.features.get("left_out", {}))
+told += [f"left out: {line}" for line in left_out]
 if told:
     display(Markdown("\n\n".join(f"**Note:** {plots.plain(text)}." for text in told)))
 

@@ -89,7 +89,7 @@ class Rows:
     @staticmethod
     def run(path):
         """The rows as text."""
-        rows = read_rows(path)
+        rows, _ = read_rows(path)
         assert all(not row or row[-1] is not None for row in rows)
         if path.endswith(".csv"):
             content = Path(path).read_bytes()

@@ -9,7 +9,6 @@ scale           the scale at which images reach a network, in a set and beside a
 ray_extract     the same on several processes or machines
 remote_images   images in stores that are reached by an address
 plots           a figure of the rates
-_workbooks      cells of a workbook as they are seen
-_rows           how many rows a table may have, and how messages name a few of many
+_workbooks      cells of a workbook as they are seen, and how many a table may have
 ==============  ======================================================================
 """

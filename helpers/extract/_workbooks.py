@@ -1,4 +1,7 @@
-"""Cells of a workbook as they are seen: merged ranges filled, what is hidden left out."""
+"""Cells of a workbook as they are seen: merged ranges filled, hidden rows left out.
+
+Also how many rows of cells any table may have, and how messages name a few of many.
+"""
 
 from __future__ import annotations
 
@@ -10,61 +13,50 @@ import zipfile
 
 import openpyxl
 from openpyxl.cell.read_only import ReadOnlyCell
-from openpyxl.utils import get_column_letter
 
-# openpyxl's own parser: its read-only sheets keep nothing of what it learns about merged and
-# hidden cells, and its other sheets unpack a workbook of any size into memory.
+# openpyxl's own parser: its read-only sheets keep nothing of what it learns about merged cells and
+# hidden rows, and its other sheets make an object of each merged cell, up to the last row.
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from helpers import UserError
-from helpers.extract._rows import MAX_BYTES, MAX_COLUMNS, MAX_ROWS, bounded, first_few, trimmed
 
-OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
+MAX_BYTES = 2**26  # of a file, and of a workbook unpacked: far more than any table of alloys
+MAX_ROWS = 100_000
+MAX_COLUMNS = 1000
+LAST_ROW = 2**20  # that a spreadsheet can have
 _YES = "1", "true"
+# The two kinds of workbooks differ in the names of their namespaces.
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
+_USUAL = rb"http://schemas.openxmlformats.org/\1/2006/\2"
 
 
 def workbook_rows(path, file, sheet):
     """Rows of a sheet, see `helpers.extract.tables.read_rows`."""
-    if file.read(8) == OLD_EXCEL:
-        raise UserError(
-            f"{path} is an .xls workbook or one with a password, whatever its name: save it as "
-            ".xlsx without a password"
-        )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="openpyxl")  # styles that it leaves out
             book = openpyxl.load_workbook(_unpackable(path, file), read_only=True, data_only=True)
             return _seen_rows(path, _sheet(path, book.worksheets, sheet))
-    except (UserError, MemoryError):
+    except UserError:
         raise
     except Exception as error:  # what is damaged or no workbook makes openpyxl raise anything
         raise UserError(
             f"{path} is not an .xlsx workbook ({type(error).__name__}: {error}): it is damaged, "
-            "cut short or another kind of file; save it again as .xlsx, or as .csv in UTF-8"
+            "cut short, .xls or has a password; save it as .xlsx without one, or as .csv in UTF-8"
         ) from error
 
 
 def _unpackable(path, file):
     """The file, once it is known to be whole and small; Strict Open XML as openpyxl knows it."""
-    with zipfile.ZipFile(file) as parts:
-        size = sum(part.file_size for part in parts.infolist())
-        if size > MAX_BYTES:
-            raise UserError(
-                f"{path} unpacks to {size} bytes, more than {MAX_BYTES}: this is no table of "
-                "alloys; save the table alone"
-            )
+    same = io.BytesIO()
+    with zipfile.ZipFile(file) as parts, zipfile.ZipFile(same, "w") as new:
+        check_bytes(path, sum(part.file_size for part in parts.infolist()))
         # Reads to the announced size and no further, so that the sum above is true.
         if (damaged := parts.testzip()) is not None:
             raise zipfile.BadZipFile(f"{damaged} is damaged")
-        if not _STRICT.search(parts.read("_rels/.rels")):
-            return file
-        same = io.BytesIO()  # the two kinds differ in the names of their namespaces
-        with zipfile.ZipFile(same, "w") as new:
-            for name in set(parts.namelist()):
-                usual = rb"http://schemas.openxmlformats.org/\1/2006/\2"
-                new.writestr(name, _STRICT.sub(usual, parts.read(name)))
-        return same
+        for name in set(parts.namelist()):
+            new.writestr(name, _STRICT.sub(_USUAL, parts.read(name)))
+    return same
 
 
 def _sheet(path, sheets, name):
@@ -114,7 +106,8 @@ def _seen_rows(path, sheet):
         rows = bounded(path, _parsed(parser, sheet))
     if parser.merged_cells is not None:
         _fill_merged(path, rows, parser.merged_cells.mergeCell)
-    return _without_hidden(path, rows, parser)
+    _empty_hidden(path, rows, parser.row_dimensions)
+    return rows
 
 
 def _parsed(parser, sheet):
@@ -146,36 +139,18 @@ def _fill_merged(path, rows, areas):
             row[columns] = [value] * (columns.stop - columns.start)
 
 
-def _without_hidden(path, rows, parser):
-    """The rows, empty where rows and columns are hidden, and a note on these.
-
-    Whoever filters a table takes what is left for the table; the note is for those who have
-    forgotten a filter.
-    """
-    columns = {
-        i
-        for one in parser.column_dimensions.values()
-        if one.get("hidden") in _YES
-        for i in range(int(one["min"]), min(int(one["max"]), MAX_COLUMNS) + 1)
-    }
-    marked = parser.row_dimensions
-    hidden = [i for i, _ in enumerate(rows, 1) if marked.get(str(i), {}).get("hidden") in _YES]
-    lost = {"row": [i for i in hidden if rows[i - 1]]}
+def _empty_hidden(path, rows, marked):
+    """Empty the rows that are hidden, with a note for those who have forgotten a filter."""
+    there = [i for i, row in enumerate(rows, 1) if row]
+    hidden = [i for i in there if marked.get(str(i), {}).get("hidden") in _YES]
     for i in hidden:
         rows[i - 1] = []
-    columns &= {i for row in rows for i, cell in enumerate(row, 1) if cell is not None}
-    lost["column"] = list(map(get_column_letter, sorted(columns)))
-    said = [
-        f"{len(at)} hidden {what}{'s' * (len(at) > 1)} ({first_few(at)})"
-        for what, at in lost.items()
-        if at
-    ]
-    if said:
+    if hidden:
         warnings.warn(
-            f"{path}: left out: {' and '.join(said)}; show them, or clear the filter, to use them",
+            f"{path}: left out: {len(hidden)} hidden rows ({first_few(hidden)}); show them, or "
+            "clear the filter, to use them",
             stacklevel=5,
         )
-    return [trimmed(None if i in columns else c for i, c in enumerate(row, 1)) for row in rows]
 
 
 def _seen(cell):
@@ -183,10 +158,7 @@ def _seen(cell):
     value = cell.value
     if type(value) not in (int, float):
         return value
-    try:
-        percent, digits = _format(cell.number_format)
-    except IndexError:  # a style that the workbook does not hold
-        return value
+    percent, digits = _format(cell.number_format)
     if percent:  # 15 digits: 7, not 7.000000000000001
         return 100 * value if isinstance(value, int) else float(f"{100 * value:.15g}")
     return f"{int(value):0{digits}d}" if digits and value % 1 == 0 else value
@@ -197,3 +169,33 @@ def _format(code):
     """Whether a number format shows per cent, and how many digits one of zeros alone fills."""
     shown = re.sub(r'"[^"]*"|\\.', "", code)  # without text that is only put beside
     return "%" in shown, len(code) if re.fullmatch("0{2,20}", code) else 0
+
+
+def bounded(path, cells):
+    """The rows without what is empty at their ends; a UserError where there are too many."""
+    rows, filled = [], 0
+    for cells_of_row in cells:
+        row = list(cells_of_row)
+        while row and (row[-1] is None or (isinstance(row[-1], str) and not row[-1].strip())):
+            row.pop()
+        rows.append(row)
+        filled += bool(row)
+        if len(row) > MAX_COLUMNS or filled > MAX_ROWS or len(rows) > LAST_ROW:
+            raise UserError(
+                f"{path}: row {len(rows)} is beyond {MAX_ROWS} rows with cells or {MAX_COLUMNS} "
+                "columns: expected one row an alloy; delete what is no part of the table"
+            )
+    return rows
+
+
+def check_bytes(path, size):
+    """Raise a UserError where a file, as it is or unpacked, is no table of alloys."""
+    if size > MAX_BYTES:
+        raise UserError(f"{path} holds {size} bytes, more than {MAX_BYTES}: save the table alone")
+
+
+def first_few(items, count=10):
+    """The first items, the middle of long ones left out, and how many more there are."""
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    texts = map(str, items[:count])
+    return ", ".join(t if len(t) <= 300 else f"{t[:200]}...{t[-60:]}" for t in texts) + more

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import io
 import itertools
 import re
@@ -20,15 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from helpers import UserError
-from helpers.extract._rows import MAX_BYTES, bounded, first_few
-from helpers.extract._workbooks import OLD_EXCEL, workbook_rows
+from helpers.extract._workbooks import bounded, check_bytes, first_few, workbook_rows
 
 TABLES = (".csv", ".xlsx", ".parquet", ".tsv", ".txt")
 SEPARATORS = (",", ";", "\t")
 
 _SIGNED = re.compile(r"[-+]?\d+([.,])\d+(?:e[-+]?\d+)?", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")  # or three decimals
-_ZIP = b"PK\x03\x04"
+_EXCEL = b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1")  # .xlsx, .xls
 _COMMENT = re.compile(r'\s*"?#(?: *[^\s,;"]|\s*$)')  # not a heading that is # alone
 
 
@@ -40,10 +38,13 @@ def read_table(path, sheet=None):
     of a `sheet` the first that is shown is read, and a warning names it if there are more.
     """
     path, start = Path(path), 0
+    if not path.is_file():  # a pipe or a device may never end
+        raise UserError(f"there is no file {path}: check its name and folder")
+    check_bytes(path, path.stat().st_size)
     if path.suffix.lower() == ".parquet":
         table = _parquet(path)
     else:
-        rows, separator = _read(path, sheet)
+        rows, separator = read_rows(path, sheet)
         start = _heading_row(rows)
         headings, *body = rows[start:] or [[]]
         headings = ["" if cell is None else " ".join(str(cell).split()) for cell in headings]
@@ -70,8 +71,6 @@ def _heading_row(rows):
 
 
 def _parquet(path):
-    if not path.is_file():
-        raise UserError(f"there is no file {path}: check its name")
     try:
         table = pq.read_table(path)
         table.validate(full=True)  # text that is no UTF-8 as well
@@ -95,12 +94,9 @@ def heading(table, name, path, option):
             f"{path}: {first_few(list(map(repr, same)))} differ in case or spaces alone: rename "
             "what is no such column"
         )
-    near = difflib.get_close_matches(loosely(name), map(loosely, names), 1)
-    likely = [f"did you mean {option}={n!r}?" for n in names if loosely(n) in near]
     there = first_few(list(map(repr, names)), 40) or "nothing"
     raise UserError(
-        f"{path} has no column {name!r}, its headings are {there}: "
-        f"{likely[0] if likely else f'name it by {option}=HEADING'}"
+        f"{path} has no column {name!r}, its headings are {there}: name it by {option}=HEADING"
     )
 
 
@@ -142,30 +138,24 @@ def decimal_points(table, columns, path):
     """
     if table.attrs.get("separator") in (None, ","):
         return table
-    found = {
-        (row, name): match
-        for name in columns
-        for row, cell in table[name].items()
-        if isinstance(cell, str) and (match := _SIGNED.fullmatch(cell.strip()))
-    }
-    sure = {match[1] for match in found.values() if not _THOUSANDS.fullmatch(match[0])}
-    unclear = [
-        f"row {row}, {name!r} ({match[0]!r})"
-        for (row, name), match in found.items()
-        if sure != {match[1]}
-    ]
+    cells = [(row, name, cell) for name in columns for row, cell in table[name].items() if cell]
+    matches = [(row, name, _SIGNED.fullmatch(str(cell).strip())) for row, name, cell in cells]
+    found = [(row, name, match) for row, name, match in matches if match]
+    sure = {match[1] for *_, match in found if not _THOUSANDS.fullmatch(match[0])}
+    unclear = [f"row {row}, {name!r} ({m[0]!r})" for row, name, m in found if sure != {m[1]}]
     if unclear:
         raise UserError(
             f"{path}: the comma or point in {first_few(unclear)} may be a decimal sign or one of "
             "thousands: write no thousands and one decimal sign, or save the table as .xlsx"
         )
-    for (row, name), match in found.items():
+    for row, name, match in found:
         table.at[row, name] = match[0].replace(",", ".")
     return table
 
 
 def read_rows(path, sheet=None):
-    """Rows of a .csv file, or of a sheet of an .xlsx workbook; None: the first that is shown.
+    """Rows of a .csv file, or of a sheet of an .xlsx workbook (None: the first that is shown), and
+    what separates the cells of text, None of a workbook.
 
     Row 1 of the spreadsheet comes first, cells as str, int, float, bool or dates; None for an
     empty cell. Rows end with their last cell that is not empty. Text may be separated by commas,
@@ -173,16 +163,15 @@ def read_rows(path, sheet=None):
     the headings, ``# ...``, are empty rows.
 
     Of a workbook, numbers are as they are seen: 31.2 for 31.2 %, and the text ``"004"`` in a cell
-    of the format ``000``. A merged range has its value in every cell of it; rows and columns that
-    are hidden are empty, and a warning says how many. A formula gives the value that was stored
-    with it.
+    of the format ``000``. A merged range has its value in every cell of it; hidden rows are empty,
+    and a warning names them. A formula gives the value that was stored with it.
 
     Raises
     ------
     UserError
-        A missing file, another kind of file than its ending says, a damaged one, a .csv that is
-        neither UTF-8 nor Excel's Unicode text, or whose separator is not clear; a sheet that is
-        not there, formulas without a value, more than `MAX_ROWS` rows.
+        Another kind of file than its ending says, a damaged one, a .csv that is neither UTF-8 nor
+        Excel's Unicode text, or whose separator is not clear; a sheet that is not there, formulas
+        without a value, more than `MAX_ROWS` rows.
 
     Examples
     --------
@@ -190,39 +179,18 @@ def read_rows(path, sheet=None):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "table.csv")
     ...     _ = path.write_text("Image_Name,Al (at.%)\\na,5.5,,\\n", encoding="utf-8")
-    ...     read_rows(path)
+    ...     read_rows(path)[0]
     [['Image_Name', 'Al (at.%)'], ['a', '5.5']]
     """
-    return _read(Path(path), sheet)[0]
-
-
-def _read(path, sheet):
-    """Rows, and what separates the cells of text; None of a workbook."""
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".parquet" or suffix not in TABLES:
         raise UserError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
-    try:
-        if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise UserError(f"{path} is no file: expected a table")
-        with path.open("rb") as file:
-            if path.stat().st_size > MAX_BYTES:
-                raise UserError(
-                    f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}: this is no "
-                    "table of alloys; save the table alone"
-                )
-            if suffix == ".xlsx":
-                rows, separator = workbook_rows(path, file, sheet), None
-            else:
-                rows, separator = _text_rows(path, file, sheet)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}: check its name and folder") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    except MemoryError as error:
-        raise UserError(
-            f"{path} takes more memory than there is: this is no table of alloys; save the table "
-            "alone"
-        ) from error
+    with path.open("rb") as file:
+        if suffix == ".xlsx":
+            rows, separator = workbook_rows(path, file, sheet), None
+        else:
+            rows, separator = _text_rows(path, file, sheet)
     while rows and not rows[-1]:
         rows.pop()
     return rows, separator
@@ -245,19 +213,17 @@ def _text_rows(path, file, sheet):
             "quotes there, or save it again as 'CSV UTF-8'"
         ) from error
     start = _heading_row(rows)
-    most = len(rows[start]) if rows else 0
-    longer = [i for i, row in enumerate(rows, 1) if i > start and len(row) > most]
-    if longer:  # a decimal comma shifts all cells behind it
-        raise UserError(
-            f"{path}: row {longer[0]} holds {len(rows[longer[0] - 1])} cells ({len(longer)} such "
-            f"rows) but row {start + 1} holds {most} headings: write decimal points, and quote "
-            f"text that holds {separator!r}"
-        )
+    for i, row in enumerate(rows[start:], start + 1):
+        if len(row) > (most := len(rows[start])):  # a decimal comma shifts all cells behind it
+            raise UserError(
+                f"{path}: row {i} holds {len(row)} cells but row {start + 1} holds {most} "
+                f"headings: write decimal points, and quote text that holds {separator!r}"
+            )
     return rows, separator
 
 
 def _decoded(path, content):
-    if content.startswith((_ZIP, OLD_EXCEL)):
+    if content.startswith(_EXCEL):
         raise UserError(f"{path} is a spreadsheet, not text: let its name end in .xlsx")
     marks = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE  # of Excel's Unicode text, not of UTF-32
     wide = content.startswith(marks) and content[2:4] != b"\0\0"

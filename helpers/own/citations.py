@@ -67,13 +67,7 @@ def read_bibliography(path=BIBLIOGRAPHY):
 
 
 def as_text(entry):
-    """One line from a BibTeX entry: authors, title, where, year, DOI.
-
-    Examples
-    --------
-    >>> as_text(read_bibliography()["whitman2025"]).startswith("Whitman")
-    True
-    """
+    """One line from a BibTeX entry: authors, title, where, year, DOI."""
     entry = re.sub(r"\{\\([\"'`])(\w)\}", lambda m: m[2] + ACCENTS[m[1]], entry)
     entry = unicodedata.normalize("NFC", entry)
     fields = dict(re.findall(r"(\w+)\s*=\s*\{(.*)\},?\s*$", entry, re.M))

@@ -49,21 +49,15 @@ SampleColumn = Annotated[
 ]
 CropBottom = Annotated[str | None, Help("Rows to cut below: 60, 8%, or auto, as files state.")]
 StatedSize = Annotated[float | None, Help("Pixel size [µm] of files that state none.")]
-PixelSize = Annotated[
-    float | None, Help("Bring images to this pixel size [µm], cut to what fits unshrunk.")
-]
-ValueRange = Annotated[
-    tuple[float, float] | None, Help("Stored numbers that are black and white, such as 0 4095.")
-]
+PixelSize = Annotated[float | None, Help("Bring images to this pixel size [µm], cut to fit.")]
+ValueRange = Annotated[tuple[float, float] | None, Help("Black and white, such as 0 4095.")]
 Pooling = Annotated[
     Literal["cls", "mean", "pooler"] | None,
     Help("Class token, mean of patches or the network's own; left out: its family's or model's."),
 ]
 Pipeline = Annotated[Literal["micrograph", "section"], Help("Preprocessing of a case study.")]
 Normalize = Annotated[Literal["none", "encoder"], Help("Grey levels: the paper's or network's.")]
-Dtype = Annotated[
-    Literal["float32", "bfloat16"] | None, Help("bfloat16 is faster where the processor knows it.")
-]
+Dtype = Annotated[Literal["float32", "bfloat16"] | None, Help("bfloat16 may be faster.")]
 Engine = Annotated[
     Literal["local", "ray"], Help("ray: several processes or machines, --out a folder.")
 ]
@@ -72,9 +66,7 @@ Property = typer.Option("--property", help="Column to predict; may be repeated."
 Groups = Annotated[str | None, Help("Column with the source of each sample: heat, lab, paper.")]
 Unit = Annotated[str | None, Help("at.% or wt.%, where the headings do not say it.")]
 Aggregate = Annotated[Literal["mean", "concat"], Help("How images of a sample become one row.")]
-Kind = Annotated[
-    Literal["lr", "pr", "svr", "best"], Help("best: what inner folds choose of more.")
-]
+Kind = Annotated[Literal["lr", "pr", "svr", "best"], Help("best: what inner folds choose.")]
 
 
 def _show(result, as_json):
@@ -233,9 +225,8 @@ def fetch(
     from helpers.own.doctor import fetch_all, size_in_words, sizes
 
     wanted = sizes(names)
-    width = max(map(len, wanted)) + 1
     for name, (size, here) in wanted.items():
-        print(f"{name:{width}}{size_in_words(size, here)}", file=sys.stderr)
+        print(f"{name}: {size_in_words(size, here)}", file=sys.stderr)
     if not yes and not all(here for _, here in wanted.values()):
         typer.confirm("Download what is not here?", abort=True, err=True)
     _show(fetch_all(names), as_json)
@@ -254,9 +245,8 @@ def cite(
 
     found = references(used or [])
     if as_json:
-        print(json.dumps(found, indent=1))
-    else:
-        print("\n\n".join(entry["bibtex" if bibtex else "text"] for entry in found))
+        return _show(found, as_json)
+    print("\n\n".join(entry["bibtex" if bibtex else "text"] for entry in found))
 
 
 def main(arguments=None):
@@ -290,11 +280,8 @@ def _note(message, *_, **__):
 
 def run():
     """Entry point of the installed command."""
-
-    def stop(*_):
-        raise KeyboardInterrupt  # what is computed is kept, as with Ctrl-C
-
-    signal.signal(signal.SIGTERM, stop)  # from batch systems and containers
+    # From batch systems and containers; as with Ctrl-C what is computed is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # signs that a terminal does not have
     sys.exit(main())

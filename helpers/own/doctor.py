@@ -54,8 +54,6 @@ def _optional_row(name, extra):
     try:
         optional(name, extra)
         return _row(name, metadata.version(name))
-    except metadata.PackageNotFoundError:  # put there without pip
-        return _row(name, "version unknown")
     except PackageError as error:
         state, _, do = str(error).removeprefix(f"{name} is ").rpartition(": ")
         return _row(name, state, do)
@@ -79,11 +77,10 @@ def _hardware():
 
 def _downloads():
     titles = {name: f"{entry.title} ({name})" for name, entry in ENCODERS.items()}
-    rows = []
-    for name, (size, here) in sizes([*ENCODERS, *_data_names()]).items():
-        do = "" if here else f"microprop fetch {name}"
-        rows.append(_row(titles.get(name, name), size_in_words(size, here), do))
-    return rows
+    return [
+        _row(titles.get(n, n), size_in_words(size, here), f"microprop fetch {n}" * (not here))
+        for n, (size, here) in sizes([*ENCODERS, *_data_names()]).items()
+    ]
 
 
 def _data_names():
@@ -91,27 +88,10 @@ def _data_names():
 
 
 def sizes(names):
-    """Sizes of encoders and data, and whether they are here.
+    """Bytes of encoders, folders of encoders, and data of the registry, and whether they are here.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Encoders, folders of encoders (here already), or data of the registry.
-
-    Returns
-    -------
-    dict of str to (int or None, bool)
-        Bytes of the download, None where the publisher does not say; here already.
-
-    Raises
-    ------
-    ValueError
-        An unknown name.
-
-    Examples
-    --------
-    >>> sizes(["microvit"])["microvit"][1]
-    True
+    Gives {name: (bytes or None, bool)}, None where the publisher does not say; a `UserError` names
+    what is none of them.
     """
     found = {}
     for name in names:
@@ -151,22 +131,10 @@ def say_what_microvit_is_worth():
 
 
 def fetch_all(names):
-    """Download encoders and data, each verified.
+    """Download encoders and data, each verified; gives {name: its place}, all str.
 
-    Parameters
-    ----------
-    names : sequence of str
-        As in `sizes`; checked before the first download.
-
-    Returns
-    -------
-    dict of str to str
-        Where each is.
-
-    Raises
-    ------
-    ValueError, DownloadError
-        An unknown name; what could not be had, after the others were.
+    Names are as in `sizes`, and checked before the first download. A `DownloadError` tells what
+    could not be had, after the others were.
     """
     sizes(names)
     found, failed = {}, []

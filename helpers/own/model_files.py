@@ -93,6 +93,18 @@ def check_folder(folder):
         )
 
 
+def check_place(out, ending, model):
+    """Raise a UserError unless a file of this ending can be written outside the model's folder."""
+    out = Path(out).resolve()
+    if out.suffix.lower() != ending:
+        raise UserError(f"out is {out}: expected a file name that ends in {ending}")
+    if out.is_dir() or out.is_relative_to(Path(model).resolve()):
+        raise UserError(
+            f"out is {out}, a folder or inside that of the model, which holds the model alone: "
+            "choose another name"
+        )
+
+
 def _files(folder):
     """Names of all files in a folder, without what systems leave in every folder."""
     paths = [path for path in folder.rglob("*") if not path.is_dir()]
@@ -156,10 +168,9 @@ def _read_facts(path, data):
     if not same:
         raise UserError(f"{path.parent} was changed after the model was fitted: fit again")
     # Whoever signed it.
-    right = facts.get("aggregate") in ("mean", "concat") and facts.get("properties")
-    if not right or not all(
-        isinstance(facts.get(key), dict) for key in ("features", "versions", "properties")
-    ):
+    parts = [facts.get(key) for key in ("features", "versions", "properties")]
+    right = all(isinstance(part, dict) and part for part in parts)
+    if not right or facts.get("aggregate") not in ("mean", "concat"):
         raise UserError(f"{path} does not describe a model: fit again")
     return facts
 

@@ -98,18 +98,18 @@ def join(features, properties, aggregate="mean"):
     return [name for name in samples if name in known], X[both], only
 
 
+def left_out_in_words(only):
+    """Lines on the samples that `join` left out."""
+    said = {"images": "samples of the images have no row in the table"}
+    said["table"] = "rows of the table have no image"
+    return [f"{len(n)} {said[key]} ({first_few(n)})" for key, n in only.items() if n]
+
+
 def warn_left_out(only):
     """Warn of samples that `join` left out, and of names that may mean the same."""
-    parts = []
-    for where, text in (
-        ("images", "{} samples of the images have no row in the table ({})"),
-        ("table", "{} rows of the table have no image ({})"),
-    ):
-        if only[where]:
-            parts.append(text.format(len(only[where]), first_few(only[where], 3)))
-    if parts:
+    if said := left_out_in_words(only):
         warnings.warn(
-            f"{' and '.join(parts)}: they are left out. Compare how they are "
+            f"{' and '.join(said)}: they are left out. Compare how they are "
             f"written{_spelling(only)}",
             stacklevel=3,
         )
@@ -209,8 +209,7 @@ def fit_property(
 def _with_choice(audited, predicted, choice, y, groups, nested):
     """The audit with rows of a nested choice, and added to its facts what it cost."""
     kind, fold = SHUFFLED if groups is None else BY_SOURCE, nested.fold
-    parts = [fold == i for i in range(fold.max() + 1)]
-    splits = [(np.flatnonzero(~part), np.flatnonzero(part)) for part in parts]
+    splits = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
     values = {"descriptor": predicted, LINEAR: nested.y_pred}
     values |= blind_predictions(y, splits, groups)
     runs = {(kind, name): [tables.Run(y, y_pred, fold)] for name, y_pred in values.items()}
@@ -230,15 +229,11 @@ def _check_values(name, samples, y, kind):
     """Raise where the kind is unknown, or values are too few, or zeros."""
     if kind not in KINDS:
         raise UserError(f"kind is {kind!r}: expected one of {', '.join(KINDS)}")
-    if len(y) < FEWEST:
+    fewest = FEWEST_TO_CHOOSE if kind == BEST else FEWEST
+    if len(y) < fewest:
         raise UserError(
-            f"{name!r} has {len(y)} samples with features and a value: at least {FEWEST} are "
-            "needed to fit and to validate; measure more"
-        )
-    if kind == BEST and len(y) < FEWEST_TO_CHOOSE:
-        raise UserError(
-            f"{name!r} has {len(y)} samples with features and a value: at least "
-            f"{FEWEST_TO_CHOOSE} are needed to choose a learner; fit with kind='lr'"
+            f"{name!r} has {len(y)} samples with features and a value: at least {fewest} are "
+            f"needed for kind={kind!r}; measure more"
         )
     zero = [samples[i] for i in np.flatnonzero(y == 0)]
     if zero:

@@ -22,16 +22,7 @@ MOST = 500  # images in one page
 
 
 def thumbnail(image):
-    """A small grey PNG, as a ``data:`` address for HTML, of what `read_image` takes.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile(suffix=".png") as file:
-    ...     Image.new("L", (300, 200)).save(file.name)
-    ...     thumbnail(file.name)[:22]
-    'data:image/png;base64,'
-    """
+    """A small grey PNG, as a ``data:`` address for HTML, of what `read_image` takes."""
     pixels = read_image(image)
     grey = pixels.mean(axis=2) if pixels.ndim == 3 else pixels
     image = Image.fromarray((255 * grey).astype(np.uint8))
@@ -103,13 +94,7 @@ class _NoTags(json.JSONEncoder):
 
 
 def plain(text):
-    """Text for `Markdown` that is shown as it is: names come from files of anybody.
-
-    Examples
-    --------
-    >>> plain("<b> A_1*")
-    '&#60;b&#62; A&#95;1&#42;'
-    """
+    """Text for `Markdown` that is shown as it is: names come from files of anybody."""
     return "".join(f"&#{ord(c)};" if c in "&<>*_`[]\\$|{}#~\n" else c for c in str(text))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 import warnings
 from pathlib import PurePath
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import UserError
-from helpers.extract.tables import column, decimal_points, first_few, heading, read_table
+from helpers.extract.tables import column, decimal_points, first_few, heading, loosely, read_table
 from helpers.images.folders import SUFFIXES
 
 UNITS = ("at.%", "wt.%")
@@ -104,13 +103,12 @@ def read_properties(
     if group_column is not None:
         group_column = heading(table, group_column, path, "group_column")
     table = _without_units(table, (sample_column, group_column), path)
-    samples = column(table, sample_column, path)
+    samples, groups = _names(table, sample_column, path), None
     twice = samples[samples.duplicated()].unique().tolist()
     if twice:
         raise UserError(f"{path}: samples {first_few(twice)} stand twice: give each one row")
-    groups = column(table, group_column, path) if group_column is not None else None
-    for names in (samples, groups):
-        _refuse_spellings(names, path)
+    if group_column is not None:
+        groups = _names(table, group_column, path).set_axis(samples)
     keys = {sample_column, group_column}
     properties = properties and [heading(table, name, path, "properties") for name in properties]
     others = [name for name in table.columns if name not in keys | set(properties or ())]
@@ -127,9 +125,11 @@ def read_properties(
         )
     table = decimal_points(table, [*properties, *elements.values()], path)
     values = pd.DataFrame({name: _numbers(table[name], path) for name in properties})
-    composition = _composition(table, elements, path).set_axis(samples) if elements else None
-    if groups is not None:
-        groups = groups.set_axis(samples)
+    composition = None
+    if elements:
+        full = with_balance(table[list(elements.values())])
+        cells = {s: _numbers(full[name], path, need=True) for s, name in elements.items()}
+        composition = pd.DataFrame(cells).set_axis(samples)
     return PropertyTable(values.set_axis(samples), groups, composition, unit)
 
 
@@ -152,10 +152,9 @@ def _without_units(table, keys, path):
     return table.iloc[1:].rename(columns=units)
 
 
-def _refuse_spellings(names, path):
-    """A source that is spelled in two ways would stand on both sides of the folds."""
-    if names is None:
-        return
+def _names(table, name, path):
+    """A column of names; a source in two spellings would stand on both sides of the folds."""
+    names = column(table, name, path)
     alike = names.map(lambda name: " ".join(name.split()).casefold())
     spellings = names.groupby(alike, sort=False).unique()
     twice = [" and ".join(map(repr, same)) for same in spellings if len(same) > 1]
@@ -164,11 +163,7 @@ def _refuse_spellings(names, path):
             f"{path}: {first_few(twice)} differ in case or spaces alone: write the same "
             "name in one way, and give others another"
         )
-
-
-def _composition(table, elements, path):
-    full = with_balance(table[list(elements.values())])
-    return pd.DataFrame({s: _numbers(full[c], path, need=True) for s, c in elements.items()})
+    return names
 
 
 def _word(cell):
@@ -188,18 +183,16 @@ def _numbers(cells, path, need=False):
     empty = cells.map(_word).isin(MISSING)
     wrong = numbers.isna() & (need | ~empty)
     if wrong.any():
-        remedy = ", or leave the cell empty"
+        remedy = "or leave the cell empty"
         if need:
             remedy = (
-                ", and 'bal.' once a row where the other elements leave 0 to 100; or leave the "
-                "columns of elements out of the table, or rename them: they serve the controls "
-                "alone"
+                "and 'bal.' once a row; or rename the elements, which serve the controls alone"
             )
         shown = cells[wrong].map(lambda cell: repr(None if cell is None else str(cell)))
         there = first_few([f"row {row} ({cell})" for row, cell in shown.items()])
         raise UserError(
             f"{path}: {cells.name!r} holds no number in {there}: write numbers alone, with a "
-            f"decimal point and without thousands{remedy}"
+            f"decimal point and without thousands, {remedy}"
         )
     return numbers
 
@@ -272,11 +265,8 @@ def with_balance(part):
     left = 100 - part.where(~balance, 0).map(as_number).sum(axis=1, skipna=False)
     left = left.fillna(0)  # beside a cell without a number: that one is to be told
     usable = (balance.sum(axis=1) == 1) & left.between(0, 100)
-    part = part.copy()
-    for name in part.columns:
-        rows = balance[name] & usable
-        part.loc[rows, name] = left[rows].round(9)  # without the noise of binary fractions
-    return part
+    # Rounded: without the noise of binary fractions.
+    return part.mask(balance.mul(usable, axis=0), left.round(9), axis=0)
 
 
 def as_number(cell):
@@ -293,20 +283,14 @@ def as_number(cell):
 def likely_pairs(left, right):
     """Names of two lists that may mean the same, as ``"'4' and '004'"``.
 
-    They differ in case, spaces, leading zeros, accents or the ending of an image file alone.
-
-    Examples
-    --------
-    >>> likely_pairs(["4", "b"], ["004", "B.tif", "c"])
-    ["'4' and '004'", "'b' and 'B.tif'"]
+    They differ in case, spaces, leading zeros or the ending of an image file alone.
     """
     known = {_loosely(name): name for name in right}
-    keys = {name: _loosely(name) for name in left}
-    return [f"{name!r} and {known[key]!r}" for name, key in keys.items() if key in known]
+    pairs = [(name, known.get(_loosely(name))) for name in left]
+    return [f"{name!r} and {other!r}" for name, other in pairs if other is not None]
 
 
 def _loosely(name):
     if (path := PurePath(name)).suffix.lower() in SUFFIXES:
         name = path.stem
-    letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return re.sub(r"(?<![\d.])0+(?=\d)", "", " ".join("".join(letters).split()).casefold())
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", loosely(name))

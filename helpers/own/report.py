@@ -16,21 +16,13 @@ from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.optional import optional
-from helpers.own.model_files import OF_SYSTEMS, load_model
+from helpers.own.model_files import OF_SYSTEMS, check_place, load_model
 
 CHAPTER = ROOT / "book" / "80_your_own_micrographs.ipynb"
 # What says that a page is ours, and the files of its folder: nothing else is overwritten.
 MARK = '<meta name="generator" content="microprop report" />'
 EXPORTS = re.compile(r"property\d+_(audit|worst|out_of_fold)\.(svg|png|csv)")
 NOT_HERE = "not-in-report"  # tag of cells
-# Scripts that the page would ask the network for, and that it does not need.
-NO_SCRIPTS = (
-    "mathjax_url",
-    "require_js_url",
-    "jquery_url",
-    "mermaid_js_url",
-    "widget_renderer_url",
-)
 
 
 def write_report(model, features, out, *, chapter=CHAPTER):
@@ -66,14 +58,8 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     It is also a folder beside `out`: ``<name>_files`` holds every figure as SVG and PNG, and every
     table as CSV.
     """
+    check_place(out, ".html", model)
     out = Path(out).resolve()
-    if out.suffix.lower() != ".html":
-        raise UserError(f"out is {out}: expected a file name that ends in .html")
-    if out.is_dir() or out.is_relative_to(Path(model).resolve()):
-        raise UserError(
-            f"out is {out}, a folder or inside that of the model, which holds the model alone: "
-            "choose another name"
-        )
     exports = out.with_name(out.stem + "_files")
     _check_ours(out, exports)
     for name in ("papermill", "nbconvert", "ipykernel", "altair"):
@@ -92,10 +78,9 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     page = page.replace("<head>", f"<head>\n{MARK}", 1)
     with atomic_write(out) as file:
         file.write(page.encode())
-    for path in exports.iterdir():
-        if (
-            EXPORTS.fullmatch(path.name) and path.stat().st_mtime < started
-        ):  # of an earlier report with more properties
+    ours = [path for path in exports.iterdir() if EXPORTS.fullmatch(path.name)]
+    for path in ours:
+        if path.stat().st_mtime < started:  # of an earlier report with more properties
             path.unlink()
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
 
@@ -129,31 +114,14 @@ def _page(chapter, parameters, title):
             raise UserError(
                 f"cell {error.exec_count} of the report failed: {error.ename}: {error.evalue}"
             ) from error
+        # Scripts that the page would ask the network for, and that it does not need.
+        scripts = [n for n in nbconvert.HTMLExporter.class_trait_names() if n.endswith("_url")]
         exporter = nbconvert.HTMLExporter(
             exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
-            embed_images=True, **dict.fromkeys(NO_SCRIPTS, ""),
+            embed_images=True, **dict.fromkeys(scripts, ""),
         )  # fmt: skip
         resources = {"metadata": {"name": title}}
         return exporter.from_notebook_node(_for_report(executed), resources=resources)[0]
-
-
-def left_out_in_words(facts):
-    """Lines on the samples that a model was not fitted to for want of a row or an image.
-
-    Examples
-    --------
-    >>> left_out_in_words({"left_out": {"images": ["a", "b"], "table": []}})
-    ['left out: 2 samples of the images have no row in the table: a, b']
-    """
-    said = {
-        "images": "of the images have no row in the table",
-        "table": "of the table have no image",
-    }
-    return [
-        f"left out: {len(names)} samples {said[which]}: {first_few(names)}"
-        for which, names in facts.get("left_out", {}).items()
-        if names
-    ]
 
 
 def _check_same(model, table, model_path, table_path):
@@ -174,16 +142,11 @@ def _check_same(model, table, model_path, table_path):
 
 def _check_images(table, path):
     """Raise a UserError where files are not those that features were computed from."""
-    gone = [file for file in table["image"] if not Path(file).is_file()]
-    if gone:
-        raise UserError(
-            f"{len(gone)} images are not there any more, such as {gone[0]}: run the command in "
-            "the folder from which `microprop extract` ran"
-        )
-    other = table.loc[table["digest"] != digests(table["image"]), "image"].tolist()
+    other = [file for file in table["image"] if not Path(file).is_file()]
+    other = other or table.loc[table["digest"] != digests(table["image"]), "image"].tolist()
     if other:
         raise UserError(
-            f"{len(other)} images are not those that {path} was computed from: "
+            f"{len(other)} images are not those that {path} was computed from, or gone: "
             f"{first_few(other)}. Run the command in the folder from which `microprop extract` "
             "ran; where files were replaced, extract and fit again"
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import UserError
-from helpers.beyond.choice import OF_THE_LOGARITHM
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import find_entry, load_encoder
 from helpers.extract.depth import check_kinds_as_fitted, kinds_of
@@ -23,7 +22,14 @@ from helpers.extract.scale import at_network, check_as_fitted, scale_facts, span
 from helpers.extract.tables import first_few
 from helpers.io.atomic import atomic_write
 from helpers.io.provenance import versions
-from helpers.own.model_files import LIBRARIES, OwnModel, check_folder, load_model, save_model
+from helpers.own.model_files import (
+    LIBRARIES,
+    OwnModel,
+    check_folder,
+    check_place,
+    load_model,
+    save_model,
+)
 from helpers.own.models import fit_property, join, predict_property, warn_left_out
 from helpers.own.properties import read_properties
 from helpers.preprocessing import Preparation
@@ -32,23 +38,8 @@ COLUMNS = ["sample", "property", "predicted", "lower", "upper", "typicality", "u
 FEW_SOURCES = 9  # below, 90 % of new sources cannot be promised: errors of 8 sources are 8
 
 
-class SampleWarning(UserWarning):
-    """New samples that the interval of a model does not hold for."""
-
-
 def fit_models(
-    features,
-    table,
-    out,
-    *,
-    properties=None,
-    sample_column="sample",
-    group_column=None,
-    composition_unit=None,
-    sheet=None,
-    aggregate="mean",
-    kind="lr",
-    progress=True,
+    features, table, out, properties=None, *, aggregate="mean", kind="lr", progress=True, **options
 ):
     """Fit and validate a model of each property, and write them as a folder.
 
@@ -56,9 +47,8 @@ def fit_models(
     ----------
     features : path-like
         See `helpers.extract.feature_tables.read_feature_table`.
-    table : path-like
-        See `helpers.own.properties.read_properties`, also for `properties`, `sample_column`,
-        `group_column`, `composition_unit` and `sheet`.
+    table, properties
+        See `helpers.own.properties.read_properties`.
     out : path-like
         Folder for `helpers.own.model_files.save_model`.
     aggregate : str
@@ -66,6 +56,8 @@ def fit_models(
     kind : str
         ``"lr"``, ``"pr"``, ``"svr"`` or ``"best"``, see `helpers.own.models.fit_property`.
     progress : bool
+    **options
+        Of `helpers.own.properties.read_properties`.
 
     Returns
     -------
@@ -76,17 +68,9 @@ def fit_models(
     ------
     UserError, OSError
         As the functions above; nothing is written then.
-
-    Warns
-    -----
-    UserWarning
-        Samples that have an image or a row in the table alone: they are left out.
     """
     check_folder(out)
-    known = read_properties(
-        table, properties, sample_column=sample_column, group_column=group_column,
-        composition_unit=composition_unit, sheet=sheet,
-    )  # fmt: skip
+    known = read_properties(table, properties, **options)
     found = read_feature_table(features)
     samples, X, only = join(found, known, aggregate)
     warn_left_out(only)
@@ -106,13 +90,13 @@ def fit_models(
         "images without a row in the table": only["images"],
         "rows of the table without an image": only["table"],
         "composition": known.unit and f"in {known.unit}, for the controls alone",
-        "properties": {name: _result(one) for name, one in fitted.items()},
+        "properties": {
+            name: one.facts
+            | {"kind": one.kind, "half_width": one.half_width}
+            | {"flags": one.audit.flags, "in words": summary(one)}
+            for name, one in fitted.items()
+        },
     }
-
-
-def _result(one):
-    result = one.facts | {"kind": one.kind, "half_width": one.half_width}
-    return result | {"flags": one.audit.flags, "in words": summary(one)}
 
 
 def summary(model):
@@ -151,10 +135,8 @@ def _choice_in_words(choice):
     """Lines on what the inner folds chose, and what the choice cost."""
     gap, low, high = choice["to_linear"]
     folds = ", ".join(f"{name} ({count})" for name, count in choice["counts"].items())
-    tried = [name for name in choice["tried"] if not name.endswith(OF_THE_LOGARITHM)]
-    log = f", each also{OF_THE_LOGARITHM}" * (len(tried) < len(choice["tried"]))
     return [
-        f"chosen among {', '.join(tried)}{log}; in the outer folds: {folds}",
+        f"chosen among {len(choice['tried'])} learners; in the outer folds: {folds}",
         f"what the choice cost, mean over the outer folds: promised inside "
         f"{choice['promised']:.1f} %, erred {choice['mape_folds']:.1f} %, linear regression "
         f"{choice['mape_folds_linear']:.1f} % (choice minus linear {gap:+.1f} points, 95 % "
@@ -172,10 +154,7 @@ def predict_table(
     value_range=None,
     crop_bottom=None,
     stated_um=None,
-    image_column="image",
-    sample_column=None,
-    on_error="raise",
-    progress=True,
+    **options,
 ):
     """Predict the properties of images with a fitted model.
 
@@ -199,8 +178,8 @@ def predict_table(
     stated_um : float, optional
         Pixel size [micrometres] of new images that state none; those of the model say nothing of
         it.
-    image_column, sample_column, on_error, progress
-        As in `helpers.extract.feature_tables.extract_table`.
+    **options
+        `image_column`, `sample_column`, `on_error` and `progress`, see there.
 
     Returns
     -------
@@ -218,16 +197,16 @@ def predict_table(
     PixelSizeWarning, StoredWarning
         See `helpers.extract.scale.check_as_fitted` and
         `helpers.extract.depth.check_kinds_as_fitted`.
-    SampleWarning
+    UserWarning
         Other numbers of images a sample than the model's, or names of its training set.
     """
-    _check_output(Path(out), model)
+    check_place(out, ".csv", model)
+    head = ",".join(COLUMNS[:3]).encode()
+    if Path(out).exists() and not Path(out).read_bytes().startswith(head):
+        raise UserError(f"{out} exists and holds no predictions: choose another name")
     fitted = load_model(model)
     new = {"value_range": value_range, "crop_bottom": crop_bottom, "stated_um": stated_um}
-    found = _features_alike(
-        fitted.features, images, model, encoder, pooling, new, image_column=image_column,
-        sample_column=sample_column, on_error=on_error, progress=progress,
-    )  # fmt: skip
+    found = _features_alike(fitted.features, images, model, encoder, pooling, new, **options)
     check_comparable(fitted.features, found.facts, f"the model {model} and the images")
     check_as_fitted(found.table, fitted.features, model)
     check_kinds_as_fitted(found, fitted.features, model)
@@ -249,17 +228,6 @@ def predict_table(
     return result | {"skipped": found.facts["skipped"]}
 
 
-def _check_output(out, model):
-    """Refuse to write predictions over what holds none."""
-    if out.suffix.lower() != ".csv":
-        raise UserError(f"out is {out}: expected a file name that ends in .csv")
-    if out.resolve().is_relative_to(Path(model).resolve()):
-        raise UserError(f"out is {out}, inside the folder of the model: choose another name")
-    head = ",".join(COLUMNS[:3]).encode()
-    if out.exists() and not (out.is_file() and out.read_bytes().startswith(head)):
-        raise UserError(f"{out} exists and holds no predictions: choose another name")
-
-
 def _check_samples(counts, fitted, model):
     """Warn of samples with other numbers of images than a model's, or that it was fitted to.
 
@@ -279,7 +247,6 @@ def _check_samples(counts, fitted, model):
             f"({span(far.min(), far.max(), form='d')}, such as {far.index[0]}) than those of "
             f"{model} ({span(low, high, form='d')}): a mean over fewer scatters more than the "
             "interval says, over more less",
-            SampleWarning,
             stacklevel=3,
         )
     known = {name for one in fitted.properties.values() for name in one.out_of_fold["sample"]}
@@ -288,7 +255,6 @@ def _check_samples(counts, fitted, model):
         warnings.warn(
             f"{len(same)} of {len(counts)} samples have names of the training set of {model} "
             f"({first_few(same)}): where they are the same samples, the interval does not hold",
-            SampleWarning,
             stacklevel=3,
         )
 

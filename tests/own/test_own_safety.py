@@ -152,8 +152,11 @@ def test_outputs_replace_nothing_but_their_own_kind(model, tmp_path, monkeypatch
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     for command, said in (
         (["predict", "m", ".", "--out", "alloys.csv"], "alloys.csv exists and holds no predict"),
-        (["predict", "m", ".", "--out", "dir.csv"], "dir.csv exists and holds no predictions"),
-        (["predict", "m", ".", "--out", "m/p.csv"], "inside the folder of the model"),
+        (
+            ["predict", "m", ".", "--out", "dir.csv"],
+            "dir.csv, a folder or inside that of the model",
+        ),
+        (["predict", "m", ".", "--out", "m/p.csv"], "inside that of the model"),
         (["extract", "images.parquet", "--out", "images.parquet"], "holds no features"),
         (["report", "m", "f.parquet", "--out", "m/r.html"], "inside that of the model"),
         (["report", "m", "f.parquet", "--out", "dir.html"], "a folder or inside"),
@@ -171,7 +174,7 @@ def test_pipes_devices_and_names_that_are_no_text_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "endless.csv").symlink_to("/dev/zero")
     for name in ("pipe.csv", "endless.csv"):
-        with pytest.raises(UserError, match=f"{name} is no file: expected a table"):
+        with pytest.raises(UserError, match=f"there is no file .*{name}"):
             list_samples(tmp_path / name)
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/l\xdfx.png")
     Image.fromarray(np.eye(40, dtype=np.uint8)).save(tmp_path / "a.png")

@@ -35,8 +35,9 @@ from helpers.images.pixel_size import (
 )
 from helpers.images.read import ImageError, Reading
 from helpers.own.model_files import load_model
-from helpers.own.report import left_out_in_words, write_report
-from helpers.own.study import SampleWarning, predict_table
+from helpers.own.models import left_out_in_words
+from helpers.own.report import write_report
+from helpers.own.study import predict_table
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -96,8 +97,8 @@ def test_one_pixel_size_gives_right_predictions(study, tmp_path, capsys, run):
     assert facts["field"] == 224
     assert facts["network_um"] == pytest.approx([0.1, 0.1])
     assert facts["left_out"] == {"images": ["S00"], "table": ["S99"]}
-    told = left_out_in_words(facts)
-    assert [t[-4:] for t in told] == [" S00", " S99"]
+    told = left_out_in_words(facts["left_out"])
+    assert [t[-6:] for t in told] == [" (S00)", " (S99)"]
     for name in ("hi", "crop", "whole"):
         capsys.readouterr()
         assert run("predict", model, study / name, "--out", out) == 0
@@ -300,8 +301,8 @@ def test_the_header_of_a_report_says_what_reached_the_network(fitted, tmp_path, 
         "0.05 to 0.1 µm in the files, brought to 0.1 µm and cut in the middle to at most 224 "
         "pixels a side, 0.1 µm at the network" in page
     )
-    assert "1 samples of the images have no row in the table: lonely." in page
-    assert "1 samples of the table have no image: unseen." in page
+    assert "1 samples of the images have no row in the table (lonely)." in page
+    assert "1 rows of the table have no image (unseen)." in page
     assert "Of a sample with several images the first is shown" in page
 
 
@@ -310,8 +311,8 @@ def test_samples_that_the_interval_does_not_hold_for_are_told(fitted, tmp_path):
     folder.mkdir()
     for name in ("a00", "b"):
         shutil.copy(fitted / "scans/05-1.tif", folder / f"{name}.tif")
-    with pytest.warns(SampleWarning) as told:
+    with pytest.warns(UserWarning, match="samples have") as told:
         predict_table(fitted / "m", folder, tmp_path / "p.csv", progress=False)
-    few, same = (str(w.message) for w in told if w.category is SampleWarning)
+    few, same = (str(w.message) for w in told if "samples have" in str(w.message))
     assert few.startswith("2 of 2 samples have other numbers of images (1, such as a00) than")
     assert re.search(r"1 of 2 samples have names of the training set of .*m \(a00\)", same)

@@ -455,9 +455,9 @@ def test_a_choice_needs_samples_and_the_words_say_what_it_cost(monkeypatch):
     monkeypatch.setattr(choice, "COUNTS", (1, 2))
     names, X, known = made(40)
     options = {"kind": "best", "seeds": [0], "progress": False}
-    with pytest.raises(UserError, match=r"at least 40 are needed to choose a learner") as error:
+    with pytest.raises(UserError, match="at least 40 are needed for kind='best'") as error:
         fit_property("y", names[:39], X[:39], known, **options)
-    assert messages.in_options(str(error.value)).endswith("; fit with --model lr")
+    assert messages.in_options(str(error.value)).endswith("for --model best; measure more")
     with pytest.raises(UserError, match="kind is 'forest': expected one of lr, pr, svr, best"):
         fit_property("y", names, X, known, kind="forest")
     known.values["y"] = np.exp(3 + X[:, 0] / 3)
@@ -465,7 +465,7 @@ def test_a_choice_needs_samples_and_the_words_say_what_it_cost(monkeypatch):
     facts, words = model.facts["choice"], study.summary(model)
     assert facts["learner"].endswith(choice.OF_THE_LOGARITHM)
     assert words[0].split("; ")[1].startswith(facts["learner"])
-    assert "Gaussian process, each also of the logarithm; in the outer folds: " in words[1]
+    assert words[1].startswith("chosen among 12 learners; in the outer folds: ")
     assert facts["mape_folds"] < facts["mape_folds_linear"]
     assert f"linear regression {facts['mape_folds_linear']:.1f} %" in words[2]
     y, predicted = (model.out_of_fold[name] for name in ("measured", "predicted"))
@@ -473,7 +473,7 @@ def test_a_choice_needs_samples_and_the_words_say_what_it_cost(monkeypatch):
     rows = model.audit.differences.query("predictor == 'descriptor'").set_index("other")
     assert rows.loc["mean", "errs"] == "less"
     known.values["y"] = X[:, 0]
-    assert "logarithm" not in study.summary(fit_property("y", names, X, known, **options))[1]
+    assert "among 6 learners" in study.summary(fit_property("y", names, X, known, **options))[1]
 
 
 def versions():

@@ -125,7 +125,7 @@ def test_reports_are_refused_before_anything_is_computed(walked, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     code = cli.main(["report", *map(str, paths), "--out", "r.html"])
     assert code == 1
-    assert "30 images are not there any more" in capsys.readouterr().err
+    assert "30 images are not those that" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
