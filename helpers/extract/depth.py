@@ -12,6 +12,7 @@ import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+from helpers.extract.tables import first_few
 from helpers.images.read import ImageError, read_header
 from helpers.vit.forward import n_cores
 
@@ -42,7 +43,7 @@ def read_headers(files):
 
 
 def check_headers(headers, value_range=None, crop_bottom=None):
-    """Refuse files of mixed kinds, and tell of banners that would not be cut.
+    """Refuse files of mixed kinds, and what does not suit their banners.
 
     Parameters
     ----------
@@ -55,17 +56,28 @@ def check_headers(headers, value_range=None, crop_bottom=None):
     ------
     ImageError
         Several kinds (names, counts and an example each), of which one does not say where its
-        numbers end, without a `value_range`; floats beside it also with one.
+        numbers end, without a `value_range`; floats beside it also with one. Files that state no
+        banner where ``"auto"`` needs it.
+
+    Warns
+    -----
+    StoredWarning
+        Banners that would not be cut.
     """
     check_kinds({file: header.kind for file, header in headers.items()}, value_range)
+    silent = [file for file, header in headers.items() if header.banner is None]
+    if silent and crop_bottom == "auto":
+        raise ImageError(
+            f"{len(silent)} of {len(headers)} images state no banner to cut: "
+            f"{first_few(silent)}; cut rows by number or share"
+        )
     banners = {file: header.banner for file, header in headers.items() if header.banner}
     if banners and crop_bottom is None:
         file, rows = next(iter(banners.items()))
-        auto = all(header.banner is not None for header in headers.values())
         _tell(
             f"{len(banners)} of {len(headers)} images state a banner, such as {file} ({rows} "
             "rows), and the network sees it: cut it with "
-            f"crop_bottom={'auto' if auto else max(banners.values())}"
+            f"crop_bottom={max(banners.values()) if silent else 'auto'}"
         )
 
 
