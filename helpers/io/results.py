@@ -26,14 +26,7 @@ from helpers import UserError
 from helpers.io.atomic import atomic_write, write_table
 from helpers.io.downloads import ROOT, registry
 from helpers.io.provenance import code_digest, versions
-from helpers.io.result_contents import (
-    describe,
-    encoder_fault,
-    encoders_in,
-    first_fault,
-    read_csv,
-    sha256,
-)
+from helpers.io.result_contents import encoder_fault, encoders_in, read_csv, sha256
 
 RESULTS = ROOT / "data" / "results"
 PARTIAL = ROOT / "_build" / "results"  # what an interrupted computation has done
@@ -60,7 +53,7 @@ def read_results(name, part=None):
     ------
     UserError
         No such table, one that is not what its script wrote, or one of an encoder that the
-        registry does not know so any more: with the file, the row and the command that mends it.
+        registry does not know so any more: with the file and the command that mends it.
 
     Examples
     --------
@@ -70,14 +63,10 @@ def read_results(name, part=None):
     facts, path = provenance(name), _table_path(name, part)
     if path.name not in facts["tables"] or not path.is_file():
         raise UserError(f"There is no table {path}. {_remedy(facts)}")
-    try:
-        table, described = read_csv(path), facts["tables"][path.name]
-    except ValueError as error:  # of pandas: an empty file, a row with more cells, other bytes
-        reason = str(error).strip()
-        raise UserError(f"{path} is no table any more: {reason}. {_remedy(facts)}") from error
-    changed = sha256(path) != described["sha256"]
-    fault = first_fault(table, described) if changed else encoder_fault(table, facts["encoders"])
-    if fault:
+    if sha256(path) != facts["tables"][path.name]:
+        raise UserError(f"{path} was changed since it was computed. {_remedy(facts)}")
+    table = read_csv(path)
+    if fault := encoder_fault(table, facts["encoders"]):
         raise UserError(f"{path}, {fault}. {_remedy(facts)}")
     table.attrs = {key: value for key, value in facts.items() if key not in ("tables", "encoders")}
     return table
@@ -206,17 +195,15 @@ class Computation:
 
     def write(self, table, **parts):
         """Write the tables and what they were made by."""
-        written = {}
-        for part, content in {None: table, **parts}.items():
-            path = _table_path(self.name, part)
+        tables = {_table_path(self.name, part): t for part, t in {None: table, **parts}.items()}
+        for path, content in tables.items():
             write_table(content, path)
-            written[path.name] = describe(path)
         facts = {
             **self.facts,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "seconds": round(self.seconds, 1),
-            "encoders": encoders_in(written),
-            "tables": written,
+            "encoders": encoders_in(tables.values()),
+            "tables": {path.name: sha256(path) for path in tables},
         }
         with atomic_write(RESULTS / f"{self.name}.json") as file:
             file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
@@ -246,8 +233,8 @@ def changes_since(name):
     same = code_digest(script, ROOT) == facts["code"] and not facts["commit"].endswith(CHANGES)
     changed = [] if same else ["its code"]
     changed += [key for key, value in facts["inputs"].items() if input_hash(key) != value]
-    paths = {RESULTS / name.rpartition("/")[0] / file: d for file, d in facts["tables"].items()}
-    return changed + [p.name for p, d in paths.items() if sha256(p) != d["sha256"]]
+    folder = (RESULTS / name).parent
+    return changed + [f for f, digest in facts["tables"].items() if sha256(folder / f) != digest]
 
 
 def _again(facts):
