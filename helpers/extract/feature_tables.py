@@ -206,23 +206,19 @@ def _read_part(path):
     try:
         table = pq.read_table(path, partitioning=None)
         table.validate(full=True)  # text that is no UTF-8 as well
-        types = dict(zip(table.schema.names, table.schema.types, strict=True))
         facts = json.loads((table.schema.metadata or {}).get(KEY, b"null"))
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} cannot be read as parquet ({error}): extract again") from error
-    wrong = [name for name, kind in KINDS.items() if types.get(name) != kind]
-    vectors = types.get("features", pa.null())
-    if not pa.types.is_fixed_size_list(vectors) or vectors.value_type != pa.float32():
-        wrong.append("features")
-    if wrong or not isinstance(facts, dict):
+    types = dict(zip(table.schema.names, table.schema.types, strict=True))
+    length = getattr(types.get("features"), "list_size", 0)
+    kinds = KINDS | {"features": pa.list_(pa.float32(), length)}
+    wrong = [name for name, kind in kinds.items() if types.get(name) != kind]
+    wrong = wrong or [n for n in kinds if n != "pixel_size_um" and table[n].null_count]
+    if wrong or not len(table) or not isinstance(facts, dict):
         raise UserError(
-            f"{path} is no feature table: {first_few(wrong) or 'its metadata'} is missing or of "
-            "another type; `microprop extract` writes one"
+            f"{path} is no feature table: {first_few(wrong) or 'a row or its metadata'} is "
+            "missing, empty or of another type; `microprop extract` writes one"
         )
-    needed = [name for name in (*KINDS, "features") if name != "pixel_size_um"]
-    empty = [name for name in needed if table[name].null_count]
-    if empty or not len(table):
-        raise UserError(f"{path}: {first_few(empty) or 'every column'} is empty: extract again")
     return table, facts
 
 
