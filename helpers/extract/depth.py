@@ -29,9 +29,7 @@ class StoredWarning(UserWarning):
 
 
 def read_headers(files):
-    """{file: `helpers.images.read.Header`}, without files that cannot be read: these are told by
-    `helpers.features.extract`, with all other bad ones.
-    """
+    """{file: `helpers.images.read.Header`} of those that can be read: `extract` tells the others."""
 
     def read(file):
         with contextlib.suppress(ImageError, OSError):
@@ -43,14 +41,9 @@ def read_headers(files):
 
 
 def check_headers(headers, value_range=None, crop_bottom=None):
-    """Refuse files of mixed kinds, and what does not suit their banners.
+    """Look for what does not go together in the headers of `read_headers`.
 
-    Parameters
-    ----------
-    headers : dict
-        Of `read_headers`.
-    value_range, crop_bottom
-        See `helpers.images.read.Reading`.
+    `value_range` and `crop_bottom`: see `helpers.images.read.Reading`.
 
     Raises
     ------
@@ -99,10 +92,7 @@ def check_kinds(kinds, value_range=None):
 def check_levels(table):
     """Tell, or refuse, files that use a small part of the range of their type; none was stated.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Columns ``image``, ``kind`` and ``brightest`` (of the pixels, 0 to 1, NaN: unknown).
+    Of a table with ``image``, ``kind`` and ``brightest`` (of the pixels, 0 to 1, NaN: unknown).
 
     Raises
     ------

@@ -64,14 +64,7 @@ class FeatureTable(NamedTuple):
 
 
 def write_feature_table(path, found):
-    """Write a feature table, whole or not at all.
-
-    Parameters
-    ----------
-    path : path-like
-        A ``.parquet`` file; a `UserError` refuses another ending.
-    found : FeatureTable
-    """
+    """Write a `FeatureTable` to a ``.parquet`` file, whole; a `UserError` refuses other endings."""
     _check_ending(path)
     with atomic_write(path) as file:
         pq.write_table(to_arrow(found), file)
@@ -225,7 +218,7 @@ def _read_part(path):
 def check_comparable(facts, others, what):
     """Raise a UserError if two sets of features were not computed in the same way.
 
-    An encoder is its weights and its architecture, whatever the folder is called that it lies in.
+    An encoder is its weights and its architecture, not the name of its folder.
     """
     one, other = map(_compared, (facts, others))
     wrong = [k for k in one if k in other and one[k] != other[k]]
@@ -262,7 +255,7 @@ def extract_table(
     encoder : str or path-like or helpers.encoders.Encoder
         See `helpers.encoders.load_encoder`.
     **options
-        `pooling` and `dtype`: see there; an encoder that is loaded has its own. `crop_bottom`,
+        `pooling` and `dtype`: see there. `crop_bottom`,
         `target_um` and `value_range`: see `helpers.images.read.Reading`; with `target_um` the
         middle of each image is taken as it is, as much as the encoder takes, instead of all of
         it shrunk. `stated_um`: pixel size [micrometres] of files that state none, where a column
@@ -278,10 +271,6 @@ def extract_table(
     ImageError, UserError, DownloadError, OSError
         As the functions above.
 
-    Notes
-    -----
-    Computed features are kept in the store of `helpers.features.extract`, from which an
-    interrupted run goes on.
     """
     listed = list_samples(source, image_column=image_column, sample_column=sample_column)
     return extract_listed(listed, encoder, **options)

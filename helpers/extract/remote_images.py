@@ -22,14 +22,8 @@ def list_anywhere(source, *, image_column="image", sample_column=None):
     """`helpers.extract.image_lists.list_samples`, also of a store or a table of addresses.
 
     A column ``stamp`` more holds size and time of a file as text, empty for addresses in a
-    table, which would have to be asked one by one.
-
-    Raises
-    ------
-    UserError
-        A kind of store that fsspec does not know, or whose package is not installed.
-    ImageError, FileNotFoundError
-        As `list_samples`.
+    table, which would have to be asked one by one. A `UserError` tells a kind of store that fsspec
+    does not know, or whose package is not installed.
 
     Examples
     --------

@@ -69,11 +69,11 @@ def open_file(path):
         return Path(path).open("rb")
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no image {path}: check its name and folder") from None
-    except IsADirectoryError:
-        raise ImageError(f"{path} is a folder: expected an image file; name one in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error  # without the path
-        raise ImageError(f"{path} cannot be opened ({reason}): check its permissions") from error
+        raise ImageError(
+            f"{path} cannot be opened ({reason}): expected an image file that you may read"
+        ) from error
 
 
 def _refuse_stack(name, count):

@@ -108,13 +108,8 @@ class PreparedImage:
 def prepare_images(files, reading, field=None, stated=None):
     """Images cut and brought to one pixel size, and the pixel sizes that they state.
 
-    Parameters
-    ----------
-    files : sequence of path-like
-    reading, field
-        As in `PreparedImage`; see `helpers.extract.scale.field_of`.
-    stated : float or array_like of float, shape (n,), optional
-        Pixel sizes that the user states [micrometres], for files that state none; NaN: unknown.
+    `reading` and `field` are those of `PreparedImage`; `stated` (a number or n of them, NaN:
+    unknown) what the user states of files that state no pixel size [micrometres].
 
     Returns
     -------
@@ -122,7 +117,7 @@ def prepare_images(files, reading, field=None, stated=None):
         The files themselves where none is changed.
     stated : list of float or None
         See `pixel_size_um`, else what the user states; None as well for files that cannot be
-        read. These are left for `helpers.features.extract` to tell, with all other bad images.
+        read, which `helpers.features.extract` tells.
 
     Raises
     ------

@@ -38,11 +38,9 @@ class Reading:
     Raises
     ------
     UserError
-        A `value_range` that is not two finite numbers, low < high; a `crop_bottom` that is
-        none of these or, when an image is read, leaves fewer than 8 rows of it; a `target_um`
-        that is no length.
+        A value that is none of these; a `crop_bottom` that leaves fewer than 8 rows of an image.
     ImageError
-        When an image is read: ``"auto"`` for one that states no banner.
+        ``"auto"`` where an image states no banner.
 
     Examples
     --------

@@ -89,22 +89,10 @@ def cache_folder():
 
 
 def verify(path, expected, source="the registry"):
-    """Check a file against the hash in its registry entry.
+    """Check a file against a hash: a `DownloadError` tells that it is missing or another one.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    expected : str
-        ``sha256:<hex>``, or ``git-blob:<hex>``: the SHA-1 of ``blob <size>``, a zero byte
-        and the content, which is the id that git gives a file.
-    source : str
-        Where that hash stands, for the message.
-
-    Raises
-    ------
-    DownloadError
-        No such file, or another hash; the message holds both.
+    `expected` is ``sha256:<hex>``, or ``git-blob:<hex>``: the SHA-1 of ``blob <size>``, a zero
+    byte and the content, which is the id that git gives a file. It stands in `source`.
     """
     path = Path(path)
     if not path.is_file():

@@ -283,9 +283,6 @@ def main(arguments=None):
                 print(f"{name}: nothing has changed")
     except UserError as error:
         parser.error(str(error))
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on.", file=sys.stderr)
-        return 130
     if told and options.check:
         print("That is a note, and no failure: see CONTRIBUTING, 'Add a result'.")
     if failed:

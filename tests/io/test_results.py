@@ -75,24 +75,21 @@ def test_a_table_that_was_changed_is_told(results_folder, old, new):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "change",
     [
-        (
-            lambda known: known.pop("encoders/clip-b16"),
-            "json is not there: mend that",
-        ),
-        (lambda known: known["encoders/clip-b16"].update(n_features=9), "gives 9 features"),
+        lambda known: known.pop("encoders/clip-b16"),
+        lambda known: known["encoders/clip-b16"].update(n_features=9),
     ],
 )
 def test_rows_of_an_encoder_that_the_registry_does_not_know_so_are_told(
-    results_folder, tmp_path, monkeypatch, change, message
+    results_folder, tmp_path, monkeypatch, change
 ):
     write(TABLE.replace("clip-b16", "CLIP B16 (paper)"))
     known = registry()
     change(known)
     (tmp_path / "registry.json").write_text(json.dumps(known))
     monkeypatch.setattr(result_contents, "REGISTRY", tmp_path / "registry.json")
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(ValueError, match=r"768 features: .*json holds none, mend that") as error:
         read_results("segmentation")
     assert "segmentation.csv, line 2: 'CLIP B16 (paper)' was computed" in str(error.value)
 
