@@ -191,7 +191,7 @@ def test_a_local_copy_that_is_not_there_is_told(published, tmp_path, monkeypatch
 
 def test_a_missing_registry_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPROP_REGISTRY", str(tmp_path / "none.json"))
-    with pytest.raises(DownloadError, match=r"none\.json, the registry \(MICROPROP_REGISTRY"):
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
         registry()
 
 

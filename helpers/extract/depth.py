@@ -29,7 +29,7 @@ class StoredWarning(UserWarning):
 
 
 def read_headers(files):
-    """{file: `helpers.images.read.Header`} of those that can be read: `extract` tells the others."""
+    """{file: `helpers.images.read.Header`} of those that can be read; `extract` tells others."""
 
     def read(file):
         with contextlib.suppress(ImageError, OSError):

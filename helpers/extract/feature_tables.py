@@ -64,7 +64,7 @@ class FeatureTable(NamedTuple):
 
 
 def write_feature_table(path, found):
-    """Write a `FeatureTable` to a ``.parquet`` file, whole; a `UserError` refuses other endings."""
+    """Write a `FeatureTable`, whole; a `UserError` refuses a name that ends in no .parquet."""
     _check_ending(path)
     with atomic_write(path) as file:
         pq.write_table(to_arrow(found), file)

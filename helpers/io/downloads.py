@@ -58,11 +58,7 @@ def registry():
     >>> registry()["two_phase/dataset.mat"]["hash"].split(":")[0]
     'git-blob'
     """
-    path = registry_path()
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DownloadError(f"{path}, the registry ({REGISTRY} may name it): {error}") from error
+    return json.loads(registry_path().read_text(encoding="utf-8"))
 
 
 def registry_path():

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # the folder that holds the package
 # Modules that move files and tell of it, and compute nothing.
 PLUMBING = [f"helpers/io/{name}.py" for name in ("atomic", "downloads", "optional", "progress")]
-PLUMBING += [f"helpers/io/{name}.py" for name in ("provenance", "result_contents", "results")]
+PLUMBING += ["helpers/io/provenance.py", "helpers/io/results.py"]
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 

@@ -11,7 +11,7 @@ import pytest
 from bookbuild.chapters import chapters_in_toc
 from helpers import UserError
 from helpers.audit.studies import PARTS
-from helpers.io import result_contents, results
+from helpers.io import results
 from helpers.io.downloads import ROOT, registry
 from helpers.io.results import (
     RESULTS,
@@ -88,7 +88,7 @@ def test_rows_of_an_encoder_that_the_registry_does_not_know_so_are_told(
     known = registry()
     change(known)
     (tmp_path / "registry.json").write_text(json.dumps(known))
-    monkeypatch.setattr(result_contents, "REGISTRY", tmp_path / "registry.json")
+    monkeypatch.setattr(results, "REGISTRY", tmp_path / "registry.json")
     with pytest.raises(ValueError, match=r"768 features: .*json holds none, mend that") as error:
         read_results("segmentation")
     assert "segmentation.csv, line 2: 'CLIP B16 (paper)' was computed" in str(error.value)
