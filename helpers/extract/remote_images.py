@@ -78,12 +78,11 @@ def local_copies(table):
     with tempfile.TemporaryDirectory() as folder:
         copies = table.copy()
         for i, address in table["image"][far].items():
-            copies.loc[i, "image"] = os.path.join(
-                folder, f"{i:08d}{PurePosixPath(address).suffix}"
-            )
+            copy = os.path.join(folder, f"{i:08d}{PurePosixPath(address).suffix}")
+            copies.loc[i, "image"] = copy
             files, path = _store(address)
             try:
-                files.get_file(path, copies.loc[i, "image"])
+                files.get_file(path, copy)
             except Exception as error:  # as above
                 raise ImageError(f"{address} cannot be copied: {error}") from error
         try:

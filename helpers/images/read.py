@@ -74,9 +74,7 @@ class Reading:
             kept = len(pixels) - self._rows_cut(len(pixels), image)
         if pixels.ndim == 3:
             first = pixels[..., 0]
-            grey = pixels.shape[2] < 3 or all(
-                np.array_equal(first, pixels[..., i]) for i in (1, 2)
-            )
+            grey = pixels.shape[2] < 3 or (pixels[..., 1:3] == first[..., None]).all()
             pixels = first if grey else pixels[..., :3]
         bits = re.fullmatch(r"(\d+)-bit", image.kind)
         beyond = bits and self.value_range and self.value_range[1] > 2 ** max(8, int(bits[1])) - 1

@@ -90,9 +90,8 @@ def provenance(name):
 
 def result_names():
     """Names of all results."""
-    return sorted(
-        p.relative_to(RESULTS).with_suffix("").as_posix() for p in RESULTS.rglob("*.json")
-    )
+    paths = (path.relative_to(RESULTS) for path in RESULTS.rglob("*.json"))
+    return sorted(path.with_suffix("").as_posix() for path in paths)
 
 
 def _table_path(name, part=None):
@@ -326,10 +325,9 @@ def main(arguments=None):
             elif changed:
                 print(f"{name}: {facts['command']}", flush=True)
                 command = [sys.executable, *facts["command"].split()[1:]]
-                threads = (
-                    {} if facts["threads"] == "all" else {"OMP_NUM_THREADS": facts["threads"]}
-                )
-                environment = {**threads, **os.environ}  # as many as before, unless told
+                environment = dict(os.environ)
+                if facts["threads"] != "all":  # as many as before, unless told
+                    environment.setdefault("OMP_NUM_THREADS", facts["threads"])
                 done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
                 failed += [name] if done.returncode else []
             elif not options.check:
