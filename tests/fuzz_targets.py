@@ -16,7 +16,7 @@ import numpy as np
 from helpers import UserError
 from helpers.encoders import find_entry
 from helpers.extract.tables import read_rows
-from helpers.images.pixel_size import pixel_size_um, stated_banner
+from helpers.images.pixel_size import pixel_size_um
 from helpers.images.read import (
     ImageError,
     Reading,
@@ -46,11 +46,11 @@ class Images:
         assert digest == hashlib.sha256(Path(path).read_bytes()).hexdigest()
         size = _refusal_or(image_size, path)
         with contextlib.suppress(ImageError):
-            assert re.fullmatch(r"(signed )?\d+-bit|float", read_header(path).kind)
+            header = read_header(path)
+            assert re.fullmatch(r"(signed )?\d+-bit|float", header.kind)
+            assert (header.banner or 0) >= 0
         with contextlib.suppress(ImageError):
             assert (pixel_size_um(path) or 1) > 0
-        with contextlib.suppress(ImageError):
-            assert (stated_banner(path) or 0) >= 0
         pixels = read_image(path, max_pixels=MAX_PIXELS)
         assert pixels.dtype == np.float32
         assert pixels.flags.c_contiguous

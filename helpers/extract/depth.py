@@ -12,6 +12,7 @@ import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+from helpers.extract.tables import first_few
 from helpers.images.read import ImageError, read_header
 from helpers.vit.forward import n_cores
 
@@ -28,9 +29,7 @@ class StoredWarning(UserWarning):
 
 
 def read_headers(files):
-    """{file: `helpers.images.read.Header`}, without files that cannot be read: these are told by
-    `helpers.features.extract`, with all other bad ones.
-    """
+    """{file: `helpers.images.read.Header`} of those that can be read; `extract` tells others."""
 
     def read(file):
         with contextlib.suppress(ImageError, OSError):
@@ -42,30 +41,36 @@ def read_headers(files):
 
 
 def check_headers(headers, value_range=None, crop_bottom=None):
-    """Refuse files of mixed kinds, and tell of banners that would not be cut.
+    """Look for what does not go together in the headers of `read_headers`.
 
-    Parameters
-    ----------
-    headers : dict
-        Of `read_headers`.
-    value_range, crop_bottom
-        See `helpers.images.read.Reading`.
+    `value_range` and `crop_bottom`: see `helpers.images.read.Reading`.
 
     Raises
     ------
     ImageError
         Several kinds (names, counts and an example each), of which one does not say where its
-        numbers end, without a `value_range`; floats beside it also with one.
+        numbers end, without a `value_range`; floats beside it also with one. Files that state no
+        banner where ``"auto"`` needs it.
+
+    Warns
+    -----
+    StoredWarning
+        Banners that would not be cut.
     """
     check_kinds({file: header.kind for file, header in headers.items()}, value_range)
+    silent = [file for file, header in headers.items() if header.banner is None]
+    if silent and crop_bottom == "auto":
+        raise ImageError(
+            f"{len(silent)} of {len(headers)} images state no banner to cut: "
+            f"{first_few(silent)}; cut rows by number or share"
+        )
     banners = {file: header.banner for file, header in headers.items() if header.banner}
     if banners and crop_bottom is None:
         file, rows = next(iter(banners.items()))
-        auto = all(header.banner is not None for header in headers.values())
         _tell(
             f"{len(banners)} of {len(headers)} images state a banner, such as {file} ({rows} "
             "rows), and the network sees it: cut it with "
-            f"crop_bottom={'auto' if auto else max(banners.values())}"
+            f"crop_bottom={max(banners.values()) if silent else 'auto'}"
         )
 
 
@@ -87,10 +92,7 @@ def check_kinds(kinds, value_range=None):
 def check_levels(table):
     """Tell, or refuse, files that use a small part of the range of their type; none was stated.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Columns ``image``, ``kind`` and ``brightest`` (of the pixels, 0 to 1, NaN: unknown).
+    Of a table with ``image``, ``kind`` and ``brightest`` (of the pixels, 0 to 1, NaN: unknown).
 
     Raises
     ------

@@ -64,14 +64,7 @@ class FeatureTable(NamedTuple):
 
 
 def write_feature_table(path, found):
-    """Write a feature table, whole or not at all.
-
-    Parameters
-    ----------
-    path : path-like
-        A ``.parquet`` file; a `UserError` refuses another ending.
-    found : FeatureTable
-    """
+    """Write a `FeatureTable`, whole; a `UserError` refuses a name that ends in no .parquet."""
     _check_ending(path)
     with atomic_write(path) as file:
         pq.write_table(to_arrow(found), file)
@@ -206,30 +199,26 @@ def _read_part(path):
     try:
         table = pq.read_table(path, partitioning=None)
         table.validate(full=True)  # text that is no UTF-8 as well
-        types = dict(zip(table.schema.names, table.schema.types, strict=True))
         facts = json.loads((table.schema.metadata or {}).get(KEY, b"null"))
     except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} cannot be read as parquet ({error}): extract again") from error
-    wrong = [name for name, kind in KINDS.items() if types.get(name) != kind]
-    vectors = types.get("features", pa.null())
-    if not pa.types.is_fixed_size_list(vectors) or vectors.value_type != pa.float32():
-        wrong.append("features")
-    if wrong or not isinstance(facts, dict):
+    types = dict(zip(table.schema.names, table.schema.types, strict=True))
+    length = getattr(types.get("features"), "list_size", 0)
+    kinds = KINDS | {"features": pa.list_(pa.float32(), length)}
+    wrong = [name for name, kind in kinds.items() if types.get(name) != kind]
+    wrong = wrong or [n for n in kinds if n != "pixel_size_um" and table[n].null_count]
+    if wrong or not len(table) or not isinstance(facts, dict):
         raise UserError(
-            f"{path} is no feature table: {first_few(wrong) or 'its metadata'} is missing or of "
-            "another type; `microprop extract` writes one"
+            f"{path} is no feature table: {first_few(wrong) or 'a row or its metadata'} is "
+            "missing, empty or of another type; `microprop extract` writes one"
         )
-    needed = [name for name in (*KINDS, "features") if name != "pixel_size_um"]
-    empty = [name for name in needed if table[name].null_count]
-    if empty or not len(table):
-        raise UserError(f"{path}: {first_few(empty) or 'every column'} is empty: extract again")
     return table, facts
 
 
 def check_comparable(facts, others, what):
     """Raise a UserError if two sets of features were not computed in the same way.
 
-    An encoder is its weights and its architecture, whatever the folder is called that it lies in.
+    An encoder is its weights and its architecture, not the name of its folder.
     """
     one, other = map(_compared, (facts, others))
     wrong = [k for k in one if k in other and one[k] != other[k]]
@@ -266,7 +255,7 @@ def extract_table(
     encoder : str or path-like or helpers.encoders.Encoder
         See `helpers.encoders.load_encoder`.
     **options
-        `pooling` and `dtype`: see there; an encoder that is loaded has its own. `crop_bottom`,
+        `pooling` and `dtype`: see there. `crop_bottom`,
         `target_um` and `value_range`: see `helpers.images.read.Reading`; with `target_um` the
         middle of each image is taken as it is, as much as the encoder takes, instead of all of
         it shrunk. `stated_um`: pixel size [micrometres] of files that state none, where a column
@@ -282,10 +271,6 @@ def extract_table(
     ImageError, UserError, DownloadError, OSError
         As the functions above.
 
-    Notes
-    -----
-    Computed features are kept in the store of `helpers.features.extract`, from which an
-    interrupted run goes on.
     """
     listed = list_samples(source, image_column=image_column, sample_column=sample_column)
     return extract_listed(listed, encoder, **options)

@@ -62,10 +62,8 @@ def extract_parts(
         ``"s3://bucket/scans"``, and tables with such paths: whatever fsspec can open.
     out : path-like
         Folder for the parts; all machines must see it.
-    encoder : str or path-like
+    encoder, pooling, dtype
         See `helpers.encoders.load_encoder`; a folder must be there on all machines.
-    pooling, dtype : optional
-        See there.
     workers : int, optional
         Actors. None: one a GPU where Ray sees any, else one a core. Fewer share the cores.
     part_images : int
@@ -75,7 +73,6 @@ def extract_parts(
     on_error : str
         ``"raise"``: parts with bad images are not written, the others are; then the bad images
         are named. ``"skip"``: bad images are left out.
-    progress : bool
     **options
         Of `helpers.extract.feature_tables.extract_listed`.
 
@@ -91,10 +88,9 @@ def extract_parts(
     ImageError
         Bad images; the good parts are kept. Mixed bit depth: of files before any work, of a store
         when all parts are done.
-    ValueError
-        Parts of another run in the folder; an option that is unknown; Ray is not installed, or
-        broken.
-    UserError, FileNotFoundError, DownloadError, OSError
+    UserError
+        Parts of another run in the folder; Ray is not installed, or broken.
+    ValueError, OSError
         As `helpers.extract.feature_tables.extract_table`.
 
     Notes
@@ -155,12 +151,10 @@ def _for_actors(loaded, dtype):
 def _refuse_bad(errors, count):
     if not errors:
         return
-    told = "\n".join(errors[:TOLD])
     raise ImageError(
         f"{len(errors)} of {count} parts hold bad images and were not written. Mend these and run "
         "again, or skip them with on_error='skip': the other parts stay. Without the files it "
-        f"would be another run, into a new folder. The first {min(TOLD, len(errors))} parts:\n"
-        f"{told}"
+        "would be another run, into a new folder. The first parts:\n" + "\n".join(errors[:TOLD])
     )
 
 
@@ -231,8 +225,6 @@ def _parts(listed, plan, part_images):
 
 
 def _refuse_others(out, parts):
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: expected a folder for the parts")
     others = sorted({p.name for p in out.glob("*.parquet")} - {part["name"] for part in parts})
     if others:
         raise UserError(

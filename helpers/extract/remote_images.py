@@ -22,14 +22,8 @@ def list_anywhere(source, *, image_column="image", sample_column=None):
     """`helpers.extract.image_lists.list_samples`, also of a store or a table of addresses.
 
     A column ``stamp`` more holds size and time of a file as text, empty for addresses in a
-    table, which would have to be asked one by one.
-
-    Raises
-    ------
-    UserError
-        A kind of store that fsspec does not know, or whose package is not installed.
-    ImageError, FileNotFoundError
-        As `list_samples`.
+    table, which would have to be asked one by one. A `UserError` tells a kind of store that fsspec
+    does not know, or whose package is not installed.
 
     Examples
     --------
@@ -84,12 +78,11 @@ def local_copies(table):
     with tempfile.TemporaryDirectory() as folder:
         copies = table.copy()
         for i, address in table["image"][far].items():
-            copies.loc[i, "image"] = os.path.join(
-                folder, f"{i:08d}{PurePosixPath(address).suffix}"
-            )
+            copy = os.path.join(folder, f"{i:08d}{PurePosixPath(address).suffix}")
+            copies.loc[i, "image"] = copy
             files, path = _store(address)
             try:
-                files.get_file(path, copies.loc[i, "image"])
+                files.get_file(path, copy)
             except Exception as error:  # as above
                 raise ImageError(f"{address} cannot be copied: {error}") from error
         try:

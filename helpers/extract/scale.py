@@ -46,11 +46,10 @@ def network_scales(images, encoder, pipeline="micrograph"):
     """
     entry, scales = find_entry(encoder), []
     for image in images:
-        own, size = 1.0, None
+        prepared = isinstance(image, PreparedImage)
         try:
-            if isinstance(image, PreparedImage):
-                own, size = image.scale, image.size
-            rule = input_rule(entry, size or image_size(image), pipeline)
+            own, size = (image.scale, image.size) if prepared else (1.0, image_size(image))
+            rule = input_rule(entry, size, pipeline)
             scales.append(own * rule.split * max(rule.shape) / max(rule.crop))
         except (ImageError, OSError):
             scales.append(np.nan)
@@ -127,7 +126,6 @@ def differences(names, stated, scales):
     Parameters
     ----------
     names : sequence of path-like
-        Files, for the text.
     stated, scales : array_like of float, shape (n,)
         Pixel sizes [micrometres], NaN where not stated, and `network_scales`.
 
@@ -225,38 +223,18 @@ def _sides(table, field):
 
 
 def in_words(found):
-    """Pixel sizes of a feature table, in the files and at the network, for people.
-
-    Parameters
-    ----------
-    found : helpers.extract.feature_tables.FeatureTable
-
-    Returns
-    -------
-    str
-    """
-    stated, target = found.table["pixel_size_um"], found.facts.get("target_um")
-    silent = int(stated.isna().sum())
-    if silent == len(stated):
+    """Pixel sizes of a `helpers.extract.feature_tables.FeatureTable`, for people."""
+    stated, field = found.table["pixel_size_um"], found.facts.get("field")
+    if stated.isna().all():
         return "not stated in the files"
-    text = span(stated.min(), stated.max(), " µm") + " in the files"
-    text += f" (not stated by {silent})" if silent else ""
-    text += f", brought to {target:g} µm" if target else ""
-    field = found.facts.get("field")
-    text += f" and cut in the middle to at most {field} pixels a side" if field else ""
-    network = (stated / found.table["scale"]).dropna()
-    if len(network):
-        text += f", {span(network.min(), network.max(), ' µm')} at the network"
-    return text
+    network = stated / found.table["scale"]
+    text = f"{span(stated.min(), stated.max(), ' µm')} in the files, "
+    text += f"cut in the middle to at most {field} pixels a side, " if field else ""
+    return text + f"{span(network.min(), network.max(), ' µm')} at the network"
 
 
 def at_network(table):
-    """How much smaller images reach the network, for people; below a quarter with advice.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Columns ``height``, ``width`` and ``scale`` of a feature table.
+    """How much smaller images of a feature table reach the network, for people.
 
     Examples
     --------

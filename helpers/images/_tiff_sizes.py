@@ -18,9 +18,7 @@ COARSEST_UM = 20.0
 def fei(file):
     """Pixel size [micrometres] that a `tifffile.TiffFile` states, or None; so do all below."""
     scan = (file.fei_metadata or {}).get("Scan") or {}
-    width = scan.get("PixelWidth")
-    height = scan.get("PixelHeight", width)
-    return None if width is None else _square(1e6 * float(width), 1e6 * float(height))
+    return _in_metres(scan.get("PixelWidth"), scan.get("PixelHeight"))
 
 
 def zeiss(file):
@@ -33,9 +31,7 @@ def zeiss(file):
 def tescan(file):
     """As `fei`; in metres, among lines of a tag that may begin with other bytes."""
     lines = _tescan_lines(file)
-    width = lines.get("PixelSizeX")
-    height = lines.get("PixelSizeY", width)
-    return None if width is None else _square(1e6 * float(width), 1e6 * float(height))
+    return _in_metres(lines.get("PixelSizeX"), lines.get("PixelSizeY"))
 
 
 def _tescan_lines(file):
@@ -48,7 +44,7 @@ def digital_micrograph(file):
     """As `fei`."""
     tags = file.pages[0].tags
     sizes = [_micrometres(tags.valueof(65009 + i), tags.valueof(65003 + i)) for i in range(2)]
-    return None if None in sizes else _square(*sizes)
+    return _square(*sizes)
 
 
 def jeol(file):
@@ -71,7 +67,7 @@ def ome(file):
     stated = re.findall(r'PhysicalSize([XY](?:Unit)?)="([^"]+)"', file.ome_metadata)
     first = {name: html.unescape(text) for name, text in reversed(stated)}  # of several images
     sizes = [_micrometres(first.get(a), first.get(f"{a}Unit", "µm")) for a in "XY"]
-    return None if None in sizes else _square(*sizes)
+    return _square(*sizes)
 
 
 def imagej(file):
@@ -129,5 +125,14 @@ def _from_tags(file, unit):
     return _square(*(unit * length / pixels for pixels, length in stated))
 
 
+def _in_metres(width, height):
+    """As `fei`, of sides in metres; without a height that of a square."""
+    height = width if height is None else height
+    return None if width is None else _square(1e6 * float(width), 1e6 * float(height))
+
+
 def _square(x, y):
+    """One side where both are the same, None where one is not stated, else NaN."""
+    if None in (x, y):
+        return None
     return x if abs(x - y) <= 0.01 * x else math.nan

@@ -9,7 +9,6 @@ import logging
 import math
 import threading
 import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +26,7 @@ MAX_PAGES = 1000  # damaged directories may follow each other millions of times
 LARGEST_TILE = 2**24  # numbers, where the image itself is smaller
 # Largest numbers of 8 to 15 bits. Another one in the tag may be no more than that of one image.
 MAX_SAMPLE = {2**bits - 1 for bits in range(8, 16)}
+TRANSPOSED = (5, 6, 7, 8)  # orientations whose rows are the columns that one should see
 JPEG_IN_TIFF = (6, 7, 33007, 34892)  # codes of compressions whose YCbCr tifffile turns to RGB
 
 # Whether all bytes of a file are there, in formats without checksums whose decoders may not tell.
@@ -36,8 +36,9 @@ WHOLE = {
 }
 
 _lock, _here = threading.Lock(), threading.local()
-# tifffile logs what it makes of damaged files, which are told as errors.
-logging.getLogger("tifffile").addFilter(lambda record: not getattr(_here, "quiet", False))
+# They log what they make of damaged files, which are told as errors.
+for _library in ("tifffile", "imagecodecs"):
+    logging.getLogger(_library).addFilter(lambda record: not getattr(_here, "quiet", False))
 
 
 class ImageError(UserError):
@@ -48,13 +49,18 @@ class StoredImage(NamedTuple):
     """What is known of an image before it is decoded."""
 
     name: str  # in messages
-    shape: tuple[int, int]  # height and width as stored
+    shape: tuple[int, int]  # height and width as stored, see `size`
     decode: Callable[[], np.ndarray]  # the stored numbers, (h, w) or (h, w, channels)
     orientation: Callable[[], int] = lambda: 1
     kind: str = ""  # such as "8-bit", "signed 16-bit" or "float"; empty for arrays
     largest: int | None = None  # stored number; None: of the type
     inverted: bool = False  # the largest number is black
     banner: Callable[[], int | None] = lambda: None  # rows that the file states
+
+    @property
+    def size(self):
+        """Height and width as one should see the image."""
+        return self.shape[::-1] if self.orientation() in TRANSPOSED else self.shape
 
 
 def open_file(path):
@@ -63,11 +69,11 @@ def open_file(path):
         return Path(path).open("rb")
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no image {path}: check its name and folder") from None
-    except IsADirectoryError:
-        raise ImageError(f"{path} is a folder: expected an image file; name one in it") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error  # without the path
-        raise ImageError(f"{path} cannot be opened ({reason}): check its permissions") from error
+        raise ImageError(
+            f"{path} cannot be opened ({reason}): expected an image file that you may read"
+        ) from error
 
 
 def _refuse_stack(name, count):
@@ -170,23 +176,18 @@ def pillow_image(image, name, file=None):
             with _quiet_pillow():
                 image.load()
         elif is_png:
-            content = _read(file)
-            _refuse_padding(content, image, name, deep)
             file.seek(0)
             with _quiet_pillow():
                 Image.open(file).verify()  # checksums, which load() passes over
         elif image.format in WHOLE and not WHOLE[image.format](_read(file)):
             raise ImageError(f"{name} is cut short: its end is missing; copy it again")
         image.load()
-        if not deep:
-            return _pillow_pixels(image)
-        return imagecodecs.png_decode(b"".join(_critical_chunks(content)))
+        return imagecodecs.png_decode(_read(file)) if deep else _pillow_pixels(image)
 
     def orientation():
         getexif = image.getexif
         if is_png and image.tile:  # not decoded yet
-            file.seek(0)
-            after_pixels = file.read().rpartition(b"IDAT")[2]
+            after_pixels = _read(file).rpartition(b"IDAT")[2]
             if not any(chunk in after_pixels for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt")):
                 getexif = functools.partial(Image.Image.getexif, image)  # need not decode
         with _quiet_pillow():
@@ -202,30 +203,6 @@ def _read(file):
     return file.read()
 
 
-def _critical_chunks(png):
-    """A PNG without its ancillary chunks, whose oddities libpng would print to stderr."""
-    view = memoryview(png)  # whose parts are no copies
-    yield view[:8]
-    start = 8
-    while start < len(png):
-        stop = start + 12 + int.from_bytes(png[start : start + 4], "big")
-        if png[start + 4 : start + 5].isupper():
-            yield view[start:stop]
-        start = stop
-
-
-def _refuse_padding(png, image, name, exactly):
-    """Refuse a PNG file with far more data than pixels: unpacking it could take hours."""
-    data = [chunk[8:-4] for chunk in _critical_chunks(png) if chunk[4:8] == b"IDAT"]
-    excess = sum(map(len, data)) > 2**16 + 9 * (image.width + 1) * image.height
-    if exactly and not excess:  # libpng would print even of one byte too many
-        size = image.height * (1 + 2 * len(image.getbands()) * image.width)
-        unpacked = zlib.decompressobj().decompress(b"".join(data), size + 1)
-        excess = len(unpacked) > size
-    if excess:
-        raise ImageError(f"{name} is damaged: it holds more data than pixels; save it again")
-
-
 def _pillow_pixels(image):
     """Stored numbers of a Pillow image, in grey or RGB, perhaps with alpha."""
     if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
@@ -237,8 +214,8 @@ def _pillow_pixels(image):
 
 
 @contextlib.contextmanager
-def quiet_tifffile():
-    """Silence what tifffile logs of the files that this thread reads."""
+def quiet_decoders():
+    """Silence what tifffile and imagecodecs log of the files that this thread reads."""
     _here.quiet = True
     try:
         yield

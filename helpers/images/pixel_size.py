@@ -12,9 +12,8 @@ import numpy as np
 import tifffile
 from skimage.transform import rescale
 
-from helpers import UserError
 from helpers.images import _tiff_sizes
-from helpers.images.formats import quiet_tifffile
+from helpers.images.formats import quiet_decoders
 from helpers.images.read import ImageError
 
 SAME_SIZE = 1.05  # factor up to which pixel sizes count as the same
@@ -42,28 +41,15 @@ def pixel_size_um(path):
     ...     pixel_size_um(path)
     0.25
     """
-    size = _from_tiff(path, _tiff_sizes.pixel_size)
-    return float(f"{size:.6g}") if size is not None and 0 < size < math.inf else None
-
-
-def stated_banner(path):
-    """Rows of the banner below the image that a TIFF file states, or None; 0: it has none.
-
-    FEI states how many rows the image itself has, TESCAN how many the banner has.
-    """
-    return _from_tiff(path, _tiff_sizes.banner)
-
-
-def _from_tiff(path, read):
-    """What a function finds in the tags of a TIFF file; None for other kinds of files."""
     if Path(path).suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
-        with quiet_tifffile(), tifffile.TiffFile(path) as file:
-            return read(file)
+        with quiet_decoders(), tifffile.TiffFile(path) as file:
+            size = _tiff_sizes.pixel_size(file)
     except Exception as error:  # damaged tags make tifffile raise nearly anything
         reason = getattr(error, "strerror", None) or error  # without the path
         raise ImageError(f"{path}: its TIFF metadata cannot be read ({reason})") from error
+    return float(f"{size:.6g}") if size is not None and 0 < size < math.inf else None
 
 
 class PreparedImage:
@@ -122,13 +108,8 @@ class PreparedImage:
 def prepare_images(files, reading, field=None, stated=None):
     """Images cut and brought to one pixel size, and the pixel sizes that they state.
 
-    Parameters
-    ----------
-    files : sequence of path-like
-    reading, field
-        As in `PreparedImage`; see `helpers.extract.scale.field_of`.
-    stated : float or array_like of float, shape (n,), optional
-        Pixel sizes that the user states [micrometres], for files that state none; NaN: unknown.
+    `reading` and `field` are those of `PreparedImage`; `stated` (a number or n of them, NaN:
+    unknown) what the user states of files that state no pixel size [micrometres].
 
     Returns
     -------
@@ -136,22 +117,19 @@ def prepare_images(files, reading, field=None, stated=None):
         The files themselves where none is changed.
     stated : list of float or None
         See `pixel_size_um`, else what the user states; None as well for files that cannot be
-        read. These are left for `helpers.features.extract` to tell, with all other bad images.
+        read, which `helpers.features.extract` tells.
 
     Raises
     ------
-    ImageError, UserError
+    ImageError
         A pixel size that is not stated where `target_um` needs it, needs an image more than 16
-        times as large or small, or differs by more than 5 % from what the user states, and a
-        banner that is not stated: the files are named. A `crop_bottom` that leaves nothing; a
-        size of the user that is no length.
+        times as large or small, or differs by more than 5 % from what the user states: the files
+        are named.
     """
     images = [PreparedImage(path, reading, field) for path in files]
     given = np.broadcast_to(np.array(np.nan if stated is None else stated, float), len(files))
     sizes, others = {}, []
     for image, size in zip(images, given.tolist(), strict=True):
-        if size <= 0 or math.isinf(size):
-            raise UserError(f"stated_um is {size}: expected micrometres above 0")
         with contextlib.suppress(ImageError):
             if image.stated is None and not math.isnan(size):
                 image.stated = size
@@ -165,27 +143,9 @@ def prepare_images(files, reading, field=None, stated=None):
         )
     if reading.target_um is not None:
         _check_target(sizes, len(files), reading.target_um)
-    if reading.crop_bottom is not None:
-        _check_cut(images, reading.crop_bottom)
     changed = reading.crop_bottom is not None or field is not None
     changed |= reading.target_um is not None and set(sizes.values()) != {reading.target_um}
     return images if changed else list(map(os.fspath, files)), [sizes.get(i) for i in images]
-
-
-def _check_cut(images, crop_bottom):
-    """Tell a cut that leaves nothing, and images that state no banner to cut."""
-    silent = []
-    for image in images:
-        with contextlib.suppress(ImageError, OSError):
-            if crop_bottom == "auto" and stated_banner(image.path) is None:
-                silent.append(str(image.path))
-            else:
-                image.resampled  # noqa: B018
-    if silent:
-        raise ImageError(
-            f"{len(silent)} of {len(images)} images state no banner to cut: "
-            f"{', '.join(silent[:5])}; cut rows by number or share"
-        )
 
 
 def _check_target(stated, count, target_um):

@@ -23,7 +23,6 @@ from helpers.images.folders import remedy
 from helpers.images.formats import ImageError
 
 MAX_PIXELS = 2**28  # about 16000 x 16000; 3 GB as float32 in colour
-TRANSPOSED = (5, 6, 7, 8)  # orientations whose rows are the columns that one should see
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,16 @@ class Reading:
 
     `value_range` and `max_pixels`: see `read_image`. `crop_bottom`: rows to cut from the lower
     edge, where microscopes print their banner, as pixels, a share such as ``"8%"``, or ``"auto"``:
-    as many as a file states, see `helpers.images.pixel_size.stated_banner`.
+    as many as a file states, see `Header`.
     `target_um`: side of a pixel that a `helpers.images.pixel_size.PreparedImage` is brought to
     [micrometres]; None: as it is.
 
     Raises
     ------
     UserError
-        A `value_range` that is not two finite numbers, low < high; a `crop_bottom` that is
-        none of these or, when an image is read, leaves fewer than 8 rows of it; a `target_um`
-        that is no length.
+        A value that is none of these; a `crop_bottom` that leaves fewer than 8 rows of an image.
     ImageError
-        When an image is read: ``"auto"`` for one that states no banner.
+        ``"auto"`` where an image states no banner.
 
     Examples
     --------
@@ -67,8 +64,7 @@ class Reading:
     def size(self, source):
         """Height and width of `pixels`, from the header where the source is a file."""
         with _opened(source, self.max_pixels) as image:
-            turned = image.orientation() in TRANSPOSED
-            height, width = image.shape[::-1] if turned else image.shape
+            height, width = image.size
             return height - self._rows_cut(height, image), width
 
     def pixels(self, source):
@@ -78,9 +74,7 @@ class Reading:
             kept = len(pixels) - self._rows_cut(len(pixels), image)
         if pixels.ndim == 3:
             first = pixels[..., 0]
-            grey = pixels.shape[2] < 3 or all(
-                np.array_equal(first, pixels[..., i]) for i in (1, 2)
-            )
+            grey = pixels.shape[2] < 3 or (pixels[..., 1:3] == first[..., None]).all()
             pixels = first if grey else pixels[..., :3]
         bits = re.fullmatch(r"(\d+)-bit", image.kind)
         beyond = bits and self.value_range and self.value_range[1] > 2 ** max(8, int(bits[1])) - 1
@@ -177,7 +171,8 @@ class Header(NamedTuple):
 
     `kind` is how it stores its numbers: "8-bit", "signed 16-bit", "float"... ("12-bit" is a TIFF
     file of as many bits a sample, or one of 16 whose tag MaxSampleValue is 4095); `size` the
-    (height, width) of `image_size`; `banner` what `helpers.images.pixel_size.stated_banner` gives.
+    (height, width) of `image_size`; `banner` the rows of the banner below the image, which a TIFF
+    file of FEI or TESCAN states, or None; 0: it has none.
     """
 
     kind: str
@@ -188,10 +183,10 @@ class Header(NamedTuple):
 def read_header(path):
     """The `Header` of an image file, which is opened once; errors are those of `read_image`."""
     with _opened(path, math.inf) as image:
-        turned, banner = image.orientation() in TRANSPOSED, None
+        banner = None
         with contextlib.suppress(Exception):  # of damaged tags
             banner = image.banner()
-        return Header(image.kind, image.shape[::-1] if turned else image.shape, banner)
+        return Header(image.kind, image.size, banner)
 
 
 def image_digest(source):
@@ -229,7 +224,7 @@ def _opened(source, max_pixels):
         find = formats.pillow_image
         name = f"the Pillow image of {source.width} x {source.height} pixels"
     opening = formats.open_file(source) if is_file else contextlib.nullcontext(source)
-    with opening as opened, formats.quiet_tifffile():
+    with opening as opened, formats.quiet_decoders():
         try:
             image = find(opened, name)
             height, width = image.shape
@@ -273,7 +268,7 @@ def _array(source, name):
 
 def _upright(pixels, orientation):
     """Undo an EXIF orientation, 1 to 8; anything else counts as 1."""
-    if orientation in TRANSPOSED:
+    if orientation in formats.TRANSPOSED:
         pixels = pixels.swapaxes(0, 1)
     rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
     columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)

@@ -7,7 +7,6 @@ superalloy_files  case study 2: its data, read from the published folder
 progress          a bar, or lines in a log
 provenance        code and versions that a result came from
 results           tables of data/results: what computed them, read and checked
-result_contents   what such a table must hold
 optional          packages of the extras
 ================  ======================================================================
 """

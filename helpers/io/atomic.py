@@ -30,21 +30,16 @@ def atomic_write(path):
     """
     path = Path(path)
     temporary = None
-    writing = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # mkstemp, and so tempfile, would give the file to this user alone
         temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
         with temporary.open("xb") as file:
-            writing = True
             yield file
-            writing = False
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if writing and error.filename is not None:
-            raise  # of the caller's own, about another file
         raise OSError(
             error.errno,
             f"could not write {path} ({error.strerror or error}); the old file, if any, is "

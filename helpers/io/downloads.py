@@ -58,11 +58,7 @@ def registry():
     >>> registry()["two_phase/dataset.mat"]["hash"].split(":")[0]
     'git-blob'
     """
-    path = registry_path()
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DownloadError(f"{path}, the registry ({REGISTRY} may name it): {error}") from error
+    return json.loads(registry_path().read_text(encoding="utf-8"))
 
 
 def registry_path():
@@ -89,22 +85,10 @@ def cache_folder():
 
 
 def verify(path, expected, source="the registry"):
-    """Check a file against the hash in its registry entry.
+    """Check a file against a hash: a `DownloadError` tells that it is missing or another one.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    expected : str
-        ``sha256:<hex>``, or ``git-blob:<hex>``: the SHA-1 of ``blob <size>``, a zero byte
-        and the content, which is the id that git gives a file.
-    source : str
-        Where that hash stands, for the message.
-
-    Raises
-    ------
-    DownloadError
-        No such file, or another hash; the message holds both.
+    `expected` is ``sha256:<hex>``, or ``git-blob:<hex>``: the SHA-1 of ``blob <size>``, a zero
+    byte and the content, which is the id that git gives a file. It stands in `source`.
     """
     path = Path(path)
     if not path.is_file():

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # the folder that holds the package
 # Modules that move files and tell of it, and compute nothing.
 PLUMBING = [f"helpers/io/{name}.py" for name in ("atomic", "downloads", "optional", "progress")]
-PLUMBING += [f"helpers/io/{name}.py" for name in ("provenance", "result_contents", "results")]
+PLUMBING += ["helpers/io/provenance.py", "helpers/io/results.py"]
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
@@ -41,26 +41,11 @@ def _bare(path, packages):
 
 
 def imported(root, source, packages=("helpers",)):
-    """Modules that a Python file imports, those that they import, and so on.
+    """Modules that a file of the project in `root` imports, those that they import, and so on.
 
-    A module imported by a computed name escapes, so helpers do not do that.
-
-    Parameters
-    ----------
-    root, source : path-like
-        The project's folder, and a file in it.
-    packages : tuple of str
-        Folders of `root` whose modules count; those of ``tests`` go by their names alone.
-
-    Returns
-    -------
-    list of pathlib.Path
-        With the ``__init__.py`` of every package on the way, for Python runs it as well.
-
-    Raises
-    ------
-    SyntaxError
-        A file cannot be parsed; names it.
+    A list of paths, with the ``__init__.py`` of every package on the way, for Python runs it as
+    well. Modules of `packages` count; those of ``tests`` go by their names alone, and a module
+    imported by a computed name escapes. A SyntaxError names a file that cannot be parsed.
     """
     root, modules, waiting = Path(root), set(), [Path(source)]
     while waiting:

@@ -22,21 +22,17 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
+
 from helpers import UserError
 from helpers.io.atomic import atomic_write, write_table
 from helpers.io.downloads import ROOT, registry
 from helpers.io.provenance import code_digest, versions
-from helpers.io.result_contents import (
-    describe,
-    encoder_fault,
-    encoders_in,
-    first_fault,
-    read_csv,
-    sha256,
-)
 
 RESULTS = ROOT / "data" / "results"
 PARTIAL = ROOT / "_build" / "results"  # what an interrupted computation has done
+REGISTRY = ROOT / "data" / "registry.json"  # the book's own, also where tests read another
+ENCODERS = "encoders/"  # what the names of encoders begin with in it
 CHANGES = "+changes"  # after a commit: the code had changes that were not committed
 
 
@@ -60,7 +56,7 @@ def read_results(name, part=None):
     ------
     UserError
         No such table, one that is not what its script wrote, or one of an encoder that the
-        registry does not know so any more: with the file, the row and the command that mends it.
+        registry does not know so any more: with the file and the command that mends it.
 
     Examples
     --------
@@ -70,14 +66,10 @@ def read_results(name, part=None):
     facts, path = provenance(name), _table_path(name, part)
     if path.name not in facts["tables"] or not path.is_file():
         raise UserError(f"There is no table {path}. {_remedy(facts)}")
-    try:
-        table, described = read_csv(path), facts["tables"][path.name]
-    except ValueError as error:  # of pandas: an empty file, a row with more cells, other bytes
-        reason = str(error).strip()
-        raise UserError(f"{path} is no table any more: {reason}. {_remedy(facts)}") from error
-    changed = sha256(path) != described["sha256"]
-    fault = first_fault(table, described) if changed else encoder_fault(table, facts["encoders"])
-    if fault:
+    if _sha256(path) != facts["tables"][path.name]:
+        raise UserError(f"{path} was changed since it was computed. {_remedy(facts)}")
+    table = _read_csv(path)
+    if fault := _encoder_fault(table, facts["encoders"]):
         raise UserError(f"{path}, {fault}. {_remedy(facts)}")
     table.attrs = {key: value for key, value in facts.items() if key not in ("tables", "encoders")}
     return table
@@ -98,9 +90,8 @@ def provenance(name):
 
 def result_names():
     """Names of all results."""
-    return sorted(
-        p.relative_to(RESULTS).with_suffix("").as_posix() for p in RESULTS.rglob("*.json")
-    )
+    paths = (path.relative_to(RESULTS) for path in RESULTS.rglob("*.json"))
+    return sorted(path.with_suffix("").as_posix() for path in paths)
 
 
 def _table_path(name, part=None):
@@ -206,17 +197,15 @@ class Computation:
 
     def write(self, table, **parts):
         """Write the tables and what they were made by."""
-        written = {}
-        for part, content in {None: table, **parts}.items():
-            path = _table_path(self.name, part)
+        tables = {_table_path(self.name, part): t for part, t in {None: table, **parts}.items()}
+        for path, content in tables.items():
             write_table(content, path)
-            written[path.name] = describe(path)
         facts = {
             **self.facts,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "seconds": round(self.seconds, 1),
-            "encoders": encoders_in(written),
-            "tables": written,
+            "encoders": _encoders_in(tables.values()),
+            "tables": {path.name: _sha256(path) for path in tables},
         }
         with atomic_write(RESULTS / f"{self.name}.json") as file:
             file.write((json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
@@ -233,7 +222,7 @@ def input_hash(name):
     files = [ROOT / name]
     if files[0].is_dir():
         files = sorted(path for path in files[0].iterdir() if path.suffix != ".md")
-    hashes = [f"{path.name} {sha256(path)}" for path in files]
+    hashes = [f"{path.name} {_sha256(path)}" for path in files]
     return "sha256:" + hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
@@ -246,8 +235,56 @@ def changes_since(name):
     same = code_digest(script, ROOT) == facts["code"] and not facts["commit"].endswith(CHANGES)
     changed = [] if same else ["its code"]
     changed += [key for key, value in facts["inputs"].items() if input_hash(key) != value]
-    paths = {RESULTS / name.rpartition("/")[0] / file: d for file, d in facts["tables"].items()}
-    return changed + [p.name for p, d in paths.items() if sha256(p) != d["sha256"]]
+    folder = (RESULTS / name).parent
+    return changed + [f for f, digest in facts["tables"].items() if _sha256(folder / f) != digest]
+
+
+def _read_csv(path):
+    """A table, in which names may read "none" or "NA"; what is missing is empty."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+
+
+def _encoder_fault(table, encoders):
+    """Where a table holds rows of an encoder that the registry does not know so any more, or None.
+
+    `encoders` are those of `_encoders_in` when the table was written.
+    """
+    known = _encoders()
+    for label, (name, n_features) in encoders.items():
+        rows = (table == label).any(axis=1)
+        if rows.any() and known.get(name, {}).get("n_features") != n_features:
+            return (
+                f"line {rows.idxmax() + 2}: {label!r} was computed with the encoder {name!r} of "
+                f"{n_features} features: data/registry.json holds none, mend that"
+            )
+    return None
+
+
+def _encoders():
+    entries = json.loads(REGISTRY.read_text(encoding="utf-8")).items()
+    return {k.removeprefix(ENCODERS): entry for k, entry in entries if k.startswith(ENCODERS)}
+
+
+def _encoders_in(tables):
+    """Texts in tables that begin with a name or title of an encoder -> its name and length of
+    features.
+    """
+    encoders = _encoders()
+    names = {entry["title"]: name for name, entry in encoders.items()}
+    names |= {name: name for name in encoders}
+    found = {}
+    columns = [table[name] for table in tables for name in table.select_dtypes(exclude="number")]
+    for text in sorted({str(value) for column in columns for value in column.dropna()}):
+        # "MicroViT + two-point" and "CLIP B16 (paper)" are of an encoder as well
+        begun = [n for n in names if text == n or text.startswith((f"{n} ", f"{n},"))]
+        if begun:
+            name = names[max(begun, key=len)]
+            found[text] = [name, encoders[name]["n_features"]]
+    return found
 
 
 def _again(facts):
@@ -274,33 +311,29 @@ def main(arguments=None):
     parser.add_argument("names", nargs="*", metavar="NAME", help="of these results alone")
     parser.add_argument("--check", action="store_true", help="only name those that changed")
     options = parser.parse_args(arguments)
-    failed, told = [], ""
+    failed = []
     try:
         for name in options.names or result_names():
             facts, changed = provenance(name), changes_since(name)
             if changed and options.check:
-                told = f"computed before {', '.join(changed)} changed, at commit {facts['commit']}"
-                print(f"{name}: {told}; {_again(facts)}")
+                print(
+                    f"{name}: computed before {', '.join(changed)} changed, at commit "
+                    f"{facts['commit']}: a note, and no failure; {_again(facts)}"
+                )
             elif changed and (not facts["command"] or (facts["alone"] and not options.names)):
                 print(f"{name}: left as it is; {_again(facts)}")
             elif changed:
                 print(f"{name}: {facts['command']}", flush=True)
                 command = [sys.executable, *facts["command"].split()[1:]]
-                threads = (
-                    {} if facts["threads"] == "all" else {"OMP_NUM_THREADS": facts["threads"]}
-                )
-                environment = {**threads, **os.environ}  # as many as before, unless told
+                environment = dict(os.environ)
+                if facts["threads"] != "all":  # as many as before, unless told
+                    environment.setdefault("OMP_NUM_THREADS", facts["threads"])
                 done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
                 failed += [name] if done.returncode else []
             elif not options.check:
                 print(f"{name}: nothing has changed")
     except UserError as error:
         parser.error(str(error))
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on.", file=sys.stderr)
-        return 130
-    if told and options.check:
-        print("That is a note, and no failure: see CONTRIBUTING, 'Add a result'.")
     if failed:
         print(f"Not computed, for the reasons above: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

@@ -136,19 +136,10 @@ def read_published(folder, entry):
 def read_table(path):
     """The `AlloyTable` of a file that is verified or ships with the book.
 
-    Parameters
-    ----------
-    path : Path
-        ``.xlsx`` or ``.csv`` with ``Image_Name``, ``Vickers Hardness (GPa)`` and ``(HV)``, one of
-        them filled, and a column an element, as ``Al`` or ``Al (at.%)``.
+    It is ``.xlsx`` or ``.csv`` with ``Image_Name``, ``Vickers Hardness (GPa)`` and ``(HV)``, one
+    of them filled, and a column an element, as ``Al`` or ``Al (at.%)``. A `UserError` tells a name
+    that stands twice, hardness that is not positive, a share below 0 or none.
 
-    Raises
-    ------
-    UserError
-        A name that stands twice, hardness that is not positive, a share below 0 or none.
-
-    Notes
-    -----
     HV [kgf/mm2] = 1000/9.80665 HV [GPa]. Section 3.2 of doi:10.1016/j.actamat.2025.121217
     prints the factor inverted.
     """
@@ -172,17 +163,8 @@ def read_table(path):
 def odd_sums(composition, low=98, high=102):
     """Sums of the compositions that do not come to about 100 %.
 
-    Parameters
-    ----------
-    composition : DataFrame, shape (n, n_elements)
-        One row an alloy.
-    low, high : float
-        Sums from `low` to `high` are left out.
-
-    Returns
-    -------
-    Series of float
-        In the unit of the table, indexed like `composition`.
+    Of a DataFrame (n, n_elements), those below `low` or above `high`: a Series in the unit of the
+    table, indexed like it.
 
     Examples
     --------

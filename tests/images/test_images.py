@@ -478,7 +478,9 @@ def test_file_that_is_no_image_is_named(tmp_path, capfd, name):
 def test_file_that_cannot_be_opened_is_named(tmp_path, monkeypatch, function):
     with pytest.raises(FileNotFoundError, match=f"{tmp_path}/none.png: check its name"):
         function(tmp_path / "none.png")
-    with pytest.raises(ImageError, match=f"{tmp_path} is a folder: .*name one in it"):
+    with pytest.raises(
+        ImageError, match=f"{tmp_path} cannot be opened .Is a directory.: expected"
+    ):
         function(tmp_path)
     with pytest.raises(ImageError, match=r"cannot be opened .*null byte"):
         function("a\0b.png")
@@ -487,7 +489,9 @@ def test_file_that_cannot_be_opened_is_named(tmp_path, monkeypatch, function):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(ImageError, match=r"cannot be opened .*Permission denied.*permissions"):
+    with pytest.raises(
+        ImageError, match=r"cannot be opened .*Permission denied.*that you may read"
+    ):
         function(tmp_path / "a.png")
 
 
@@ -656,20 +660,16 @@ def test_jpeg_2000_without_its_tiles_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("array, surplus", [(GREY, 10**6), (RGB16, 1)], ids=["8 bits", "16 bits"])
-def test_png_with_more_data_than_pixels_is_refused(tmp_path, capfd, array, surplus):
+def test_more_data_than_pixels_in_a_png_changes_nothing(tmp_path, capfd, array, surplus):
     rows = array.astype(array.dtype.newbyteorder(">")).reshape(len(array), -1)
     data = b"".join(b"\0" + row.tobytes() for row in rows)
     noise = np.random.default_rng(0).bytes(surplus)
     path = tmp_path / "a.png"
-    for added, bad in [(b"", False), (noise, True)]:
+    for added in (b"", noise):
         header = png_header(*SHAPE[::-1], 8 * array.itemsize, 2 if array.ndim == 3 else 0)
         pixels = chunk(b"IDAT", zlib.compress(data + added))
         path.write_bytes(header + pixels + chunk(b"IEND", b""))
-        if bad:
-            with pytest.raises(ImageError, match=r"a[.]png is damaged: it holds more data"):
-                read_image(path)
-        else:
-            check(read_image(path), share(array))
+        check(read_image(path), share(array))
     assert capfd.readouterr().err == ""
 
 

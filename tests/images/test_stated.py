@@ -15,7 +15,6 @@ from helpers.images.pixel_size import (
     PreparedImage,
     pixel_size_um,
     prepare_images,
-    stated_banner,
 )
 from helpers.images.read import ImageError, Reading, read_header, read_image
 
@@ -134,7 +133,7 @@ def test_a_missing_file_is_named_once(tmp_path):
 )
 def test_banners(tmp_path, tag, rows):
     path = tiff(tmp_path / "a.tif", tag)
-    assert stated_banner(path) == rows
+    assert read_header(path).banner == rows
     reading = Reading(crop_bottom="auto")
     if rows is None:
         with pytest.raises(ImageError, match=r"a\.tif states no banner to cut: cut rows by"):
@@ -146,17 +145,11 @@ def test_banners(tmp_path, tag, rows):
         np.testing.assert_array_equal(reading.pixels(path), read_image(path)[: 60 - rows])
 
 
-def test_files_without_a_banner_are_told_before_work(tmp_path):
+def test_files_cut_by_their_own_banners(tmp_path):
     files = [tiff(tmp_path / f"{i}.tif", tescan()) for i in range(2)]
     assert [
         np.asarray(i).shape for i in prepare_images(files, Reading(crop_bottom="auto"))[0]
     ] == [(52, 80)] * 2
-    Image.fromarray(GREY).save(tmp_path / "a.png")
-    (tmp_path / "bad.tif").write_bytes(b"II*\0")  # told later, with all other bad images
-    files += [tmp_path / "a.png", tmp_path / "bad.tif"]
-    with pytest.raises(ImageError, match=r"1 of 4 images state no banner to cut: .*/a\.png; cut"):
-        prepare_images(files, Reading(crop_bottom="auto"))
-    assert stated_banner(tmp_path / "a.png") is None
     with pytest.raises(ValueError, match=r"the array of shape .* states no banner"):
         Reading(crop_bottom="auto").pixels(GREY)
 
@@ -166,7 +159,7 @@ def test_a_banner_that_leaves_nothing_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"'auto', which leaves 5 of 60 rows of .*a\.tif: cut less"
     ):
-        prepare_images([path], Reading(crop_bottom="auto"))
+        Reading(crop_bottom="auto").size(path)
 
 
 # Kinds of numbers, and the range of deep files
@@ -253,9 +246,6 @@ def test_a_stated_size_is_for_files_that_state_none(tmp_path):
         prepare_images(files, Reading(target_um=0.2))
     with pytest.raises(ImageError, match=r"more than 16 times away from .*b\.png \(1e-07 µm\)"):
         prepare_images(files, Reading(target_um=0.1), stated=[None, 1e-7])
-    for bad in (0, -1, np.inf):
-        with pytest.raises(ValueError, match=f"stated_um is {float(bad)}: expected micrometres"):
-            prepare_images(files, Reading(), stated=bad)
 
 
 # Formats without checksums
@@ -304,7 +294,7 @@ def test_an_animation_is_no_image(tmp_path, name):
 @pytest.mark.skipif(not CASES.is_dir(), reason="the files of the review lie beside the repository")
 def test_cases_of_the_review():
     assert pixel_size_um(CASES / "pixel_size" / "tescan_like.tif") == 2.5012
-    assert stated_banner(CASES / "pixel_size" / "tescan_like.tif") == 8
+    assert read_header(CASES / "pixel_size" / "tescan_like.tif").banner == 8
     assert pixel_size_um(CASES / "pixel_size" / "dm_like.tif") == 0.168675
     for name in ("s06.webp", "s11.jp2"):
         with Image.open(CASES / "left_out" / name) as image:

@@ -293,6 +293,8 @@ def test_a_banner_that_files_state_is_suggested_and_cut(tmp_path, capsys, run):
     tifffile.imwrite(tmp_path / "2.tif", scene(2))
     assert run(*line) == 0
     assert "--crop-bottom 8" in capsys.readouterr().err
+    assert run(*line, "--crop-bottom", "auto") == 1
+    assert "1 of 3 images state no banner to cut: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [(), ("--crop-bottom", 6)])

@@ -298,8 +298,8 @@ def test_the_header_of_a_report_says_what_reached_the_network(fitted, tmp_path, 
     assert "50 pixels wide" in page
     assert "50 to 50" not in page
     assert (
-        "0.05 to 0.1 µm in the files, brought to 0.1 µm and cut in the middle to at most 224 "
-        "pixels a side, 0.1 µm at the network" in page
+        "0.05 to 0.1 µm in the files, cut in the middle to at most 224 pixels a side, 0.1 µm at "
+        "the network" in page
     )
     assert "1 samples of the images have no row in the table (lonely)." in page
     assert "1 rows of the table have no image (unseen)." in page

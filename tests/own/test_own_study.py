@@ -222,7 +222,7 @@ def test_images_are_cut_and_brought_to_one_pixel_size(tmp_path):
         prepare_images(files, Reading(target_um=100))
     for bad, said in (("x", "expected pixels"), ("95%", "leaves 2 of 40 rows"), (-3, "expected")):
         with pytest.raises(ValueError, match=said):
-            prepare_images(files[:1], Reading(crop_bottom=bad))
+            Reading(crop_bottom=bad).size(files[0])
 
 
 def test_prepared_images_give_the_features_of_prepared_pixels(scans):
