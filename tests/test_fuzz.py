@@ -246,9 +246,9 @@ def _sheet(addition):
 def test_tables_that_unpack_without_end(tables):
     row = b'<row><c r="XFD%d"><v>1</v></c></row>'
     for expected, suffix, content in [
-        ("row 6 has more than 1000 columns", ".xlsx",
+        ("row 6 is beyond 100000 rows with cells or 1000 columns", ".xlsx",
          _sheet(b"".join(row % i for i in range(6, 100_000)))),
-        ("more than 1048576 rows", ".xlsx", _sheet(b"<row/>" * 1_100_000)),
+        ("row 1048577 is beyond", ".xlsx", _sheet(b"<row/>" * 1_100_000)),
         ("bytes, more than 67108864", ".xlsx", _sheet(bytes(10**8))),
         ("memory", ".csv", b"a,b\n" + b"\n" * (2**26 - 10)),
     ]:  # fmt: skip

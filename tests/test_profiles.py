@@ -103,7 +103,7 @@ def test_a_chapter_is_executed_from_its_source_to_its_figures(project):
     shown = [output for cell in cells for output in cell.get("outputs", [])]
     assert [output for output in shown if output.get("name") == "stderr"] == []
     assert sum("image/png" in output.get("data", {}) for output in shown) >= 3
-    assert "**Synthetic data.** 5900 two-phase volumes" in str(shown)
+    assert "Synthetic data</summary><p>5900 two-phase volumes" in str(shown)
 
 
 @pytest.mark.slow

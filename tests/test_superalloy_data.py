@@ -283,10 +283,10 @@ def test_embedded_micrographs_are_segmented_once_when_asked_for(embedded, monkey
 
 def test_an_embedded_folder_that_is_not_whole_is_told(embedded):
     (embedded / "Synthetic01-00.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match=r"Synthetic01-00\.jpg.* `python -m helpers"):
+    with pytest.raises(FileNotFoundError, match=r"Synthetic01-00\.jpg.* `make data`"):
         load_superalloys()
     shutil.rmtree(embedded)
-    with pytest.raises(FileNotFoundError, match=r"table\.csv.* `python -m helpers"):
+    with pytest.raises(FileNotFoundError, match=r"table\.csv.* `make data`"):
         load_superalloys()
 
 

@@ -186,11 +186,17 @@ def read_rows(path, sheet=None):
     suffix = path.suffix.lower()
     if suffix == ".parquet" or suffix not in TABLES:
         raise UserError(f"{path} ends in {path.suffix!r}: expected a table as .xlsx or .csv")
-    with path.open("rb") as file:
-        if suffix == ".xlsx":
-            rows, separator = workbook_rows(path, file, sheet), None
-        else:
-            rows, separator = _text_rows(path, file, sheet)
+    try:
+        with path.open("rb") as file:
+            if suffix == ".xlsx":
+                rows, separator = workbook_rows(path, file, sheet), None
+            else:
+                rows, separator = _text_rows(path, file, sheet)
+    except MemoryError as error:
+        raise UserError(
+            f"{path} takes more memory than there is: this is no table of alloys; save the table "
+            "alone"
+        ) from error
     while rows and not rows[-1]:
         rows.pop()
     return rows, separator
