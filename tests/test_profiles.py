@@ -111,16 +111,16 @@ def test_chapters_run_on_published_data_and_say_that_it_is_a_fixture(project, fi
     for run in build(project, "paper", 2, names=CHAPTERS, site=False):
         cells = nbformat.read(run.executed, 4).cells
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-        text = "\n".join(data.get("text/markdown", "") for data in shown)
-        assert "**Test fixture, not the published set" in text
+        text = "\n".join(data.get("text/html", "") for data in shown)
+        assert ">Test fixture, not the published set" in text
         assert "embedded set" not in text
-        assert "**Synthetic data" not in text
+        assert ">Synthetic data" not in text
         assert "Takeaways written into the page describe its run on the synthetic data." in text
         assert any("image/png" in data for data in shown)
         if run.name == "10_preprocessing":
             assert "Micrograph: test fixture, 512 x 512 pixels" in text
         if run.name == "20_features":
-            assert "**Test fixture, not the published set, DINOv2 S14 (test fixture).**" in text
+            assert ">Test fixture, not the published set, DINOv2 S14 (test fixture)<" in text
         if run.name == "40_case_study_1":
             assert "Networks: CLIP B16 (test fixture), DINOv2 S14 (test fixture)" in text
             printed = "".join(o.get("text", "") for c in cells for o in c.get("outputs", []))
@@ -208,6 +208,11 @@ def test_committed_scores_of_the_published_superalloys_are_what_the_code_gives(s
     np.testing.assert_allclose(again[numbers], outlier[numbers], rtol=1e-3)
 
 
+def words_of(data):
+    """What an output says, as text or as a badge."""
+    return data.get("text/markdown", data.get("text/html", ""))
+
+
 @pytest.mark.slow
 @pytest.mark.long
 def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
@@ -216,8 +221,8 @@ def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
     for run in build(project, "paper", 2, names=names, site=False):
         cells = nbformat.read(run.executed, 4).cells
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-        text = " ".join(" ".join(data.get("text/markdown", "").split()) for data in shown)
-        assert "**Published data, published features.** 149 superalloys" in text
+        text = " ".join(" ".join(words_of(data).split()) for data in shown)
+        assert "Published data, published features</summary><p>149 superalloys" in text
         assert "embedded set" not in text
         assert "computed on this page" in text
         assert sum("image/png" in data for data in shown) >= 3
@@ -240,8 +245,8 @@ def test_the_audit_runs_on_the_published_superalloys(project, superalloys):
     cells = nbformat.read(run.executed, 4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     assert [o for o in outputs if o.get("name") == "stderr"] == []
-    text = " ".join(o.get("data", {}).get("text/markdown", "") for o in outputs)
-    assert "**Published data, published features.** 149 superalloys" in text
+    text = " ".join(words_of(o.get("data", {})) for o in outputs)
+    assert "Published data, published features</summary><p>149 superalloys" in text
     assert "linear regression: computed on this page" in text
     (gap,) = re.findall(r"Largest difference to the file that ships: ([\d.]+) points", text)
     assert float(gap) < 0.02

@@ -265,8 +265,8 @@ def with_balance(part):
     left = 100 - part.where(~balance, 0).map(as_number).sum(axis=1, skipna=False)
     left = left.fillna(0)  # beside a cell without a number: that one is to be told
     usable = (balance.sum(axis=1) == 1) & left.between(0, 100)
-    # Rounded: without the noise of binary fractions.
-    return part.mask(balance.mul(usable, axis=0), left.round(9), axis=0)
+    left = left.where(usable).round(9)  # without the noise of binary fractions
+    return part.mask(balance.mul(usable, axis=0), left, axis=0)
 
 
 def as_number(cell):
