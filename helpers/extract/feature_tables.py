@@ -270,7 +270,6 @@ def extract_table(
     ------
     ImageError, UserError, DownloadError, OSError
         As the functions above.
-
     """
     listed = list_samples(source, image_column=image_column, sample_column=sample_column)
     return extract_listed(listed, encoder, **options)

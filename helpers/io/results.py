@@ -334,6 +334,9 @@ def main(arguments=None):
                 print(f"{name}: nothing has changed")
     except UserError as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on.", file=sys.stderr)
+        return 130
     if failed:
         print(f"Not computed, for the reasons above: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

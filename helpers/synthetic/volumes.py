@@ -19,6 +19,7 @@ import torch
 
 from helpers import UserError
 from helpers.datasets import save_two_phase
+from helpers.io.atomic import atomic_write
 from helpers.io.downloads import ROOT
 from helpers.io.progress import progress_bar
 from helpers.io.provenance import code_digest
@@ -150,6 +151,9 @@ def make_two_phase(path, n_samples=N_SAMPLES, *, jobs=None, shards=SHARDS):
     """Make the embedded data set, the ``.npz`` at `path`; go on where it was interrupted."""
     if n_samples < 1 or (jobs is not None and jobs < 1):
         raise UserError(f"n_samples is {n_samples}, jobs is {jobs}: expected at least 1 of each")
+    with atomic_write(Path(path).with_name(".can-be-written")):
+        pass  # a folder that cannot be written is told now, not when all is computed
+    Path(path).with_name(".can-be-written").unlink()
     solvers = (youngs_modulus, confined_modulus)
     moduli = solve_volumes(SEED, n_samples, solvers, jobs=jobs, shards=shards)
     with _threads(jobs) as pool:

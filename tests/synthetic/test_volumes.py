@@ -229,6 +229,13 @@ def test_nothing_to_do_is_an_error(tmp_path, numbers):
         make_two_phase(tmp_path / "x.npz", **numbers)
 
 
+def test_a_folder_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(volumes, "solve_volumes", lambda *_: pytest.fail("long work began"))
+    with pytest.raises(OSError, match=r"could not write .*can-be-written"):
+        make_two_phase(tmp_path / "file" / "x.npz", 2, shards=tmp_path / "s", jobs=1)
+
+
 def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch, small_shards):
     target = tmp_path / "data.npz"
     target.write_bytes(b"old")
