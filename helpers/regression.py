@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import scipy.linalg
-from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_percentage_error
@@ -120,17 +119,6 @@ def _check_count(name, count, n_samples, n_features):
             f"{name} is {count}: expected 1 to {limit}, the smaller of {n_samples} training "
             f"samples and {n_features} features"
         )
-
-
-def fit_pls(X, target, n_components):
-    """Partial least squares of X (n, n_features): components that vary with a target (n,).
-
-    Columns are not scaled; the first components do not depend on how many follow. Each is the
-    direction of largest covariance with what the others left of the target (Wold, Sjöström and
-    Eriksson 2001, doi:10.1016/S0169-7439(01)00155-1), so that it must never see that of a test
-    part.
-    """
-    return PLSRegression(n_components, scale=False).fit(X, target)
 
 
 MODELS = {"lr": "linear regression", "pr": "second-order polynomial regression"}
@@ -270,7 +258,7 @@ def holdout_rows(n):
     return *train_test_split(rest, test_size=0.2, random_state=32), test
 
 
-def holdout_scores(X, max_components=50, *, target=None):
+def holdout_scores(X, max_components=50, *, parts=None):
     """Split as in case study 1 of the paper, and reduce by PCA fitted inside each part.
 
     Parameters
@@ -279,15 +267,13 @@ def holdout_scores(X, max_components=50, *, target=None):
         Descriptors.
     max_components : int
         Components to keep.
-    target : array_like of float, shape (n,), optional
-        Components of partial least squares on it, in the place of PCA; the values of a part
-        that components are not fitted on are not looked at.
+    parts : tuple of ndarray of int, optional
+        Rows of a training, a validation and a test part, in the place of `holdout_rows`.
 
     Returns
     -------
     HoldoutScores
-        The parts of `holdout_rows`. One reduction of the training part serves every number of
-        components during tuning.
+        One reduction of the training part serves every number of components during tuning.
 
     Raises
     ------
@@ -306,14 +292,10 @@ def holdout_scores(X, max_components=50, *, target=None):
     (72, 18, 10)
     """
     X = check_descriptors(X)
-    train, val, test = holdout_rows(len(X))
+    train, val, test = holdout_rows(len(X)) if parts is None else parts
     fit = np.concatenate([train, val])
     _check_count("max_components", max_components, len(train), X.shape[1])
-    if target is None:
-        tuning, final = (fit_pca(X[rows], max_components) for rows in (train, fit))
-    else:
-        target = np.asarray(target, float)
-        tuning, final = (fit_pls(X[rows], target[rows], max_components) for rows in (train, fit))
+    tuning, final = (fit_pca(X[rows], max_components) for rows in (train, fit))
     scores = tuning.transform(X).astype(np.float64)
     shares = scores[train].var(axis=0) / X[train].var(axis=0).sum()
     return HoldoutScores(train, val, test, scores, final.transform(X), shares)

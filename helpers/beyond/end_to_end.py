@@ -1,32 +1,22 @@
-"""Networks trained end to end on the three sections of a volume: what the paper only mentions.
-
-``python -m helpers.beyond.end_to_end`` trains them and goes on where it was interrupted, from the
-last epoch that ended.
-"""
+"""Networks trained end to end on the three sections of a volume: what the paper only mentions."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.beyond.leaderboard import LIBRARIES, Leaderboard
-from helpers.beyond.learner_scores import unseen_scores
-from helpers.beyond.studies import STUDY
-from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
-from helpers.intervals import half_width
-from helpers.io.results import Computation
 from helpers.microvit.trainer import decay_groups, load_checkpoint, save_checkpoint
-from helpers.regression import holdout_rows, mape
-
-INPUTS = ("data/two_phase.npz", "encoders/microvit")
+from helpers.regression import mape
 
 
 class SmallCNN(nn.Sequential):
@@ -106,8 +96,8 @@ def train_on_sections(
     after each epoch; an interrupted call goes on from there, if its options are the same. `lr` is
     the highest learning rate, of half a cosine.
 
-    Gives the predicted logarithms of all rows, mirror images averaged; dicts of ``epoch``,
-    ``loss``, ``val_mape`` [%] and the ``seconds`` it took; how many numbers were trained.
+    Gives the predicted logarithms of all rows, mirror images averaged, and dicts of ``epoch``,
+    ``loss``, ``val_mape`` [%] and the ``seconds`` of computing it took.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -122,7 +112,7 @@ def train_on_sections(
         best, history = load_checkpoint(checkpoint, network, optimizer, options)
     steps = math.ceil(len(train) / batch)
     for epoch in range(len(history), epochs):
-        start, rng = time.perf_counter(), np.random.default_rng([seed, epoch])
+        start, rng = time.process_time(), np.random.default_rng([seed, epoch])
         losses = []
         for part in np.array_split(rng.permutation(train), steps):
             done = (epoch * steps + len(losses) + 1) / (epochs * steps)
@@ -133,12 +123,11 @@ def train_on_sections(
         if all(error < row["val_mape"] for row in history):
             best = {name: weight.clone() for name, weight in network.state_dict().items()}
         facts = {"epoch": epoch, "loss": float(np.mean(losses)), "val_mape": error}
-        history.append(facts | {"seconds": time.perf_counter() - start})
-        print(history[-1], flush=True)
+        history.append(facts | {"seconds": time.process_time() - start})
         save_checkpoint(checkpoint, network, optimizer, options, [best, history])
     network.load_state_dict(best)
     raw = centre + spread * predict(network, sections)
-    return raw, history, sum(p.numel() for p in network.parameters())
+    return raw, history
 
 
 def _step(network, optimizer, sections, target):
@@ -165,44 +154,30 @@ def predict(network, sections):
     return np.concatenate(values)
 
 
-# Name -> encoder, highest learning rate, epochs.
+class Training(NamedTuple):
+    """How a network is trained.
+
+    `make` gives an encoder; `lr` is the highest learning rate; at least `steps` updates of `batch`
+    samples, so that few samples are seen more often, and at least `epochs` over all of them.
+    """
+
+    make: Callable
+    lr: float
+    batch: int
+    epochs: int
+    steps: int
+
+
 NETWORKS = {
-    "CNN from scratch": (SmallCNN, 2e-3, 40),
-    "MicroViT, fine-tuned": (FineTuned, 3e-4, 10),
+    "CNN from scratch": Training(SmallCNN, 2e-3, 32, 30, 600),
+    "MicroViT, fine-tuned": Training(FineTuned, 3e-4, 16, 8, 300),
 }
 
 
-def network_row(raw, history, n_weights, y, val, test):
-    """Cells of a row of a leaderboard, as `score_learner` gives them for other learners."""
-    half = half_width((np.log(y) - raw)[val])
-    predicted, low, high = (np.exp(raw[test] + d) for d in (0, -half, half))
-    best = min(history, key=lambda facts: facts["val_mape"])
-    return {
-        "options": str({"epochs": len(history), "best": best["epoch"] + 1}),
-        "val_mape": best["val_mape"],
-        "val_mape_first": history[0]["val_mape"],  # what a test computes again
-        **unseen_scores(y[test], predicted, low, high),
-        "seconds": sum(facts["seconds"] for facts in history),
-        "features": n_weights,
-    }
-
-
-def main():
-    """Train the networks."""
-    with Computation(__file__, INPUTS, LIBRARIES) as run:
-        study = load_two_phase("embedded")
-        y = study.modulus
-        train, val, test = holdout_rows(len(y))
-        board = Leaderboard(run.folder / "board.csv")
-        for name, (make, lr, epochs) in NETWORKS.items():
-            key, path = (STUDY, name, "end to end", "network"), run.folder / f"{name}.pt"
-            if not board.has(*key):
-                trained = train_on_sections(
-                    make, study.sections, y, train, val, path, lr=lr, epochs=epochs
-                )
-                board.add(key, **network_row(*trained, y, val, test))
-        run.write(board.table)
-
-
-if __name__ == "__main__":
-    main()
+def learn_network(name, sections, y, train, val, checkpoint, seed=0):
+    """`train_on_sections` for one of `NETWORKS`: predictions of all rows [unit of y], history."""
+    make, lr, batch, epochs, steps = NETWORKS[name]
+    epochs = max(epochs, math.ceil(steps / math.ceil(len(train) / batch)))
+    options = {"lr": lr, "batch": batch, "epochs": epochs, "seed": seed}
+    raw, history = train_on_sections(make, sections, y, train, val, checkpoint, **options)
+    return np.exp(raw), history

@@ -82,6 +82,24 @@ def score_learner(scores, y, learner):
     return row, predicted
 
 
+def best_learner(scores, y, learners=tuple(LEARNERS)):
+    """The learner with the lowest validation error: `score_learner`'s row, with its ``learner``.
+
+    And its predictions of the test part (n_test,). The other arguments are `score_learner`'s.
+
+    Examples
+    --------
+    >>> from helpers.regression import holdout_scores
+    >>> X = np.random.default_rng(0).normal(size=(300, 6))
+    >>> row, predicted = best_learner(holdout_scores(X, 6), np.exp(3 + X[:, 0]), ["lr", "log lr"])
+    >>> row["learner"], len(predicted)
+    ('log lr', 30)
+    """
+    tried = [(name, *score_learner(scores, y, name)) for name in learners]
+    name, row, predicted = min(tried, key=lambda one: one[1]["val_mape"])
+    return {"learner": name, **row}, predicted
+
+
 def unseen_scores(y, predicted, low, high):
     """What every row of a leaderboard says of samples (n,) that a model has not seen.
 
