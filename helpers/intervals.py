@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 from helpers import UserError
 
@@ -72,6 +74,59 @@ def ratio_interval(errors, others):
     ratios = a[drawn].mean(axis=1) / b[drawn].mean(axis=1)
     low, high = np.quantile(ratios, [0.025, 0.975])
     return float(a.mean() / b.mean()), (float(low), float(high))
+
+
+def holm(p):
+    """P-values of several tests, corrected for their number, in the same order.
+
+    By Holm (1979, https://www.jstor.org/stable/4615733): where all hypotheses are true, one of
+    them falls below 0.05 with a probability of at most 0.05, however the tests depend on each
+    other.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p, float)
+    order = np.argsort(p)
+    corrected = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    return np.minimum(corrected, 1)[np.argsort(order)]
+
+
+def nearest_distances(X, reference, groups=None):
+    """Distances of samples (n, n_features) to the nearest of a reference, each feature by its
+    standard deviation there.
+
+    With `groups` (n,) the samples are the reference, and look for one of another group.
+    """
+    scaler = StandardScaler().fit(reference)
+    Z, near = scaler.transform(X), scaler.transform(reference)
+    if groups is None:
+        return NearestNeighbors(n_neighbors=1).fit(near).kneighbors(Z)[0][:, 0]
+    distances = np.empty(len(X))
+    for group in np.unique(groups):
+        own = groups == group
+        search = NearestNeighbors(n_neighbors=1).fit(near[~own])
+        distances[own] = search.kneighbors(Z[own])[0][:, 0]
+    return distances
+
+
+def typicality(distances, among):
+    """Share of fitted samples that lie at least as far from their nearest, 0 to 1.
+
+    `distances` (n,) of new samples and `among` (m,) of the fitted ones, `nearest_distances` both.
+    A conformal p-value (Laxhammar and Falkman 2015, doi:10.1007/s10472-013-9381-7): of samples
+    like the fitted ones about 5 % lie below 0.05.
+
+    Examples
+    --------
+    >>> typicality(np.array([0.5, 9.0]), np.arange(1.0, 20.0)).tolist()
+    [1.0, 0.6]
+    """
+    among = np.sort(among)
+    farther = len(among) - np.searchsorted(among, np.asarray(distances) * (1 - 1e-9))
+    return (1 + farther) / (1 + len(among))
 
 
 def labelled_number(labels, *cells, unit="", **more):

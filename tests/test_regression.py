@@ -157,17 +157,14 @@ def test_bad_input_is_named(problem, change, message):
         holdout(*change(*problem))
 
 
-def test_partial_least_squares_are_fitted_inside_and_need_fewer_components():
-    rng = np.random.default_rng(0)
-    rare = rng.normal(size=(400, 20)) * np.repeat([5.0, 2.0], 10)  # what counts varies less
-    y = 50 + rare[:, 15]
-    pls, pca = (holdout_scores(rare, 3, target=t) for t in (y, None))
-    assert holdout(pls, y).test_mape < 0.5 * holdout(pca, y).test_mape
-    spoilt = y.copy()
-    spoilt[pls.test] += 100
-    np.testing.assert_array_equal(holdout_scores(rare, 3, target=spoilt).final, pls.final)
-    spoilt[pls.val] += 100
-    np.testing.assert_array_equal(holdout_scores(rare, 3, target=spoilt).tuning, pls.tuning)
-    more = holdout_scores(rare, 5, target=y)
-    np.testing.assert_allclose(more.tuning[:, :3], pls.tuning, atol=1e-8)
-    assert 0 < pls.explained_variance_ratio.sum() < 1
+def test_components_of_given_parts_come_from_their_training_and_validation_rows():
+    X = np.random.default_rng(0).normal(size=(60, 6))
+    parts = np.split(np.arange(60), [30, 40])
+    scores = holdout_scores(X, 4, parts=parts)
+    assert [scores.train.tolist(), scores.test.tolist()] == [parts[0].tolist(), parts[2].tolist()]
+    np.testing.assert_allclose(scores.tuning, fit_pca(X[:30], 4).transform(X))
+    spoilt = X.copy()
+    spoilt[40:] *= 100
+    np.testing.assert_array_equal(
+        holdout_scores(spoilt, 4, parts=parts).final[:40], scores.final[:40]
+    )

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LinearRegression
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR
@@ -22,7 +21,7 @@ from helpers.beyond.choice import component_search, nested_choice
 from helpers.cross_validation import MOST_COMPONENTS, NESTED_MODELS, nested_cv, nested_folds
 from helpers.extract.feature_tables import sample_matrix
 from helpers.extract.tables import first_few
-from helpers.intervals import half_width
+from helpers.intervals import half_width, nearest_distances, typicality
 from helpers.own.properties import likely_pairs
 from helpers.scores import N_FOLDS, PAPER_SEED, blind_predictions
 
@@ -202,7 +201,9 @@ def fit_property(
     facts |= {"n_components": int(pipeline[0].n_components_)}
     facts |= _facts(X, y, groups, audited.table)
     half = half_width(y - predicted, LEVEL)
-    nearest = np.sort(_to_next(X, groups))
+    # A new sample mostly comes from a new source, and is then as far from all of these.
+    others = np.arange(len(X)) if groups is None else groups
+    nearest = np.sort(nearest_distances(X, X, others))
     return PropertyModel(name, kind, pipeline, half, X, nearest, table, audited, facts)
 
 
@@ -307,25 +308,6 @@ def _final(X, y, kind, groups, inner, most):
     return component_search(grid, groups, inner).fit(X, y, groups=groups).best_estimator_
 
 
-def _to_nearest(reference, X):
-    """Distances from X to the nearest of a reference."""
-    return NearestNeighbors(n_neighbors=1).fit(reference).kneighbors(X)[0][:, 0]
-
-
-def _to_next(X, groups):
-    """Distance of each sample to the next, of another source where sources are given.
-
-    A new sample mostly comes from a new source, and is then as far from all of these.
-    """
-    Z = StandardScaler().fit_transform(X)
-    groups = np.arange(len(X)) if groups is None else groups
-    nearest = np.empty(len(X))
-    for source in np.unique(groups):
-        own = groups == source
-        nearest[own] = _to_nearest(Z[~own], Z[own])
-    return nearest
-
-
 def predict_property(model, X):
     """Predictions with intervals, and which samples are unlike the fitted ones.
 
@@ -345,18 +327,14 @@ def predict_property(model, X):
 
     Notes
     -----
-    The share is a conformal p-value (Laxhammar and Falkman 2015, doi:10.1007/s10472-013-9381-7):
-    of samples like the fitted ones about 5 % are flagged as well, and more where fewer than about
-    40 were fitted. Where sources were given, fitted samples are compared across sources, as new
-    ones are.
+    The share is a `helpers.intervals.typicality`: of samples like the fitted ones about 5 % are
+    flagged as well, and more where fewer than about 40 were fitted. Where sources were given,
+    fitted samples are compared across sources, as new ones are.
     """
     predicted = model.pipeline.predict(X)
     # All features count, each by its spread over the fitted samples: the components of the model
     # may not see what is new.
-    scaler = StandardScaler().fit(model.training)
-    distance = _to_nearest(scaler.transform(model.training), scaler.transform(X))
-    farther = len(model.nearest) - np.searchsorted(model.nearest, distance * (1 - 1e-9))
-    share = (1 + farther) / (1 + len(model.nearest))
+    share = typicality(nearest_distances(X, model.training), model.nearest)
     return pd.DataFrame(
         {
             "predicted": predicted,

@@ -11,6 +11,7 @@ from helpers.beyond.end_to_end import (
     SectionNetwork,
     SmallCNN,
     equivalent,
+    learn_network,
     predict,
     train_on_sections,
 )
@@ -60,11 +61,10 @@ def test_equivalent_volumes_keep_what_the_modulus_along_x_depends_on():
 def test_a_network_learns_and_predicts(volumes, tmp_path):
     sections, y = volumes
     train, val = np.arange(80), np.arange(80, 100)
-    raw, history, n = train_on_sections(
+    raw, history = train_on_sections(
         Mean, sections, y, train, val, tmp_path / "c.pt", epochs=40, lr=0.02
     )
     predicted = np.exp(raw)
-    assert n == 1 + (3 * 2 + 1) * 128 + 128 + 1
     assert history[-1]["loss"] < 0.3 * history[0]["loss"]
     test = np.arange(100, 120)
     error = np.abs(predicted[test] / y[test] - 1).mean()
@@ -75,7 +75,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
     sections, y = volumes
     options = {"epochs": 4, "batch": 16, "seed": 1}
     rows = np.arange(60), np.arange(60, 80)
-    whole, history, _ = train_on_sections(
+    whole, history = train_on_sections(
         SmallCNN, sections, y, *rows, tmp_path / "whole.pt", **options
     )
     write = end_to_end.predict
@@ -92,12 +92,25 @@ def test_an_interrupted_training_ends_as_one_that_was_not(volumes, tmp_path, mon
         patch.setattr(end_to_end, "predict", killed)
         with pytest.raises(KeyboardInterrupt):
             train_on_sections(SmallCNN, sections, y, *rows, path, **options)
-    again, later, _ = train_on_sections(SmallCNN, sections, y, *rows, path, **options)
+    again, later = train_on_sections(SmallCNN, sections, y, *rows, path, **options)
     np.testing.assert_allclose(again, whole, rtol=1e-5)
     assert [h["epoch"] for h in later] == [0, 1, 2, 3]
     assert [h["loss"] for h in later] == pytest.approx([h["loss"] for h in history])
     with pytest.raises(ValueError, match="of a run with seed = 1, not 2"):
         train_on_sections(SmallCNN, sections, y, *rows, path, **{**options, "seed": 2})
+
+
+def test_few_volumes_are_seen_more_often(volumes, tmp_path, monkeypatch):
+    sections, y = volumes
+    training = end_to_end.Training(Mean, 0.02, batch=16, epochs=2, steps=12)
+    monkeypatch.setitem(end_to_end.NETWORKS, "mean", training)
+    rows = np.arange(60), np.arange(60, 80)
+    predicted, history = learn_network("mean", sections, y, *rows, tmp_path / "c.pt")
+    assert len(history) == 3  # of four updates each
+    raw, _ = train_on_sections(
+        Mean, sections, y, *rows, tmp_path / "d.pt", epochs=3, batch=16, lr=0.02
+    )
+    np.testing.assert_array_equal(predicted, np.exp(raw))
 
 
 def test_mirrors_give_one_prediction(volumes):

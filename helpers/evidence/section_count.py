@@ -1,26 +1,28 @@
 """How much three sections can tell: volumes made again from their seeds, cut more often.
 
-``python -m helpers.beyond.section_count`` computes the table; interrupted, it goes on where it
+``python -m helpers.evidence.section_count`` computes the table; interrupted, it goes on where it
 was.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 
 import numpy as np
+import pandas as pd
 
-from helpers.beyond.leaderboard import LIBRARIES, Leaderboard, compute
+from helpers.beyond.learner_scores import best_learner
 from helpers.datasets import load_two_phase
 from helpers.encoders import load_encoder
+from helpers.evidence.cells import run_cells
+from helpers.evidence.learning_curves import INPUTS, LIBRARIES, MOST, OURS
 from helpers.io.results import Computation
-from helpers.microvit.measures import OURS, describers
+from helpers.microvit.measures import describers
+from helpers.regression import holdout_scores
 from helpers.superalloy_scores import TWO_POINT
 from helpers.synthetic.volumes import two_phase_volume
 from helpers.two_point import two_point_statistics
 
-INPUTS = ("data/two_phase.npz", "encoders/microvit")
 N_VOLUMES = 1000
 # Label -> axes that the sections are normal to, and their places on each.
 CUTS = {
@@ -31,6 +33,7 @@ CUTS = {
     "153 sections": ([0, 1, 2], list(range(51))),
 }
 WHOLE = "whole volume"
+IN_3D = "two-point statistics in 3-D"
 LEARNERS = ("lr", "pr", "log ridge pr", "log gp", "log kernel ridge")
 
 
@@ -61,27 +64,28 @@ def averaged(describe, volumes, cut):
     return np.concatenate(described)
 
 
-def count_sections(board):
-    """Rows of all cuts and learners that a board does not hold yet."""
-    study = load_two_phase("embedded")
-    volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(N_VOLUMES)])
-    describe = describers({OURS: load_encoder("microvit", device="cpu")})
-    descriptors = {
-        (WHOLE, "volume fraction"): lambda: volumes.mean((1, 2, 3))[:, None],
-        (WHOLE, "two-point statistics in 3-D"): lambda: np.stack([half_map(v) for v in volumes]),
-    }
-    for name, (label, cut) in itertools.product((TWO_POINT, OURS), CUTS.items()):
-        descriptors[label, name] = functools.partial(averaged, describe[name], volumes, cut)
-    for key, X in descriptors.items():
-        compute(board, *key, X, study.modulus[:N_VOLUMES], LEARNERS)
+def count_cell(cut, descriptor, n=N_VOLUMES):
+    """A row: the learner with the lowest validation error on one descriptor of n volumes."""
+    study = load_two_phase("embedded").first(n)
+    volumes = np.stack([two_phase_volume(study.seed, i).volume for i in range(n)])
+    if descriptor == IN_3D:
+        X = np.stack([half_map(volume) for volume in volumes])
+    elif cut == WHOLE:
+        X = volumes.mean((1, 2, 3))[:, None]
+    else:
+        describe = describers({OURS: load_encoder("microvit", device="cpu")})[descriptor]
+        X = averaged(describe, volumes, CUTS[cut])
+    row, _ = best_learner(holdout_scores(X, min(MOST, X.shape[1])), study.modulus, LEARNERS)
+    return {"cut": cut, "descriptor": descriptor, **row}
 
 
 def main():
     """Compute the table, or what an interrupted run has not done."""
+    keys = [(WHOLE, "volume fraction"), (WHOLE, IN_3D)]
+    keys += itertools.product(CUTS, (TWO_POINT, OURS))
+    cells = [{"cut": cut, "descriptor": descriptor} for cut, descriptor in keys]
     with Computation(__file__, INPUTS, LIBRARIES) as run:
-        board = Leaderboard(run.folder / "board.csv")
-        count_sections(board)
-        run.write(board.table)
+        run.write(pd.DataFrame(run_cells(run.folder, count_cell, cells)))
 
 
 if __name__ == "__main__":
