@@ -2,6 +2,7 @@
 
 ==============  ======================================================================
 volumes         two-phase volumes, and the embedded set of case study 1
+families        two-phase volumes of other shapes: spheres, cells, minimal surfaces
 elastic_fields  stress and strain in a volume, by FFT
 elasticity      constants of the phases, and bounds on their mixture
 homogenization  effective moduli of volumes

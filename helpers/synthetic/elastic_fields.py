@@ -21,6 +21,7 @@ import scipy.fft
 import torch
 
 from helpers import UserError, check_choice
+from helpers.datasets import PHASE_MODULI
 from helpers.synthetic.elasticity import isotropic_stiffness
 
 # u_x, u_y, u_z by d_x, d_y, d_z: which strain component each displacement derivative feeds
@@ -135,8 +136,8 @@ def _wave_vectors(shape, dtype, device):
 class _Medium:
     """Isotropic stiffness in every voxel, and the Green operator of a compliant reference."""
 
-    def __init__(self, volumes, dtype, device):
-        stiffness = isotropic_stiffness()
+    def __init__(self, volumes, moduli, dtype, device):
+        stiffness = isotropic_stiffness(moduli)
         lame, shear = stiffness[:, 0, 1], stiffness[:, 3, 3]
         phase = torch.as_tensor(volumes, device=device).long()
         self.lame = lame.to(device, dtype)[phase]
@@ -144,8 +145,9 @@ class _Medium:
         self.n_voxels = phase[0].numel()
         # The reference is the compliant phase. No voxel is softer, so that the preconditioned
         # residual bounds the energy error from above: the stopping rule is a guarantee.
-        self.reference = stiffness[0]
-        lame0, self.shear0 = float(lame[0]), float(shear[0])
+        softer = int(shear.argmin())
+        self.reference = stiffness[softer]
+        lame0, self.shear0 = float(lame[softer]), float(shear[softer])
         self.coupling = (lame0 + self.shear0) / (lame0 + 2 * self.shear0)
         self.direction, self.compliance = _wave_vectors(tuple(phase.shape[1:]), dtype, device)
 
@@ -256,6 +258,7 @@ def solve_load_case(
     mean_strain,
     free=(),
     *,
+    moduli=PHASE_MODULI,
     tolerance=1e-4,
     max_iterations=1000,
     dtype=torch.float32,
@@ -266,13 +269,15 @@ def solve_load_case(
     Parameters
     ----------
     volumes : array_like of 0 and 1, shape (n, X, Y, Z)
-        Phase of every voxel, of the stiffness that
-        `helpers.synthetic.elasticity.isotropic_stiffness` gives.
+        Phase of every voxel.
     mean_strain : array_like of float, shape (6,) or (n, 6)
         Prescribed mean strain, order xx yy zz yz xz xy, engineering shear. Components in
         `free` are only a starting value.
     free : sequence of int
         Components whose mean *stress* is held at zero instead of the mean strain.
+    moduli : pair of float
+        Young's moduli [GPa] of phases 0 and 1, as
+        `helpers.synthetic.elasticity.isotropic_stiffness` takes them.
     tolerance : float
         Bound on the relative error that iterating leaves in the elastic energy, and so in a
         modulus. Guaranteed in exact arithmetic; float32 adds about 1e-6.
@@ -292,7 +297,8 @@ def solve_load_case(
     Raises
     ------
     ValueError
-        Volumes that are not binary, not 3-D or empty; `tolerance` out of range; another `dtype`.
+        Volumes that are not binary, not 3-D or empty; `moduli` that are not two positive,
+        finite numbers; `tolerance` out of range; another `dtype`.
 
     Examples
     --------
@@ -309,5 +315,5 @@ def solve_load_case(
     check_choice("dtype", dtype, (torch.float32, torch.float64))
     device = default_device(device)
     mean = torch.as_tensor(mean_strain, dtype=dtype, device=device).expand(len(volumes), 6)
-    medium = _Medium(volumes, dtype, device)
+    medium = _Medium(volumes, moduli, dtype, device)
     return _conjugate_gradients(medium, mean, list(free), tolerance, max_iterations)

@@ -8,25 +8,50 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from helpers import UserError
 from helpers.datasets import PHASE_MODULI
 
 POISSON = 0.3  # of both phases, as Cecen et al. 2018
 
 
-def isotropic_stiffness():
+def _check_moduli(moduli):
+    """Return Young's moduli of phases 0 and 1 as an array (2,), or say what is wrong."""
+    try:
+        young = np.array(moduli, dtype=float)
+    except (TypeError, ValueError):
+        young = np.empty(0)
+    if young.shape != (2,) or not (np.isfinite(young) & (young > 0)).all():
+        raise UserError(
+            f"moduli are {moduli!r}: expected two positive, finite numbers, Young's moduli [GPa] "
+            f"of phases 0 and 1, as {PHASE_MODULI}"
+        )
+    return young
+
+
+def isotropic_stiffness(moduli=PHASE_MODULI):
     """Stiffness of the two isotropic phases.
+
+    Parameters
+    ----------
+    moduli : pair of float
+        Young's moduli [GPa] of phases 0 and 1.
 
     Returns
     -------
     torch.Tensor of float64, shape (2, 6, 6)
-        Stiffness [GPa] of phases 0 and 1, from `PHASE_MODULI` and `POISSON`.
+        Stiffness [GPa] of phases 0 and 1, from `moduli` and `POISSON`.
+
+    Raises
+    ------
+    ValueError
+        `moduli` that are not two positive, finite numbers.
 
     Examples
     --------
     >>> [round(float(c), 2) for c in isotropic_stiffness()[1, 0, :2]]
     [161.54, 69.23]
     """
-    young = torch.tensor(PHASE_MODULI, dtype=torch.float64)
+    young = torch.from_numpy(_check_moduli(moduli))
     lame = young * POISSON / ((1 + POISSON) * (1 - 2 * POISSON))
     diagonal = torch.tensor([2, 2, 2, 1, 1, 1], dtype=torch.float64)
     stiffness = torch.diag_embed(diagonal * (young / (2 * (1 + POISSON)))[:, None])
@@ -34,13 +59,15 @@ def isotropic_stiffness():
     return stiffness
 
 
-def voigt_reuss_stiffness(volume_fraction):
+def voigt_reuss_stiffness(volume_fraction, moduli=PHASE_MODULI):
     """Bounds on the effective stiffness that hold for every arrangement of the phases.
 
     Parameters
     ----------
     volume_fraction : array_like of float, shape (n,)
         Share of phase 1, 0 to 1.
+    moduli : pair of float
+        See `isotropic_stiffness`.
 
     Returns
     -------
@@ -54,7 +81,7 @@ def voigt_reuss_stiffness(volume_fraction):
     >>> [float(young_from_stiffness(c)[0].round(2)) for c in (voigt, reuss)]
     [61.2, 4.71]
     """
-    soft, stiff = (c.numpy() for c in isotropic_stiffness())
+    soft, stiff = (c.numpy() for c in isotropic_stiffness(moduli))
     f = np.asarray(volume_fraction, dtype=float)[:, None, None]
     voigt = (1 - f) * soft + f * stiff
     reuss = np.linalg.inv((1 - f) * np.linalg.inv(soft) + f * np.linalg.inv(stiff))
@@ -73,22 +100,24 @@ def young_from_stiffness(stiffness, axis=0):
     return 1 / np.linalg.inv(stiffness)[:, axis, axis]
 
 
-def hashin_shtrikman(volume_fraction):
+def hashin_shtrikman(volume_fraction, moduli=PHASE_MODULI):
     """Hashin-Shtrikman bounds (..., 2) [GPa] of Young's modulus of an isotropic mixture.
 
-    `volume_fraction` of phase 1, of any shape. Hashin and Shtrikman 1963,
-    doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus; Young's modulus, which grows with
-    both, from the two lower and the two upper ones.
+    `volume_fraction` of phase 1, of any shape; `moduli` as in `isotropic_stiffness`. Hashin and
+    Shtrikman 1963, doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus; Young's modulus,
+    which grows with both, from the two lower and the two upper ones.
 
     Examples
     --------
     >>> hashin_shtrikman(np.array([0.0, 1.0])).round(6).tolist()
     [[2.4, 2.4], [120.0, 120.0]]
     """
-    fraction, young = np.asarray(volume_fraction, float), np.array(PHASE_MODULI)
+    fraction, young = np.asarray(volume_fraction, float), _check_moduli(moduli)
     bulk, shear = young / (3 * (1 - 2 * POISSON)), young / (2 + 2 * POISSON)
     bounds = []
-    for matrix, other, share in ((0, 1, fraction), (1, 0, 1 - fraction)):
+    shares = (1 - fraction, fraction)
+    for matrix in np.argsort(young):  # the lower bound first
+        other, share = 1 - matrix, shares[1 - matrix]
         k, g = bulk[matrix], shear[matrix]
         more_k, more_g = bulk[other] - k, shear[other] - g
         pull_k = 3 / (3 * k + 4 * g)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from helpers import check_choice
+from helpers.datasets import PHASE_MODULI
 from helpers.synthetic.elastic_fields import check_volumes, default_device, solve_load_case
 from helpers.synthetic.elasticity import voigt_reuss_stiffness, young_from_stiffness
 
@@ -29,7 +30,7 @@ def effective_stiffness(volumes, **options):
     volumes : array_like of 0 and 1, shape (n, X, Y, Z)
         Phase of every voxel, 1 the stiff one.
     **options
-        `tolerance`, `max_iterations`, `dtype`, `device` of `solve_load_case`.
+        `moduli`, `tolerance`, `max_iterations`, `dtype`, `device` of `solve_load_case`.
 
     Returns
     -------
@@ -153,7 +154,8 @@ def _solve_checked(solve, bound_of, volumes, options):
 def _suspect(values, error, bound_of, volumes, options):
     """Which volumes missed the tolerance or lie outside their bounds."""
     tolerance = options.get("tolerance", 1e-4)
-    voigt, reuss = (bound_of(c) for c in voigt_reuss_stiffness(volumes.mean((1, 2, 3))))
+    moduli, fractions = options.get("moduli", PHASE_MODULI), volumes.mean((1, 2, 3))
+    voigt, reuss = (bound_of(c) for c in voigt_reuss_stiffness(fractions, moduli))
     # A single phase meets both bounds exactly: leave room for rounding, and above for the
     # error that iterating leaves.
     room = 1e-5 + tolerance

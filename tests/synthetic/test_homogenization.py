@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.datasets import PHASE_MODULI
 from helpers.synthetic import elastic_fields, elasticity, homogenization
 from helpers.synthetic.elastic_fields import solve_load_case
 from helpers.synthetic.elasticity import (
@@ -35,9 +36,9 @@ def stiffness(volumes):
     return effective_stiffness(volumes)
 
 
-def laminate_stiffness(fraction):
+def laminate_stiffness(fraction, **options):
     """Exact stiffness of layers normal to x, from continuity of traction and in-plane strain."""
-    soft, stiff = isotropic_stiffness().numpy()
+    soft, stiff = isotropic_stiffness(**options).numpy()
     normal, plane = [0, 4, 5], [1, 2, 3]  # xx xz xy jump in strain; yy zz yz are shared
 
     def mean(of):
@@ -92,6 +93,39 @@ def test_laminate_is_exact(shape):
     )
     np.testing.assert_allclose(
         youngs_modulus(volume, **EXACT), young_from_stiffness(exact[None]), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("moduli", [(1.0, 5.0), (3.0, 1500.0), [1500, 3]])
+def test_laminate_is_exact_at_other_moduli(moduli):
+    volume = np.zeros((1, 8, 3, 3), dtype=np.uint8)
+    volume[:, :2] = 1
+    exact = laminate_stiffness(0.25, moduli=moduli)
+    solved = effective_stiffness(volume, moduli=moduli, **EXACT)[0]
+    np.testing.assert_allclose(solved, exact, rtol=1e-6, atol=1e-6 * exact.max())
+    young = youngs_modulus(volume, moduli=moduli, **EXACT)
+    np.testing.assert_allclose(young, young_from_stiffness(exact[None]), rtol=1e-6)
+    confined = confined_modulus(volume, moduli=moduli)  # in single precision, as by default
+    np.testing.assert_allclose(confined, exact[0, 0], rtol=2e-4)
+
+
+@pytest.mark.parametrize("contrast", [5, 500])
+def test_other_moduli_keep_tolerance_and_bounds(volumes, contrast):
+    volumes, moduli = volumes[:3], (2.4, 2.4 * contrast)
+    used, exact = (youngs_modulus(volumes, moduli=moduli, **o) for o in ({}, EXACT))
+    np.testing.assert_allclose(used, exact, rtol=2e-4)
+    voigt, reuss = voigt_reuss_stiffness(volumes.mean((1, 2, 3)), moduli)
+    assert (young_from_stiffness(reuss) < exact).all()
+    assert (exact < young_from_stiffness(voigt)).all()
+    scaled = youngs_modulus(volumes, moduli=(1, contrast), **EXACT)
+    np.testing.assert_allclose(2.4 * scaled, exact, rtol=1e-9)
+    swapped = youngs_modulus(1 - volumes, moduli=moduli[::-1], **EXACT)
+    np.testing.assert_allclose(swapped, exact, rtol=1e-9)
+
+
+def test_phase_moduli_are_the_default_bit_for_bit(volumes):
+    np.testing.assert_array_equal(
+        youngs_modulus(volumes), youngs_modulus(volumes, moduli=PHASE_MODULI)
     )
 
 
@@ -235,6 +269,7 @@ def test_bad_volumes_are_named(function, volumes, message):
     "options, message",
     [
         ({"axis": 3}, "axis is 3"),
+        ({"moduli": (2.4, 0)}, r"moduli are \(2\.4, 0\): expected two positive, finite"),
         ({"tolerance": 0}, "tolerance is 0"),
         ({"dtype": torch.float16}, "dtype is torch.float16"),
     ],
