@@ -169,8 +169,8 @@ class Training(NamedTuple):
 
 
 NETWORKS = {
-    "CNN from scratch": Training(SmallCNN, 2e-3, 32, 30, 600),
-    "MicroViT, fine-tuned": Training(FineTuned, 3e-4, 16, 8, 300),
+    "CNN from scratch": Training(SmallCNN, 2e-3, 32, 20, 400),
+    "MicroViT, fine-tuned": Training(FineTuned, 3e-4, 16, 5, 200),
 }
 
 
