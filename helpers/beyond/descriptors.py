@@ -77,7 +77,7 @@ DESCRIPTORS = {
     "MicroViT": lambda d: [d.microvit()],
     "MicroViT, mean of sections": lambda d: [d.microvit().mean(1)],
     "MicroViT, random": lambda d: [d.microvit("random")],
-    "fractions and bounds": lambda d: [physics_features(d.sections)],
+    "fractions and estimates": lambda d: [physics_features(d.sections)],
     "counted statistics": lambda d: [d.counted],
     "MicroViT + two-point": lambda d: [d.microvit(), d.two_point],
     "MicroViT + counted statistics": lambda d: [d.microvit(), d.counted],
@@ -102,7 +102,7 @@ def descriptor_matrix(describer, name):
     Examples
     --------
     >>> sections = np.random.default_rng(0).integers(0, 2, (9, 3, 51, 51)).astype(np.uint8)
-    >>> descriptor_matrix(Describer(sections, np.arange(6)), "fractions and bounds").shape
+    >>> descriptor_matrix(Describer(sections, np.arange(6)), "fractions and estimates").shape
     (9, 12)
     """
     blocks = []

