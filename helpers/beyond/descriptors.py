@@ -7,6 +7,12 @@ import functools
 import numpy as np
 import torch
 
+from helpers.beyond.counts import (
+    chord_lengths,
+    cluster_function,
+    lineal_path,
+    persistent_homology,
+)
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.microvit.statistics import image_statistics
@@ -87,6 +93,7 @@ class Describer:
     def __init__(self, sections, rows):
         self.sections, self.rows = sections, rows
         self._extract = functools.cache(self._features)
+        self.of_each = functools.cache(self._of_each)
 
     def _of_each(self, describe):
         """What `describe` makes of the sections (3 * n, h, w), for each volume: (n, 3, ...)."""
@@ -168,6 +175,12 @@ DESCRIPTORS = {
     "MicroViT + two-point + bounds + counted": lambda d: [
         d.microvit(), d.two_point, physics_features(d.sections), d.counted
     ],
+    "chord lengths": lambda d: [d.of_each(chord_lengths)],
+    "lineal path": lambda d: [d.of_each(lineal_path)],
+    "cluster function": lambda d: [d.of_each(cluster_function)],
+    "persistent homology": lambda d: [d.of_each(persistent_homology)],
+    # A control: what tuning makes of random numbers.
+    "noise": lambda d: [np.random.default_rng(0).normal(size=(len(d.sections), 50))],
 }  # fmt: skip
 
 
