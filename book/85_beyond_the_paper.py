@@ -89,27 +89,19 @@ X.shape
 # {cite}`rasmussen2006`.
 
 # %%
-polynomial = make_pipeline(
-    PCA(svd_solver="full"), PolynomialFeatures(2), LinearRegression()
-)
-kernel = make_pipeline(
-    PCA(50, svd_solver="full"), KernelRidge(kernel="rbf", alpha=0.02)
-)
+polynomial = make_pipeline(PCA(svd_solver="full"), PolynomialFeatures(2), LinearRegression())
+kernel = make_pipeline(PCA(50, svd_solver="full"), KernelRidge(kernel="rbf", alpha=0.02))
 logarithm = FunctionTransformer(np.log, np.exp, check_inverse=False)
 target = make_pipeline(logarithm, StandardScaler())
 
 
 def of_logarithm(model):
-    return TransformedTargetRegressor(
-        model, transformer=target, check_inverse=False
-    )
+    return TransformedTargetRegressor(model, transformer=target, check_inverse=False)
 
 
 count = "pca__n_components"
 searches = {
-    "paper's polynomial": GridSearchCV(
-        polynomial, {count: [5, 10, 15, 20, 25]}
-    ),
+    "paper's polynomial": GridSearchCV(polynomial, {count: [5, 10, 15, 20, 25]}),
     "+ logarithm": GridSearchCV(
         of_logarithm(polynomial), {"regressor__" + count: [5, 10, 15, 20]}
     ),
@@ -128,9 +120,7 @@ outside = KFold(5, shuffle=True, random_state=0)
 inside = KFold(4, shuffle=True, random_state=1)
 errors = {}
 for name, search in searches.items():
-    search.set_params(
-        cv=inside, scoring="neg_mean_absolute_percentage_error"
-    )
+    search.set_params(cv=inside, scoring="neg_mean_absolute_percentage_error")
     predicted = cross_val_predict(search, X, y, cv=outside)
     miss = np.abs(predicted - y).mean()
     errors[name] = {"MAPE [%]": mape(y, predicted), "MAE [GPa]": miss}

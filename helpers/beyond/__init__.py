@@ -4,6 +4,7 @@
 learners        learners on components of descriptors
 learner_scores  their tuning and their scores
 choice          a learner chosen inside the folds and scored outside them
+counts          chord lengths, lineal path, clusters and topology as descriptors
 descriptors     descriptors of a volume beside those of the paper
 leaderboard     a table of scores that grows by rows
 studies         the leaderboards of both case studies

@@ -6,6 +6,12 @@ import functools
 
 import numpy as np
 
+from helpers.beyond.counts import (
+    chord_lengths,
+    cluster_function,
+    lineal_path,
+    persistent_homology,
+)
 from helpers.encoders import load_encoder
 from helpers.features import extract_features
 from helpers.microvit.statistics import image_statistics
@@ -43,7 +49,7 @@ class Describer:
     def __init__(self, sections, rows):
         self.sections, self.rows = sections, rows
 
-    def _of_each(self, describe):
+    def of_each(self, describe):
         """What `describe` makes of the sections (3 * n, h, w), for each volume: (n, 3, ...)."""
         values = describe(self.sections.reshape(-1, *self.sections.shape[2:]))
         return values.reshape(len(self.sections), 3, *values.shape[1:])
@@ -52,12 +58,12 @@ class Describer:
         """Class tokens (n, 3, 192) of MicroViT, of the trained one or the ``"random"`` one."""
         encoder = load_encoder("microvit", weights, device="cpu")
         options = {"pipeline": "section", "store": False}
-        return self._of_each(functools.partial(extract_features, encoder=encoder, **options))
+        return self.of_each(functools.partial(extract_features, encoder=encoder, **options))
 
     @functools.cached_property
     def two_point(self):
         """Periodic two-point autocorrelations: (n, 3, h, w)."""
-        return self._of_each(functools.partial(two_point_statistics, dtype=np.float32))
+        return self.of_each(functools.partial(two_point_statistics, dtype=np.float32))
 
     @functools.cached_property
     def counted(self):
@@ -65,11 +71,12 @@ class Describer:
 
         They have several units: each column is divided by its standard deviation.
         """
-        values = self._of_each(image_statistics)
+        values = self.of_each(image_statistics)
         scale = values[self.rows].std(axis=0)
         return values / np.where(scale > 1e-6, scale, 1)
 
 
+NOISE = "noise"
 # Blocks of a Describer that stand side by side.
 DESCRIPTORS = {
     "two-point statistics": lambda d: [d.two_point],
@@ -80,7 +87,13 @@ DESCRIPTORS = {
     "fractions and estimates": lambda d: [physics_features(d.sections)],
     "counted statistics": lambda d: [d.counted],
     "MicroViT + two-point": lambda d: [d.microvit(), d.two_point],
+    "chord lengths": lambda d: [d.of_each(chord_lengths)],
+    "lineal path": lambda d: [d.of_each(lineal_path)],
+    "cluster function": lambda d: [d.of_each(cluster_function)],
+    "persistent homology": lambda d: [d.of_each(persistent_homology)],
     "MicroViT + counted statistics": lambda d: [d.microvit(), d.counted],
+    # A control: what tuning makes of random numbers.
+    NOISE: lambda d: [np.random.default_rng(0).normal(size=(len(d.sections), 50))],
 }
 
 

@@ -33,7 +33,10 @@ def test_examples_in_docstrings():
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", DESCRIPTORS)
+PEERS = {"persistent homology": pytest.mark.optional("gudhi", "bench")}
+
+
+@pytest.mark.parametrize("name", [pytest.param(d, marks=PEERS.get(d, ())) for d in DESCRIPTORS])
 def test_every_descriptor_is_finite_and_scaled_by_the_training_rows(name, describer):
     X = descriptor_matrix(describer, name)
     blocks = len(DESCRIPTORS[name](describer))

@@ -14,7 +14,7 @@ from helpers.io.optional import NotInstalled, PackageError, optional
 from helpers.own import cli
 from helpers.own.doctor import diagnose
 
-EXTRAS = {"ray": "ray", "fsspec": "ray", "pymks": "bench", "muSpectre": "bench"}
+EXTRAS = {"ray": "ray", "fsspec": "ray", "gudhi": "bench", "pymks": "bench", "muSpectre": "bench"}
 HIDE = "import sys; sys.modules[{!r}] = None  # as if it were not installed\n"
 BROKEN = {
     "an import error": "raise ImportError('undefined symbol: x')",
