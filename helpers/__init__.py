@@ -25,6 +25,7 @@ alone; ``make check`` holds both:
 =========  ======================================================================
 own        models of your own images: properties, report, the commands
 extract    features of your own images, on one machine or several
+evidence   tables that go beyond the paper, a script each
 beyond     other learners and descriptors, networks trained end to end
 audit      what descriptors know, beside controls; verdicts on the paper
 microvit   the network that ships with the book: training, its worth

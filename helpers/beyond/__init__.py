@@ -6,11 +6,8 @@ learner_scores  their tuning and their scores
 choice          a learner chosen inside the folds and scored outside them
 counts          chord lengths, lineal path, clusters and topology as descriptors
 descriptors     descriptors of a volume beside those of the paper
-leaderboard     a table of scores that grows by rows
-studies         the leaderboards of both case studies
-section_count   what more sections of a volume tell
 end_to_end      networks trained end to end on sections
 occlusion       which parts of a section a prediction hangs on
-plots           figures of it
+plots           a figure of that
 ==============  ======================================================================
 """

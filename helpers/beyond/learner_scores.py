@@ -101,7 +101,7 @@ def best_learner(scores, y, learners=tuple(LEARNERS)):
 
 
 def unseen_scores(y, predicted, low, high):
-    """What every row of a leaderboard says of samples (n,) that a model has not seen.
+    """What every row of a table says of samples (n,) that a model has not seen.
 
     ``mape`` and ``coverage`` [%], ``r2``, ``mae`` and the mean ``width`` of the intervals from
     `low` to `high`, both in the unit of the property.

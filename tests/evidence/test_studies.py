@@ -1,4 +1,4 @@
-"""Rivals, families, contrasts, scales and section counts: what they compute, and shipped tables."""
+"""Rivals, families, contrasts, scales and section counts, and their shipped tables."""
 
 import doctest
 
