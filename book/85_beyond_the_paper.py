@@ -94,21 +94,34 @@ X.shape
 # {cite}`rasmussen2006`.
 
 # %%
-polynomial = make_pipeline(PCA(svd_solver="full"), PolynomialFeatures(2), LinearRegression())
-kernel = make_pipeline(PCA(50, svd_solver="full"), KernelRidge(kernel="rbf", alpha=0.02))
+pca = PCA(50, svd_solver="full")
+polynomial = make_pipeline(
+    pca,
+    PolynomialFeatures(2),
+    LinearRegression(),
+)
+kernel = make_pipeline(pca, KernelRidge(kernel="rbf", alpha=0.02))
 logarithm = FunctionTransformer(np.log, np.exp, check_inverse=False)
 target = make_pipeline(logarithm, StandardScaler())
 
 
 def of_logarithm(model):
-    return TransformedTargetRegressor(model, transformer=target, check_inverse=False)
+    return TransformedTargetRegressor(
+        model,
+        transformer=target,
+        check_inverse=False,
+    )
 
 
 count = "pca__n_components"
 searches = {
-    "paper's polynomial": GridSearchCV(polynomial, {count: [5, 10, 15, 20, 25]}),
+    "paper's polynomial": GridSearchCV(
+        polynomial,
+        {count: [5, 10, 15, 20]},
+    ),
     "+ logarithm": GridSearchCV(
-        of_logarithm(polynomial), {"regressor__" + count: [5, 10, 15, 20]}
+        of_logarithm(polynomial),
+        {"regressor__" + count: [5, 10, 15, 20]},
     ),
     "+ kernel": GridSearchCV(
         of_logarithm(kernel),
@@ -123,9 +136,10 @@ searches = {
 # %%
 outside = KFold(5, shuffle=True, random_state=0)
 inside = KFold(4, shuffle=True, random_state=1)
+percentage = "neg_mean_absolute_percentage_error"
 errors = {}
 for name, search in searches.items():
-    search.set_params(cv=inside, scoring="neg_mean_absolute_percentage_error")
+    search.set_params(cv=inside, scoring=percentage)
     predicted = cross_val_predict(search, X, y, cv=outside)
     miss = np.abs(predicted - y).mean()
     errors[name] = {"MAPE [%]": mape(y, predicted), "MAE [GPa]": miss}
@@ -167,7 +181,8 @@ ratios = curves.pivot(index="method", columns="n", values="ratio")
 
 # %% mystnb={"figure": {"caption": "COST", "name": "fig-beyond-cost"}, "image": {"alt": "COST"}} tags=["hide-input"]
 figure, ((axis,),) = plots.panels(height=3.6)
-look = {"hue": "method", "hue_order": table[5310].sort_values().index[::-1]}
+order = table[5310].sort_values().index[::-1]
+look = {"hue": "method", "hue_order": order}
 sns.lineplot(
     cost.sort_values("n"),
     x="cost",
@@ -196,7 +211,7 @@ figure
 
 # %% mystnb={"figure": {"caption": "Sections normal to x of four volumes of each family. White: stiff.", "name": "fig-beyond-families"}, "image": {"alt": "Five rows of four two-phase sections: overlapping discs, ellipses, polygonal cells, fine noise, and smooth periodic curves."}}
 pictures = {
-    family: [sections_of(family_volume(family, 0, i))[0] for i in range(4)] for family in FAMILIES
+    name: [sections_of(family_volume(name, 0, i))[0] for i in range(4)] for name in FAMILIES
 }
 plots_images.plot_sheet(pictures)
 
@@ -237,7 +252,8 @@ moved[["mape", "coverage", "flagged"]].round(0)
 # %%
 scale = read_results("evidence/scale")
 by_source = scale[scale["study"].str.contains("source")]
-by_source = by_source.pivot(index="descriptor", columns="learner", values="ratio")
+columns = {"columns": "learner", "values": "ratio"}
+by_source = by_source.pivot(index="descriptor", **columns)
 by_source.round(2)
 
 # %% [markdown]
@@ -261,7 +277,8 @@ def predict(volumes):
 
 shown = np.argmin(abs(study.volume_fraction - 0.5))
 changes = occlusion_maps(predict, study.sections[shown])
-print(f"computed {y[shown]:.0f} GPa, largest change {abs(changes).max():.0f} %")
+print(f"computed modulus: {y[shown]:.0f} GPa")
+print(f"largest change: {abs(changes).max():.0f} %")
 
 # %% mystnb={"figure": {"caption": "The volume whose stiff fraction is nearest to one half. Above: its sections, white is stiff; the load is along x, vertical in the last two. Below: change of the predicted modulus where a patch is hidden. Blue: it falls, so what was there made the volume stiff.", "name": "fig-beyond-occlusion"}, "image": {"alt": "Three sections of a volume above three maps of seven by seven patches in red and blue."}}
 plot_occlusion(study.sections[shown], changes)

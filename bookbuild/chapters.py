@@ -141,7 +141,7 @@ def inputs(root: Path, source: Path) -> list[Path]:
 
     Those are its source, the helpers it imports, what executes and judges it, the registry of
     downloads that is used instead, and ``data/``, but of the results there those alone that one
-    of them reads, as ``read_results("beyond/studies", ...)``.
+    of them reads, as ``read_results("audit/studies", ...)``.
     """
     code = [source, *imported(root, source)]
     read = set().union(*(_results_in(syntax_tree(path), path) for path in code))

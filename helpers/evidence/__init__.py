@@ -9,5 +9,6 @@ families           volumes unlike those that MicroViT was trained on
 contrast           phases that differ less, and more
 scale              what the size of a pixel is worth
 section_count      what one section tells, and what all of them would
+plots              figures of these tables
 =================  ======================================================================
 """

@@ -1,8 +1,8 @@
 """Tables of ``data/results``: what computed them, and whether they are still that.
 
 A result has the name of the script that computes it, with the folders below ``helpers``:
-``helpers/beyond/studies.py`` writes ``beyond/studies.csv``, further tables as
-``beyond/studies_pair.csv``, and one ``beyond/studies.json``, which says how all of them were made.
+``helpers/audit/studies.py`` writes ``audit/studies.csv``, further tables as
+``audit/studies_findings.csv``, and one ``audit/studies.json``, which says how all of them were made.
 
 ``python -m helpers.io.results`` computes those whose code or data have changed since, and
 ``--check`` only names them. Names compute those results alone.
@@ -42,9 +42,9 @@ def read_results(name, part=None):
     Parameters
     ----------
     name : str
-        Of the result, such as ``"beyond/studies"``.
+        Of the result, such as ``"audit/studies"``.
     part : str, optional
-        Of a further table: ``"pair"`` is ``beyond/studies_pair.csv``.
+        Of a further table: ``"findings"`` is ``audit/studies_findings.csv``.
 
     Returns
     -------
