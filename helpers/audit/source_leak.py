@@ -28,20 +28,27 @@ def clustered_interval(values, groups):
     the cluster-robust one with G / (G - 1), the quantile that of Student's t with G - 1 degrees
     of freedom (Cameron and Miller 2015, doi:10.3368/jhr.50.2.317).
 
+    Values (m, n) are those of m shuffles, on the same samples. To the mean of their variances is
+    then added 1 + 1/m times the variance of their means (Rubin 1987,
+    doi:10.1002/9780470316696), so that the interval is one for a single further shuffle.
+
     Examples
     --------
     >>> mean, (low, high) = clustered_interval([1.0, 1.0, 3.0, 3.0], ["a", "a", "b", "b"])
     >>> mean, round(high - mean, 1)  # two sources say little
     (2.0, 12.7)
     """
-    values, (names, member) = np.asarray(values, float), np.unique(groups, return_inverse=True)
-    count = len(names)
+    values = np.atleast_2d(np.asarray(values, float))
+    names, member = np.unique(groups, return_inverse=True)
+    count, shuffles = len(names), len(values)
     if count < 2:
         raise UserError("there is one group: an interval over groups needs at least two")
-    mean = values.mean()
-    sums = np.bincount(member, values - mean, minlength=count)
-    error = np.sqrt(count / (count - 1) * np.sum(sums**2)) / len(values)
-    half = stats.t.ppf(0.975, count - 1) * error
+    means = values.mean(axis=1)
+    sums = [np.bincount(member, d) for d in values - means[:, None]]
+    variance = count / (count - 1) * np.sum(np.square(sums)) / shuffles / len(member) ** 2
+    if shuffles > 1:
+        variance += (1 + 1 / shuffles) * means.var(ddof=1)
+    mean, half = means.mean(), stats.t.ppf(0.975, count - 1) * np.sqrt(variance)
     return float(mean), (float(mean - half), float(mean + half))
 
 

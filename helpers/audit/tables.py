@@ -20,6 +20,7 @@ from helpers.regression import mape
 
 SHUFFLED, BY_SOURCE, ONE_OUT = "shuffled", "by source", "leave one source out"
 RULES = ("mean", "median", "mean of the source")
+POWER = 0.8  # share of studies that shall see a difference
 
 
 class Run(NamedTuple):
@@ -79,7 +80,8 @@ def difference_rows(runs, roles, groups):
 
 def _difference(one, other, kind, groups):
     if kind == ONE_OUT:  # folds of one sample and of many: pooled, sources as units
-        return source_leak.clustered_interval(one[0].errors - other[0].errors, groups)
+        errors = [a.errors - b.errors for a, b in zip(one, other, strict=True)]
+        return source_leak.clustered_interval(errors, groups)
     return paired_interval([a.fold_mape - b.fold_mape for a, b in zip(one, other, strict=True)])
 
 
@@ -280,7 +282,7 @@ def enough(audited, name, folds):
 
 
 def needed_sources(audited, name, size):
-    """About how many sources it would take to tell a descriptor from the mean.
+    """About how many sources it would take to tell a descriptor from the mean, with 80 % power.
 
     Parameters
     ----------
@@ -293,12 +295,14 @@ def needed_sources(audited, name, size):
     Returns
     -------
     float
-        Sources of this audit times (half width / size) squared: the interval takes sources as
-        units, and its half width shrinks with the root of their number. A plan for other data is
-        only as good as these sources are typical. A difference of just this size is then seen in
-        half of all studies.
+        So many that a difference of this size is seen in four of five studies. The interval
+        takes sources as units, and its standard error shrinks with the root of their number; the
+        quantiles of Student's t are those of this audit (Cohen 1988, Statistical Power Analysis).
+        With as many sources as half a width of this size asks for, about half as many, it is
+        seen in every second study. A plan is only as good as these sources are typical.
     """
     _, low, high = difference(audited, name, "mean", ONE_OUT)
-    # A training part of ten folds holds nine tenths of the sources.
-    count = audited.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
-    return float(count * ((high - low) / 2 / size) ** 2)
+    # Where one source is left out, all others are in the training part.
+    count = audited.learning_curve.query("folds == @ONE_OUT")["n_sources"].max() + 1
+    sure, power = stats.t.ppf([0.975, POWER], count - 1)
+    return float(count * ((high - low) / 2 * (1 + power / sure) / size) ** 2)
