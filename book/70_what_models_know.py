@@ -38,7 +38,10 @@ from helpers import plots
 from helpers.audit.controls import grey_level_statistics
 from helpers.audit.findings import ALLOYS
 from helpers.audit.plots import plot_audit
-from helpers.audit.source_leak import clustered_interval, source_accuracy
+from helpers.audit.source_leak import (
+    clustered_interval,
+    source_accuracy,
+)
 from helpers.audit.studies import read_audit
 from helpers.audit.tables import enough, needed_sources
 from helpers.datasets import badge, load_superalloys
@@ -83,10 +86,11 @@ two = table[table["folds"].isin(["shuffled", "by source"])]
 plot_audit(two, titles)
 
 # %% [markdown]
-# On the left, one rule errs less than every network: *the mean of the source*. It guesses the mean
-# hardness of the other alloys from the same publication, and looks at no picture. On the right,
-# where that rule knows nothing, no descriptor gets clearly below the dashed line. The rest of this
-# page is how to make such a figure, and how to read it.
+# On the left, two rules that look at no picture err less than every network. One is a random forest
+# that gets the composition. The other, *the mean of the source*, just says the mean hardness of the
+# other alloys from the same publication. On the right the source is new, that rule knows nothing,
+# and no descriptor gets clearly below the dashed line. The rest of this page is how to make such a
+# figure, and how to read it.
 #
 # ## Controls
 #
@@ -143,8 +147,11 @@ kinds = {
 }
 predicted, errors = {}, {}
 for kind, folds in kinds.items():
+    options = {"cv": folds}
+    if kind != "shuffled":
+        options["groups"] = sources
     for name, X in features.items():
-        guess = cross_val_predict(models[name], X, y, groups=sources, cv=folds)
+        guess = cross_val_predict(models[name], X, y, **options)
         predicted[name, kind] = guess
         errors[name, kind] = mape(y, guess)
 errors = pd.Series(errors).unstack()[list(kinds)]
@@ -167,15 +174,16 @@ print(f"chance: {told.chance:.0%}")
 # But that a model *could* use the source does not show that it does. Here is a test. We keep the
 # pictures, and deal the hardness values of each source anew among its own alloys. What a picture
 # says of its alloy is now wrong; what it says of its source is still right. A model that only
-# recognises the source must do as well as before.
+# recognises the source must do as well as before. (Dealt anew among *all* alloys, hardness can be
+# told from nothing, and the error is that of the mean or higher.)
 
 # %%
 rng = np.random.default_rng(0)
 dealt = pd.Series(y).groupby(sources).transform(rng.permutation)
-dealt = dealt.to_numpy()
-mixed = {}
+dealt, folds, mixed = dealt.to_numpy(), kinds["shuffled"], {}
 for name in ("MicroViT", "source"):
-    guess = cross_val_predict(models[name], features[name], dealt, cv=kinds["shuffled"])
+    X = features[name]
+    guess = cross_val_predict(models[name], X, dealt, cv=folds)
     mixed[name] = mape(dealt, guess)
     print(f"{name}: {errors.loc[name, 'shuffled']:.1f} %", end="")
     print(f", dealt within sources {mixed[name]:.1f} %")
@@ -185,20 +193,30 @@ for name in ("MicroViT", "source"):
 # read the pictures. What it read holds within a source and does not carry over to another one, with
 # another magnification.
 #
-# The figure below shows the same test for the published alloys and the paper's networks.
+# The same test for the published alloys and the paper's networks: how much of what a network gains
+# over the mean is still there when the hardness is dealt anew?
 
 # %%
 choices = read_results("audit/choices")
 test = choices.query("finding == 'hardness'")
 test = test.pivot(index="of", columns="quantity", values="value")
-lost = test["dealt within sources"] - test["measured"]
-print(f"networks that lose more than a point: {(lost > 1).sum()}")
+level = table.set_index(["folds", "predictor"])["mape_mean"]
+gain = level["shuffled", "mean"] - test
+networks = [n for n, e in ENCODERS.items() if e.in_paper]
+networks.remove("micronet-resnet50")  # untrained, it seems
+gain = gain.loc[networks, ["measured", "dealt within sources"]]
+kept = gain["dealt within sources"] / gain["measured"]
+gain.assign(kept=kept).round(2).sort_values("kept")
+
+# %% [markdown]
+# The figure below shows both errors.
 
 # %% mystnb={"figure": {"caption": "Errors on shuffled folds with the measured hardness, and with hardness dealt anew within each source, mean of five shuffles; published superalloys, linear regression.", "name": "fig-audit-dealt"}, "image": {"alt": "A row for each descriptor with two points, which lie close together in every row."}} tags=["hide-input"]
 rows = choices.query("finding == 'hardness'")
 rows = rows.replace({"of": titles}).sort_values("value")
 figure, ((axis,),) = plots.panels(height=3.6)
-ranges = plots.with_ranges(rows, ["of", "quantity"], "value", "low", "high")
+columns = ["of", "quantity"], "value", "low", "high"
+ranges = plots.with_ranges(rows, *columns)
 look = {"markers": ["o", "s"], "dodge": 0.3, "linestyle": "none"}
 look |= {"hue_order": ["measured", "dealt within sources"]}
 look |= {"err_kws": {"linewidth": 1}, "ax": axis}
@@ -208,9 +226,10 @@ plots.legend_above(figure, axis, title="hardness")
 figure
 
 # %% [markdown]
-# Nothing is lost. On these folds the error of the paper's networks is what recognising the source
-# gives. That does not prove that micrographs tell nothing of hardness. It says that shuffled folds,
-# on these data, cannot show that they do.
+# Most of the gain stays: on average about two thirds of it. So much the networks gain by recognising
+# the source. The rest, two points at most, they do take from the single picture. That micrographs
+# tell nothing of hardness this does not show; it shows what most of a low error on shuffled folds is
+# made of.
 #
 # ## Is a difference more than luck?
 #
@@ -218,10 +237,10 @@ figure
 # of the interval {cite}`cameron2015`. MicroViT minus the mean, in points of MAPE:
 
 # %%
-off = {
-    name: 100 * abs(predicted[name, "one left out"] / y - 1) for name in ("MicroViT", "the mean")
-}
-gap, (low, high) = clustered_interval(off["MicroViT"] - off["the mean"], sources)
+guess = predicted["MicroViT", "one left out"]
+mean = predicted["the mean", "one left out"]
+more = 100 * (abs(guess / y - 1) - abs(mean / y - 1))
+gap, (low, high) = clustered_interval(more, sources)
 print(f"{gap:+.1f} points, 95 % from {low:+.1f} to {high:+.1f}")
 
 # %% [markdown]
@@ -259,9 +278,11 @@ for degrees in (9, 18, 49):
 
 # %%
 noise = rng.normal(size=(len(y), 100))
-blocks = [{"indices": range(i, i + 5), "axis": 1} for i in range(0, 100, 5)]
-folds = kinds["shuffled"]
-each = [mape(y, cross_val_predict(Ridge(), noise[:, b["indices"]], y, cv=folds)) for b in blocks]
+blocks, each = [], []
+for i in range(0, 100, 5):
+    blocks.append({"indices": range(i, i + 5), "axis": 1})
+    X = noise[:, i : i + 5]
+    each.append(mape(y, cross_val_predict(Ridge(), X, y, cv=folds)))
 pick = FunctionTransformer(np.take, kw_args=blocks[0])
 search = GridSearchCV(
     make_pipeline(pick, Ridge()),
@@ -271,8 +292,9 @@ search = GridSearchCV(
 )
 inside = mape(y, cross_val_predict(search, noise, y, cv=folds))
 nothing = errors.loc["the mean", "shuffled"]
-print(f"mean of twenty errors {np.mean(each):.1f} %")
-print(f"lowest afterwards {min(each):.1f} %, chosen inside {inside:.1f} %")
+print(f"lowest afterwards {min(each):.1f} %")
+print(f"chosen inside {inside:.1f} %")
+print(f"all twenty, on average {np.mean(each):.1f} %")
 print(f"the mean {nothing:.1f} %")
 
 # %% [markdown]
@@ -328,12 +350,12 @@ for points in (1, 2, 4):
 
 # %%
 names = ["two-point statistics", "clip-l14", "dinov2-l14", "sam-h"]
-plan = {
-    "samples, shuffled": [enough(audited, d, "shuffled") for d in names],
-    "samples, by source": [enough(audited, d, "by source") for d in names],
-    "sources": [needed_sources(audited, d, 2) for d in names],
-}
-plan = pd.DataFrame(plan, names, dtype=float)
+plan = pd.DataFrame(index=names, dtype=float)
+for name in names:
+    for kind in ("shuffled", "by source"):
+        samples = enough(audited, name, kind)
+        plan.loc[name, f"samples, {kind}"] = samples
+    plan.loc[name, "sources"] = needed_sources(audited, name, 2)
 plan.style.format(precision=0, na_rep="")
 
 # %% [markdown]
@@ -349,9 +371,9 @@ plan.style.format(precision=0, na_rep="")
 #
 # 1. **On shuffled folds the source is worth as much as a picture.** The mean of the source, which
 #    sees none, errs less than every network on the published alloys.
-# 2. **The paper's networks do no worse when the hardness is dealt anew within each source.** On
-#    these folds nothing shows that they read the microstructure. MicroViT on invented alloys does
-#    read it.
+# 2. **Most of what the paper's networks gain is recognising the source.** About two thirds of it
+#    stay when the hardness is dealt anew within each source. Of MicroViT's gain on invented alloys
+#    nothing stays: it reads the pictures.
 # 3. **For a new source no descriptor is shown to beat the mean,** and a study that could show it
 #    needs several times the sources.
 #
@@ -372,9 +394,10 @@ assert abs(shuffled["source"] - shuffled["MicroViT"]) < 1  # 1
 first = table.query("folds == 'shuffled'").set_index("predictor")
 seen = first.query("role == 'descriptor'")["mape_pooled"]
 assert first["mape_pooled"]["mean of the source"] < seen.min() - 1  # 1
-assert lost.max() < 1.5  # 2
-assert (test["measured"] < 15).sum() >= 3  # 2: there is a gain to lose
-assert mixed["MicroViT"] > shuffled["MicroViT"] + 3  # 2
+assert 0.6 < kept.mean() < 0.75  # 2
+assert kept.min() > 0.4  # 2
+assert gain["measured"].min() > 1.5  # 2: there is something to lose
+assert mixed["MicroViT"] > shuffled["the mean"] - 0.5  # 2
 assert abs(mixed["source"] - shuffled["source"]) < 1  # 2
 unseen = against[against["folds"] != "shuffled"]
 assert len(unseen) == 22  # 3

@@ -17,6 +17,7 @@ from helpers import UserError
 from helpers.regression import check_descriptors
 
 LEAK_SHARE = 0.5
+POWER = 0.8  # share of studies that shall see a difference
 SOURCE_FOLDS = 5
 MOST_SCORES = 50
 
@@ -50,6 +51,23 @@ def clustered_interval(values, groups):
         variance += (1 + 1 / shuffles) * means.var(ddof=1)
     mean, half = means.mean(), stats.t.ppf(0.975, count - 1) * np.sqrt(variance)
     return float(mean), (float(mean - half), float(mean + half))
+
+
+def needed_groups(half_width, count, size):
+    """How many groups it takes to see a mean of this `size` in four of five studies (80 % power).
+
+    `half_width` is that of `clustered_interval`, of `count` groups. A standard error shrinks with
+    the root of their number; the quantiles of Student's t stay those of `count` groups. Where
+    the half width alone is as narrow as `size`, with about half as many groups, it is seen in
+    every second study. A plan is only as good as these groups are typical.
+
+    Examples
+    --------
+    >>> round(needed_groups(2.0, count=19, size=2.0))
+    38
+    """
+    sure, power = stats.t.ppf([0.975, POWER], count - 1)
+    return float(count * (half_width * (1 + power / sure) / size) ** 2)
 
 
 class LostGain(NamedTuple):

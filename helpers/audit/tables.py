@@ -20,7 +20,6 @@ from helpers.regression import mape
 
 SHUFFLED, BY_SOURCE, ONE_OUT = "shuffled", "by source", "leave one source out"
 RULES = ("mean", "median", "mean of the source")
-POWER = 0.8  # share of studies that shall see a difference
 
 
 class Run(NamedTuple):
@@ -295,14 +294,10 @@ def needed_sources(audited, name, size):
     Returns
     -------
     float
-        So many that a difference of this size is seen in four of five studies. The interval
-        takes sources as units, and its standard error shrinks with the root of their number; the
-        quantiles of Student's t are those of this audit (Cohen 1988, Statistical Power Analysis).
-        With as many sources as half a width of this size asks for, about half as many, it is
-        seen in every second study. A plan is only as good as these sources are typical.
+        So many that a difference of this size is seen in four of five studies, by
+        `helpers.audit.source_leak.needed_groups`.
     """
     _, low, high = difference(audited, name, "mean", ONE_OUT)
     # Where one source is left out, all others are in the training part.
     count = audited.learning_curve.query("folds == @ONE_OUT")["n_sources"].max() + 1
-    sure, power = stats.t.ppf([0.975, POWER], count - 1)
-    return float(count * ((high - low) / 2 * (1 + power / sure) / size) ** 2)
+    return source_leak.needed_groups((high - low) / 2, count, size)

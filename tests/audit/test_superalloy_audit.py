@@ -98,7 +98,7 @@ def test_committed_audits_hold_what_the_chapter_shows():
 @pytest.mark.slow
 @pytest.mark.long
 def test_committed_scores_are_what_the_code_gives(published):
-    # The smallest descriptor: test_profiles computes the errors of all of them again.
+    # The smallest descriptor: all of them take half an hour.
     again = audit_superalloys(
         published, "lr", ["sam-h"], shares=[0.4], store=False, progress=False
     )
