@@ -448,7 +448,7 @@ assert luck["value"]["chosen inside"] > luck["value"].min() + 0.5
 # ```python
 # from helpers.audit.audit import audit
 #
-# bright = [[np.mean(i > i.mean()), np.mean(i > 0.6)] for i in images]
+# bright = [[np.mean(image > 128)] for image in images]
 # found = audit(
 #     bright, y, sources, images=images, composition=study.composition,
 #     seeds=[0, 1], shares=[], progress=False,
