@@ -157,7 +157,7 @@ def flag_sentences(audit):
         told = (
             "source not predicted, fewer than two have five samples"
             if np.isnan(source["chance"])
-            else f"source told with a balanced accuracy of {100 * source['balanced_accuracy']:.0f} "
+            else f"source told by a balanced accuracy of {100 * source['balanced_accuracy']:.0f} "
             f"% (chance {100 * source['chance']:.0f} %)"
         )
         flags.append(
