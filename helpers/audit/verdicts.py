@@ -191,4 +191,5 @@ def verdict_table(gaps):
         values = [value for value, *_ in cases] or [np.nan]
         rows[claim, folds] = [judge(judged), len(judged), *counts, min(values), max(values)]
     columns = ["verdict", "cases", "as observed", "beyond chance", "after Holm"]
-    return pd.DataFrame.from_dict(rows, "index", columns=[*columns, "lowest", "highest"])
+    index = pd.MultiIndex.from_tuples(rows, names=["claim", "folds"])
+    return pd.DataFrame([*rows.values()], index, [*columns, "lowest", "highest"])
