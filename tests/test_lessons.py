@@ -21,7 +21,6 @@ NOT_YET = [
     "book/91_two_phase_data.py",
     "book/92_microvit.py",
     "book/94_scaling_out.py",
-    "helpers/audit/tables.py",
 ]
 LEFT = 8
 
