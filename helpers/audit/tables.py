@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from helpers import UserError
 from helpers.audit import source_leak
 from helpers.cross_validation import NestedCV
-from helpers.intervals import nested_coverage, paired_interval
+from helpers.intervals import holm, nested_coverage, p_value, paired_interval
 from helpers.regression import mape
 
 SHUFFLED, BY_SOURCE, ONE_OUT = "shuffled", "by source", "leave one source out"
@@ -79,7 +78,8 @@ def difference_rows(runs, roles, groups):
 
 def _difference(one, other, kind, groups):
     if kind == ONE_OUT:  # folds of one sample and of many: pooled, sources as units
-        return source_leak.clustered_interval(one[0].errors - other[0].errors, groups)
+        errors = [a.errors - b.errors for a, b in zip(one, other, strict=True)]
+        return source_leak.clustered_interval(errors, groups)
     return paired_interval([a.fold_mape - b.fold_mape for a, b in zip(one, other, strict=True)])
 
 
@@ -151,20 +151,20 @@ def curve_rows(curve):
 
 
 def flag_sentences(audit):
-    """What a reader of the tables must not miss, in words."""
+    """What a reader of the tables must not miss: labels and numbers, a line each."""
     flags = []
     for row in audit.optimism.query("leak and role == 'descriptor'").itertuples():
         source = audit.source_accuracy.set_index("predictor").loc[row.predictor]
-        recognised = (
-            "The source could not be predicted: fewer than two have five samples."
+        told = (
+            "source not predicted, fewer than two have five samples"
             if np.isnan(source["chance"])
-            else f"The source can be told from it with a balanced accuracy of "
-            f"{100 * source['balanced_accuracy']:.0f} % (chance {100 * source['chance']:.0f} %)."
+            else f"source told by a balanced accuracy of {100 * source['balanced_accuracy']:.0f} "
+            f"% (chance {100 * source['chance']:.0f} %)"
         )
         flags.append(
-            f"{row.predictor}: leak between samples of one source. On shuffled folds it gains "
-            f"{row.gain:.1f} points of MAPE over the mean; {row.lost:.1f} of them ({row.low:.1f} "
-            f"to {row.high:.1f}) are lost where the source is unseen. {recognised}"
+            f"{row.predictor}: leak between samples of one source; gain over the mean on shuffled "
+            f"folds {row.gain:.1f} points of MAPE, lost where the source is unseen {row.lost:.1f} "
+            f"({row.low:.1f} to {row.high:.1f}); {told}"
         )
     lost = audit.differences.query("role == 'control' and errs != 'less'")
     same = (lost["other"] == RULES[2]) & (lost["folds"] != SHUFFLED)  # falls back to the mean
@@ -175,7 +175,7 @@ def flag_sentences(audit):
             f"{row.other} ({row.difference:+.1f} points, {row.low:.1f} to {row.high:.1f})"
             for row in rows.itertuples()
         )
-        flags.append(f"{name}, folds {kind}: {words[errs]} {listed}.")
+        flags.append(f"{name}, folds {kind}: {words[errs]} {listed}")
     scores = audit.table.set_index(["folds", "predictor"])
     # Mixing takes the sources out of the targets, which makes those of an unseen source easier.
     rows = audit.table.query("role == 'descriptor' and folds == @SHUFFLED")
@@ -185,21 +185,22 @@ def flag_sentences(audit):
             flags.append(
                 f"{row.predictor}, folds {row.folds}: errs by {row.mape_pooled:.1f} %, no less "
                 f"than with shuffled targets ({mixed['pooled_low']:.1f} % in the lowest of "
-                f"{mixed['shuffles']})."
+                f"{mixed['shuffles']})"
             )
     return flags
 
 
 def sure(gaps, degrees=None):
-    """How many of several differences lie below zero, and above it, by their intervals.
+    """How many of several differences lie below zero, and above it, beyond chance.
 
     Parameters
     ----------
     gaps : iterable of (float, float, float)
         Value, low and high of each; intervals of 95 %, around the value.
-    degrees : int, optional
-        Degrees of freedom of Student's t behind the intervals. Given: intervals are widened so
-        that *all* of them hold together with 95 % (Bonferroni), as a count of many needs.
+    degrees : float or array_like, shape (n,), optional
+        Degrees of freedom of Student's t behind the intervals. None: an interval that excludes
+        zero counts, of which one in twenty does so by luck. Given: they are judged together
+        (`helpers.intervals.holm`), as a count of many needs.
 
     Returns
     -------
@@ -211,12 +212,11 @@ def sure(gaps, degrees=None):
     >>> sure(gaps), sure(gaps, degrees=49)
     ((2, 0), (1, 0))
     """
-    gaps = np.array(list(gaps), float).reshape(-1, 3)
-    if degrees is not None and len(gaps):
-        # A half width is a quantile times a standard error: only the quantile changes.
-        quantile = stats.t.ppf([1 - 0.025 / len(gaps), 0.975], degrees)
-        gaps[:, 1:] = gaps[:, :1] + (gaps[:, 1:] - gaps[:, :1]) * quantile[0] / quantile[1]
-    return int((gaps[:, 2] < 0).sum()), int((gaps[:, 1] > 0).sum())
+    value, low, high = np.array(list(gaps), float).reshape(-1, 3).T
+    beyond = (low > 0) | (high < 0)
+    if degrees is not None:
+        beyond = holm(p_value(value, low, high, degrees)) < 0.05
+    return int((beyond & (value < 0)).sum()), int((beyond & (value > 0)).sum())
 
 
 def difference(audited, name, other, folds=SHUFFLED):
@@ -280,7 +280,7 @@ def enough(audited, name, folds):
 
 
 def needed_sources(audited, name, size):
-    """About how many sources it would take to tell a descriptor from the mean.
+    """About how many sources it would take to tell a descriptor from the mean, with 80 % power.
 
     Parameters
     ----------
@@ -293,12 +293,10 @@ def needed_sources(audited, name, size):
     Returns
     -------
     float
-        Sources of this audit times (half width / size) squared: the interval takes sources as
-        units, and its half width shrinks with the root of their number. A plan for other data is
-        only as good as these sources are typical. A difference of just this size is then seen in
-        half of all studies.
+        So many that a difference of this size is seen in four of five studies, by
+        `helpers.audit.source_leak.needed_groups`.
     """
     _, low, high = difference(audited, name, "mean", ONE_OUT)
-    # A training part of ten folds holds nine tenths of the sources.
-    count = audited.learning_curve.query(f"folds == '{BY_SOURCE}'")["n_sources"].max() / 0.9
-    return float(count * ((high - low) / 2 / size) ** 2)
+    # Where one source is left out, all others are in the training part.
+    count = audited.learning_curve.query("folds == @ONE_OUT")["n_sources"].max() + 1
+    return source_leak.needed_groups((high - low) / 2, count, size)

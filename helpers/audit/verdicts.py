@@ -1,4 +1,7 @@
-"""What becomes of the paper's conclusions: each one held against numbers of this book."""
+"""The rule by which the paper's conclusions are judged, and the numbers that it looks at.
+
+What is claimed, and what each verdict leaves open, stands in book/90_checking_the_paper.py.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,21 @@ import numpy as np
 import pandas as pd
 
 from helpers.audit.audit import LINEAR
-from helpers.audit.findings import ALLOYS, BEST, COMPOSED
+from helpers.audit.findings import BEST, COMPOSED, SEEDS
+from helpers.audit.studies import FEW_SEEDS
 from helpers.audit.tables import BY_SOURCE, SHUFFLED, difference, sure
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import ENCODERS
 from helpers.intervals import paired_interval
-from helpers.scores import PAPER_SEED
+from helpers.scores import N_FOLDS, PAPER_SEED
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT
 
-HOLDS, FAILS, OPEN = "holds", "fails", "not decided"
+HOLDS, FAILS, OPEN, NOT_COMPUTED = "holds", "fails", "not decided", "not computed here"
 TRANSFORMERS = [n for n, e in ENCODERS.items() if e.in_paper and e.family != "resnet"]
 RESNET = "micronet-resnet50"
-CLAIMED_ALIKE = "2.4a"  # claims are numbered as in the tables of book/70_what_models_know.py
+CLAIMED_ALIKE = "2.4a"  # claims are numbered as in book/90_checking_the_paper.py
 ALIKE = 2.0  # points of MAPE; an interval within plus or minus this is "about the same"
+DEGREES = {"lr": N_FOLDS * len(SEEDS) - 1, "svr": N_FOLDS * len(FEW_SEEDS) - 1}  # of the audits
 
 
 def finding(findings, name, quantity, of):
@@ -29,7 +34,7 @@ def finding(findings, name, quantity, of):
     Parameters
     ----------
     findings : pandas.DataFrame
-        ``data/results/audit/studies_findings.csv``.
+        ``data/results/audit/studies_findings.csv``, or ``comparisons.csv`` beside it.
     name, quantity, of : str
         Its columns ``finding``, ``quantity`` and ``of``.
 
@@ -44,99 +49,117 @@ def finding(findings, name, quantity, of):
 
 
 def judge(gaps):
-    """Verdict on a claim that all of several numbers (value, low, high) lie below zero.
+    """Verdict on a claim that all of several numbers lie below zero.
+
+    Parameters
+    ----------
+    gaps : iterable of (float, float, float, float)
+        Value, low, high and degrees of freedom of each, as `claim_gaps` gives them.
+
+    Returns
+    -------
+    str
+        `FAILS`: at least one lies above zero, beyond chance when all are judged together
+        (`helpers.intervals.holm`). `HOLDS`: the interval of each lies below zero. That needs no
+        correction: where a single one of the numbers is not below zero, all intervals say so in
+        at most one of forty cases (Berger 1982, doi:10.1080/00401706.1982.10487790). Else `OPEN`;
+        without numbers `NOT_COMPUTED`.
 
     Examples
     --------
-    >>> judge([(-2, -3, -1), (-1, -2, 0.1)]), judge([(-2, -3, -1), (2, 1, 3)])
+    >>> judge([(-2, -3, -1, 49), (-1, -2, 0.1, 49)]), judge([(-2, -3, -1, 49), (2, 1, 3, 49)])
     ('not decided', 'fails')
     """
-    _, low, high = np.transpose(list(gaps))
-    if (low > 0).any():
+    if not len(gaps):
+        return NOT_COMPUTED
+    *numbers, degrees = np.transpose(gaps)
+    numbers = np.transpose(numbers)
+    if sure(numbers, degrees)[1]:
         return FAILS
-    return HOLDS if (high < 0).all() else OPEN
+    return HOLDS if sure(numbers)[0] == len(numbers) else OPEN
 
 
-def judge_alike(gaps):
-    """Verdict on a claim that several numbers are about zero: that they lie inside ± `ALIKE`.
+def alike(gaps):
+    """What is left of numbers beyond ± `ALIKE`: below zero where they are about the same.
 
     Examples
     --------
-    >>> [judge_alike([(0, *ends)]) for ends in ((-1, 1), (-1, 3), (3, 4))]
+    >>> [judge(alike([(np.mean(ends), *ends, 49)])) for ends in ((-1, 1), (-1, 3), (3, 5))]
     ['holds', 'not decided', 'fails']
     """
-    mirrored = [(-value, -high, -low) for value, low, high in gaps]
-    return judge(np.subtract([*gaps, *mirrored], ALIKE))
+    value, low, high, degrees = np.transpose(gaps)
+    beyond = np.abs(value) - ALIKE
+    half = (high - low) / 2
+    return np.transpose([beyond, beyond - half, beyond + half, degrees])
 
 
-def claim_gaps(lr, svr, findings, scores):
+def claim_gaps(lr, svr, findings, comparisons, scores):
     """Numbers that the paper's claims are judged by; a claim says that they lie below zero.
 
     Parameters
     ----------
     lr, svr : helpers.audit.audit.Audit
         Audits of the superalloys.
-    findings, scores : pandas.DataFrame
-        ``data/results/audit/studies_findings.csv`` and ``data/results/superalloy_scores.csv``.
+    findings, comparisons, scores : pandas.DataFrame
+        ``studies_findings.csv`` and ``comparisons.csv`` of ``data/results/audit``, and
+        ``superalloy_scores.csv``.
 
     Returns
     -------
     dict of (str, str) to list of tuple
         (claim, kind of folds) -> value, low and high of each case that is claimed, intervals of
-        95 %. Differences of two MAPE, in points; of ``"1.2"`` the ratio of two less one; of
-        ``"4.a"`` differences of shares of the variance [%] and of correlations, these from the
-        far ends of two intervals. Of ``"2.4a"`` it is claimed that they are about zero.
+        95 %, and the degrees of freedom of Student's t behind them. Differences of two MAPE, in
+        points; of ``"1.2"`` and ``"1.5a"`` logarithms of ratios. Of ``"2.4a"`` it is claimed
+        that they are about zero.
     """
-    ratios = [
-        finding(findings, "modulus", "concat over mean", f"{name}, {model}")
-        for name, model in itertools.product((TWO_POINT, "MicroViT"), ("lr", "pr"))
-    ]
+    pairs = itertools.product((TWO_POINT, "MicroViT"), ("lr", "pr"))
+    concatenated = [("concat over mean", f"{name}, {model}", findings) for name, model in pairs]
+    pairs = itertools.product((TWO_POINT, "MicroViT"), ("concat", "mean"))
+    second = [("pr over lr", f"{name}, {how}", comparisons) for name, how in pairs]
     errors = scores.set_index(["descriptor", "model", "composition", "seed"])["fold_mape"]
     cases = itertools.product(TRANSFORMERS, NESTED_MODELS, ("no", "yes"))
-    top, maps, network = ((name, "svr", "no") for name in (BEST, TWO_POINT, RESNET))
+    top, maps = ((name, "svr", "no") for name in (BEST, TWO_POINT))
     others = itertools.product((*TRANSFORMERS, RESNET, TWO_POINT), NESTED_MODELS, ("no",))
     by_svr = svr.differences.query("folds == @BY_SOURCE and role == 'descriptor'")
     compared = sorted({*by_svr["predictor"], *by_svr["other"]} - {BEST})
     gaps = {
-        ("1.2", SHUFFLED): np.subtract(ratios, 1),
+        ("1.2", SHUFFLED): _log_ratios(concatenated),
+        ("1.5a", SHUFFLED): _log_ratios(second),
         ("2.1", SHUFFLED): [_scored(errors, case, (TWO_POINT, *case[1:])) for case in cases],
-        ("2.1", BY_SOURCE): [difference(lr, n, TWO_POINT, BY_SOURCE) for n in TRANSFORMERS],
+        ("2.1", BY_SOURCE): [_audited(lr, "lr", n, TWO_POINT, BY_SOURCE) for n in TRANSFORMERS],
         ("2.3a", SHUFFLED): [_scored(errors, top, other) for other in others if other != top],
-        ("2.3a", BY_SOURCE): [difference(svr, BEST, n, BY_SOURCE) for n in compared],
-        ("2.3b", SHUFFLED): [
-            _scored(errors, top, maps, range(SHUFFLES)),
-            _scored(errors, top, network),
-        ],
-        ("2.3b", BY_SOURCE): [difference(svr, BEST, TWO_POINT, BY_SOURCE)],
-        ("4.a", SHUFFLED): _component_gaps(findings),
+        ("2.3a", BY_SOURCE): [_audited(svr, "svr", BEST, n, BY_SOURCE) for n in compared],
+        ("2.3b", SHUFFLED): [_scored(errors, top, maps, range(SHUFFLES))],
+        ("2.3b", BY_SOURCE): [_audited(svr, "svr", BEST, TWO_POINT, BY_SOURCE)],
     }
-    effect = "with composition minus without"
+    effect = "composition", "with composition minus without"
     for folds in (SHUFFLED, BY_SOURCE):
-        fitted = [f"{BEST}, svr, {folds}", *(f"{name}, lr, {folds}" for name in COMPOSED)]
-        gaps["2.4a", folds] = [finding(findings, "composition", effect, of) for of in fitted]
+        fitted = [(BEST, "svr"), *((name, "lr") for name in COMPOSED)]
+        gaps["2.4a", folds] = [
+            (*finding(findings, *effect, f"{name}, {model}, {folds}"), DEGREES[model])
+            for name, model in fitted
+        ]
         gaps["2.4b", folds] = gaps["2.4a", folds][:1]
-        gaps["4.b", folds] = [difference(lr, BEST, LINEAR, folds)]
-        gaps["4.c", folds] = [difference(lr, BEST, "mean", folds)]
+        gaps["4.b", folds] = [_audited(lr, "lr", BEST, LINEAR, folds)]
+        gaps["4.c", folds] = [_audited(lr, "lr", BEST, "mean", folds)]
     return gaps
+
+
+def _log_ratios(cases):
+    """Logarithms of ratios; those of bootstrapped ends are taken as normal."""
+    numbers = [finding(table, "modulus", quantity, of) for quantity, of, table in cases]
+    return [(*np.log(ratio), np.inf) for ratio in numbers]
+
+
+def _audited(audited, model, name, other, folds):
+    return *difference(audited, name, other, folds), DEGREES[model]
 
 
 def _scored(errors, case, other, seeds=(PAPER_SEED,)):
     """Difference of two (descriptor, model, composition) in the committed scores."""
     one, two = (np.array([errors[(*c, s)].split() for s in seeds], float) for c in (case, other))
     mean, ends = paired_interval(one - two)
-    return mean, *ends
-
-
-def _component_gaps(findings):
-    """First components of the transformers minus that of the two-point statistics."""
-    gaps = []
-    rows = findings[findings["data"].eq(ALLOYS) & findings["finding"].eq("first component")]
-    for _, numbers in rows.set_index("of").groupby("quantity"):
-        low, high = (numbers[end].fillna(numbers["value"]) for end in ("low", "high"))
-        ends = low - high[TWO_POINT], high - low[TWO_POINT]  # a share has none: it is exact
-        apart = pd.concat([numbers["value"] - numbers["value"][TWO_POINT], *ends], axis=1)
-        gaps += apart.loc[TRANSFORMERS].to_numpy().tolist()
-    return gaps
+    return mean, *ends, one.size - 1
 
 
 def verdict_table(gaps):
@@ -144,26 +167,29 @@ def verdict_table(gaps):
 
     Parameters
     ----------
-    gaps : mapping of (str, str) to sequence of (float, float, float)
-        As `claim_gaps` gives them.
+    gaps : mapping of (str, str) to sequence of (float, float, float, float)
+        As `claim_gaps` gives them; none where a claim's numbers are not computed here.
 
     Returns
     -------
     pandas.DataFrame
-        A row a claim and kind of folds, its index: the ``verdict``, `HOLDS`, `FAILS` or `OPEN`;
-        how many ``cases`` there are, how many of them lie ``below`` zero, and ``beyond chance``;
-        the ``lowest`` and the ``highest``.
+        A row a claim and kind of folds, its index: the ``verdict`` of `judge`; how many ``cases``
+        there are; in how many of them the claim is true ``as observed``, by its interval
+        ``beyond chance``, and ``after Holm``, all judged together; the ``lowest`` and ``highest``
+        value, NaN without numbers.
 
     Examples
     --------
-    >>> verdict_table({("1", "shuffled"): [(-2, -3, -1), (-1, -2, 0.1)]}).values.tolist()
-    [['not decided', 2, 2, 1, -2, -1]]
+    >>> verdict_table({("1", "shuffled"): [(-2, -3, -1, 49), (-1, -2, 0.1, 49)]}).values.tolist()
+    [['not decided', 2, 2, 1, 1, -2.0, -1.0]]
     """
     rows = {}
     for (claim, folds), cases in gaps.items():
-        values = [value for value, _, _ in cases]
-        verdict = judge_alike(cases) if claim == CLAIMED_ALIKE else judge(cases)
-        counts = len(values), int(np.less(values, 0).sum()), sure(cases)[0]
-        rows[claim, folds] = [verdict, *counts, min(values), max(values)]
-    columns = ["verdict", "cases", "below", "beyond chance", "lowest", "highest"]
-    return pd.DataFrame.from_dict(rows, "index", columns=columns)
+        judged = np.reshape(alike(cases) if claim == CLAIMED_ALIKE else cases, (-1, 4))
+        numbers, degrees = judged[:, :3], judged[:, 3]
+        counts = [int((numbers[:, 0] < 0).sum()), sure(numbers)[0], sure(numbers, degrees)[0]]
+        values = [value for value, *_ in cases] or [np.nan]
+        rows[claim, folds] = [judge(judged), len(judged), *counts, min(values), max(values)]
+    columns = ["verdict", "cases", "as observed", "beyond chance", "after Holm"]
+    index = pd.MultiIndex.from_tuples(rows, names=["claim", "folds"])
+    return pd.DataFrame([*rows.values()], index, [*columns, "lowest", "highest"])
