@@ -110,24 +110,6 @@ def ratio_interval(errors, others):
     return float(a.mean() / b.mean()), (float(low), float(high))
 
 
-def holm(p):
-    """P-values of several tests, corrected for their number, in the same order.
-
-    By Holm (1979, https://www.jstor.org/stable/4615733): where all hypotheses are true, one of
-    them falls below 0.05 with a probability of at most 0.05, however the tests depend on each
-    other.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p, float)
-    order = np.argsort(p)
-    corrected = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    return np.minimum(corrected, 1)[np.argsort(order)]
-
-
 def nearest_distances(X, reference, groups=None):
     """Distances of samples (n, n_features) to the nearest of a reference, each feature by its
     standard deviation there.

@@ -2,7 +2,7 @@
 
 A result has the name of the script that computes it, with the folders below ``helpers``:
 ``helpers/audit/studies.py`` writes ``audit/studies.csv``, further tables as
-``audit/studies_findings.csv``, and one ``audit/studies.json``, which says how all of them were made.
+``audit/studies_findings.csv``, and one ``audit/studies.json``, which says how all were made.
 
 ``python -m helpers.io.results`` computes those whose code or data have changed since, and
 ``--check`` only names them. Names compute those results alone.
