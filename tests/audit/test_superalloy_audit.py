@@ -1,13 +1,12 @@
-import dataclasses
 import doctest
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.audit import findings, studies, tables, verdicts
+from helpers.audit import findings, studies, tables
 from helpers.audit.audit import audit
-from helpers.audit.findings import ALLOYS, VOLUMES, component_rows, feature_statistics
+from helpers.audit.findings import ALLOYS, BEST, VOLUMES, component_rows, feature_statistics
 from helpers.audit.studies import (
     FEW_SEEDS,
     PARTS,
@@ -15,10 +14,8 @@ from helpers.audit.studies import (
     read_audit,
 )
 from helpers.audit.tables import BY_SOURCE, difference, enough, needed_sources
-from helpers.audit.verdicts import BEST, FAILS, HOLDS, OPEN, claim_gaps, verdict_table
 from helpers.datasets import load_superalloys
 from helpers.io.results import Computation, read_results
-from helpers.superalloy_scores import TWO_POINT
 
 AUDITS = [(ALLOYS, "lr"), (ALLOYS, "svr"), (VOLUMES, "pr")]
 
@@ -33,13 +30,6 @@ def published(shared_data):
 
 
 @pytest.fixture(scope="module")
-def evidence():
-    audits = {model: read_audit(ALLOYS, model) for model in ("lr", "svr")}
-    scores = read_results("superalloy_scores")
-    return {**audits, "findings": read_results("audit/studies", "findings"), "scores": scores}
-
-
-@pytest.fixture(scope="module")
 def small():
     """An audit of a signal that every source shares, and of nothing."""
     rng = np.random.default_rng(0)
@@ -50,7 +40,7 @@ def small():
     return audit(descriptors, y, groups, seeds=[0], shares=[0.5], store=False, progress=False)
 
 
-@pytest.mark.parametrize("module", [findings, studies, tables, verdicts])
+@pytest.mark.parametrize("module", [findings, studies, tables])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -149,7 +139,7 @@ def test_committed_findings_are_what_the_code_gives(published):
         assert value == pytest.approx(theirs, abs=1e-3)
 
 
-# What the findings and verdicts mean
+# What the findings mean
 
 
 def test_published_resnet_is_among_random_networks_and_the_others_are_not():
@@ -193,41 +183,3 @@ def test_how_much_is_enough(small):
     assert needed_sources(small, "clear", 1.0) == 4 * needed_sources(small, "clear", 2.0)
     _, low, high = difference(small, "clear", "mean", tables.ONE_OUT)
     assert needed_sources(small, "clear", (high - low) / 2) == pytest.approx(12)
-
-
-def test_every_conclusion_gets_a_verdict_with_its_numbers(evidence):
-    gaps = claim_gaps(**evidence)
-    table = verdict_table(gaps)
-    claims = ["1.2", "2.1", "2.3a", "2.3b", "2.4a", "2.4b", "4.a", "4.b", "4.c"]
-    assert sorted({claim for claim, _ in table.index}) == claims
-    seen_only = {claim for claim, _ in table.index} - {c for c, f in table.index if f == BY_SOURCE}
-    assert seen_only == {"1.2", "4.a"}
-    assert set(table["verdict"]) <= {HOLDS, FAILS, OPEN}
-    assert table.notna().all(axis=None)
-    for key, cases in gaps.items():
-        values, low, high = np.transpose(cases)
-        assert ((low <= values) & (values <= high)).all(), key
-
-
-def test_verdicts_follow_the_numbers(evidence):
-    """The same claim from a table in which two-point statistics err far less."""
-    rows = evidence["lr"].differences.copy()
-    pair = rows[["predictor", "other"]].isin([TWO_POINT, BEST]).all(axis=1)
-    sign = np.where(rows.loc[pair, "predictor"] == BEST, 1, -1)
-    for column, value in (("difference", 9.0), ("low", 8.0), ("high", 10.0)):
-        rows.loc[pair, column] = sign * value
-    swapped = rows.loc[pair & (rows["predictor"] == TWO_POINT)].index
-    rows.loc[swapped, ["low", "high"]] = [-10.0, -8.0]
-    changed = evidence | {"svr": dataclasses.replace(evidence["lr"], differences=rows)}
-    for numbers, expected in ((evidence, OPEN), (changed, FAILS)):
-        verdicts = verdict_table(claim_gaps(**numbers))["verdict"]
-        assert verdicts["2.3a", BY_SOURCE] == verdicts["2.3b", BY_SOURCE] == expected
-
-
-def test_about_the_same_is_judged_on_both_sides():
-    gaps = {
-        ("2.4a", "a"): [(1, -1, 1.9)],
-        ("2.4a", "b"): [(-4, -5, -3)],
-        ("2.4a", "c"): [(0, -3, 1)],
-    }
-    assert verdict_table(gaps)["verdict"].tolist() == [HOLDS, FAILS, OPEN]
