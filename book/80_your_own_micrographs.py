@@ -135,15 +135,15 @@ def numbered(name):
 
 
 # %% [markdown]
-# Error of the descriptor (above the dotted line) and of the controls, on each kind of folds:
+# Error of the descriptor and of the controls, on each kind of folds; the dashed line is the mean:
 
-# %% mystnb={"figure": {"caption": "Error of the features (above the dotted line) and of the controls on each kind of folds."}, "image": {"alt": "Rows of points, the features above and the controls below, for each kind of folds."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Error of the features and of the controls on each kind of folds. Dashed: the mean."}, "image": {"alt": "A panel for each kind of folds with a row of points for the features and each control."}} tags=["hide-input"]
 for name, one in own.properties.items():
     shown = one.audit.table
     shown = shown[~shown["predictor"].str.endswith("shuffled targets")]
     chosen = {"descriptor": "features, chosen learner"} if one.kind == "best" else None
     figure = plot_audit(shown, chosen)
-    figure.axes[0].set_title(name, parse_math=False)
+    figure.axes[0].set_ylabel(name, parse_math=False)
     display(keep(figure, f"{numbered(name)}_audit"))
 
 # %% [markdown]

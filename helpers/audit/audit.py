@@ -109,7 +109,9 @@ def audit(
         Some of ``"shuffled"``, ``"by source"``, ``"leave one source out"``. None: all that the
         groups allow.
     seeds : sequence of int
-        Of the shuffling of the outer folds, one run each; 42 is the paper's.
+        Of the shuffling of the outer folds, one run each; 42 is the paper's. Where one source is
+        left out, of the inner folds, for there the outer ones cannot be dealt otherwise; errors
+        differ by points from one to the next, so take five at least.
     shares : sequence of float
         Points of the learning curve below 1: shares of the training samples, and on folds by
         source of the training sources. Empty: no learning curve.
@@ -144,7 +146,7 @@ def audit(
     Folds by source keep the samples of a source together in both loops. Leaving one source out
     scores folds of one sample and of many: read ``mape_pooled`` there. Intervals of differences
     are those of the corrected resampled t-test (`helpers.intervals.paired_interval`); where one
-    source is left out, they take sources as units
+    source is left out, they take sources as units and hold the spread over the inner shuffles
     (`helpers.audit.source_leak.clustered_interval`). Of twenty that are compared one excludes zero
     by luck.
 

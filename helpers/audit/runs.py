@@ -31,15 +31,16 @@ class Predictor(NamedTuple):
 class Folds(NamedTuple):
     """One way to split: what it is called, its splitter, and what it leaves for training.
 
-    `splits` are the rows (train, test) of the outer folds; `smallest` is the smallest number of
-    samples in a training part of the inner ones.
+    `inner` is the number of inner folds or their splitter; `splits` are the rows (train, test) of
+    the outer folds; `smallest` is the smallest number of samples in a training part of the inner
+    ones.
     """
 
     kind: str
     seed: int
     share: float
     splitter: object
-    inner: int
+    inner: object
     groups: np.ndarray | None
     splits: list
     smallest: int
@@ -105,28 +106,32 @@ def check_groups(groups, n, kinds, outer, inner):
 def plan_folds(n, groups, kinds, seeds, shares, outer, inner, level):
     """All ways to split, each tried out on a column of zeros, as a list of `Folds`.
 
-    For each kind and seed first the whole training parts, then their shares.
+    For each kind and seed first the whole training parts, then their shares. Where one source is
+    left out, the seeds shuffle the inner folds: there is one way only to deal the outer ones.
     """
     if not len(seeds) or not all(0 < share < 1 for share in shares):
         raise UserError(f"seeds are {seeds}, shares {shares}: expected seeds, shares below 1")
     plan = []
     for kind in kinds:
         sources = None if kind == SHUFFLED else groups
-        for seed in seeds[:1] if kind == ONE_OUT else seeds:
+        for seed in seeds:
             splitter = {
                 SHUFFLED: KFold(outer, shuffle=True, random_state=seed),
                 BY_SOURCE: GroupKFold(outer, shuffle=True, random_state=seed),
                 ONE_OUT: LeaveOneGroupOut(),
             }[kind]
+            inside = (
+                GroupKFold(inner, shuffle=True, random_state=seed) if kind == ONE_OUT else inner
+            )
             for share in (1.0, *(() if kind == ONE_OUT else shares)):
                 split = splitter if share == 1 else ThinnedFolds(splitter, share, seed)
                 tried = nested_folds(
-                    np.zeros((n, 1)), groups=sources, outer=split, inner=inner,
+                    np.zeros((n, 1)), groups=sources, outer=split, inner=inside,
                     seed=PAPER_SEED, max_components=1, n_jobs=1,
                 )  # fmt: skip
                 splits = [(fold.train, fold.test) for fold in tried.outer]
                 smallest = min(len(s.train) for parts in tried.inner for s in parts)
-                plan.append(Folds(kind, seed, share, split, inner, sources, splits, smallest))
+                plan.append(Folds(kind, seed, share, split, inside, sources, splits, smallest))
     whole = [folds for folds in plan if folds.share == 1]
     least = min(len(train) for folds in whole for train, _ in folds.splits)
     half_width(np.zeros(least), level)  # raises where these are too few for intervals

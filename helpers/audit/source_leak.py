@@ -17,6 +17,7 @@ from helpers import UserError
 from helpers.regression import check_descriptors
 
 LEAK_SHARE = 0.5
+POWER = 0.8  # share of studies that shall see a difference
 SOURCE_FOLDS = 5
 MOST_SCORES = 50
 
@@ -28,21 +29,45 @@ def clustered_interval(values, groups):
     the cluster-robust one with G / (G - 1), the quantile that of Student's t with G - 1 degrees
     of freedom (Cameron and Miller 2015, doi:10.3368/jhr.50.2.317).
 
+    Values (m, n) are those of m shuffles, on the same samples. To the mean of their variances is
+    then added 1 + 1/m times the variance of their means (Rubin 1987,
+    doi:10.1002/9780470316696), so that the interval is one for a single further shuffle.
+
     Examples
     --------
     >>> mean, (low, high) = clustered_interval([1.0, 1.0, 3.0, 3.0], ["a", "a", "b", "b"])
     >>> mean, round(high - mean, 1)  # two sources say little
     (2.0, 12.7)
     """
-    values, (names, member) = np.asarray(values, float), np.unique(groups, return_inverse=True)
-    count = len(names)
+    values = np.atleast_2d(np.asarray(values, float))
+    names, member = np.unique(groups, return_inverse=True)
+    count, shuffles = len(names), len(values)
     if count < 2:
         raise UserError("there is one group: an interval over groups needs at least two")
-    mean = values.mean()
-    sums = np.bincount(member, values - mean, minlength=count)
-    error = np.sqrt(count / (count - 1) * np.sum(sums**2)) / len(values)
-    half = stats.t.ppf(0.975, count - 1) * error
+    means = values.mean(axis=1)
+    sums = [np.bincount(member, d) for d in values - means[:, None]]
+    variance = count / (count - 1) * np.sum(np.square(sums)) / shuffles / len(member) ** 2
+    if shuffles > 1:
+        variance += (1 + 1 / shuffles) * means.var(ddof=1)
+    mean, half = means.mean(), stats.t.ppf(0.975, count - 1) * np.sqrt(variance)
     return float(mean), (float(mean - half), float(mean + half))
+
+
+def needed_groups(half_width, count, size):
+    """How many groups it takes to see a mean of this `size` in four of five studies (80 % power).
+
+    `half_width` is that of `clustered_interval`, of `count` groups. A standard error shrinks with
+    the root of their number; the quantiles of Student's t stay those of `count` groups. Where
+    the half width alone is as narrow as `size`, with about half as many groups, it is seen in
+    every second study. A plan is only as good as these groups are typical.
+
+    Examples
+    --------
+    >>> round(needed_groups(2.0, count=19, size=2.0))
+    38
+    """
+    sure, power = stats.t.ppf([0.975, POWER], count - 1)
+    return float(count * (half_width * (1 + power / sure) / size) ** 2)
 
 
 class LostGain(NamedTuple):

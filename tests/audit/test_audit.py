@@ -145,10 +145,20 @@ def test_folds_and_scores_are_those_of_nested_cv():
     residual = np.array([y - r.y_pred for r in results])
     assert row["mae"] == pytest.approx(np.abs(residual).mean())
     assert row["r2"] == pytest.approx(1 - (residual**2).mean() / y.var())
-    result = nested_cv(X, y, groups=groups, outer=LeaveOneGroupOut())
+    one_out = {"groups": groups, "outer": LeaveOneGroupOut()}
+    results = [nested_cv(X, y, **one_out, seed=s) for s in (0, 1)]  # shuffles the inner folds
     row = table.loc[(ONE_OUT, "descriptor")]
-    assert row["mape_pooled"] == pytest.approx(mape(y, result.y_pred))
-    assert row["shuffles"] == 1
+    pooled = [mape(y, r.y_pred) for r in results]
+    assert row["mape_pooled"] == pytest.approx(np.mean(pooled))
+    assert (row["pooled_low"], row["pooled_high"]) == pytest.approx((min(pooled), max(pooled)))
+    assert pooled[0] != pooled[1]
+    blind = blind_predictions(y, list(LeaveOneGroupOut().split(X, y, groups)))["mean"]
+    errors = [100 * (np.abs(r.y_pred / y - 1) - np.abs(blind / y - 1)) for r in results]
+    mean, ends = clustered_interval(errors, groups)
+    rows = found.differences.query("folds == @ONE_OUT and other == 'mean'")
+    assert rows[["difference", "low", "high"]].to_numpy().tolist() == [
+        pytest.approx([mean, *ends])
+    ]
     result = nested_cv(
         X, y, groups=groups, outer=GroupKFold(10, shuffle=True, random_state=1), seed=42
     )
@@ -299,18 +309,28 @@ def test_clustered_interval():
     # copies add no knowledge
     _, copied = clustered_interval(np.repeat(values, 7), np.repeat(np.arange(40), 7))
     assert copied == pytest.approx(ends)
+    # shuffles that agree add none either; two that lie 2 apart spread by the root of 2
+    _, repeated = clustered_interval([values] * 5, np.arange(40))
+    assert repeated == pytest.approx(ends)
+    mean, (low, high) = clustered_interval([values - 1, values + 1], np.arange(40))
+    error = np.sqrt(stats.sem(values) ** 2 + 1.5 * 2)
+    assert [mean, low, high] == pytest.approx(
+        [values.mean(), *stats.t.interval(0.95, 39, values.mean(), error)]
+    )
     with pytest.raises(ValueError, match="one group"):
         clustered_interval(values, np.zeros(40))
 
 
-def test_clustered_interval_holds_the_mean_as_often_as_it_says():
+@pytest.mark.parametrize("spread", [0.0, 0.5])  # of five shuffles
+def test_clustered_interval_holds_the_mean_as_often_as_it_says(spread):
     rng = np.random.default_rng(1)
     groups = np.repeat(np.arange(19), SIZES)
     held = 0
     for _ in range(400):
         values = rng.normal(size=19)[groups] + rng.normal(size=len(groups))
-        _, (low, high) = clustered_interval(values, groups)
-        held += low < 0 < high
+        *lucks, another = spread * rng.normal(size=6)
+        _, (low, high) = clustered_interval(np.add.outer(lucks, values), groups)
+        held += low < another < high
     assert 0.88 < held / 400 < 0.98
 
 
@@ -408,7 +428,7 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch):
             audit.audit(X, y, groups, **options)
         ran[:] = [0] * 6
         found = audit.audit(X, y, groups, **options)
-    runs = 2 * 2 * 2 + 2 + 2 * 2  # kinds, shuffles, targets; one source out; the curve
+    runs = 3 * 2 * 2 + 2 * 2  # kinds, shuffles, targets; the curve
     assert len(ran) == 6 + runs - 5
     again = audit.audit(X, y, groups, **{**options, "store": False})
     assert found.flags == again.flags
@@ -491,7 +511,8 @@ def assert_drawn(axis, table, value, *ends):
     """Each row is a point at its value, with a line between its ends."""
     lines = [line for line in axis.lines if len(line.get_xdata()) and line.get_label()[0] == "_"]
     points = [line.get_xdata() for line in lines if line.get_marker() not in ("", "None")]
-    np.testing.assert_allclose(np.sort(np.concatenate(points)), np.sort(table[value]))
+    at = np.concatenate(points)
+    np.testing.assert_allclose(np.sort(at[~np.isnan(at)]), np.sort(table[value]))
     drawn = {tuple(np.round(line.get_xdata(), 6)) for line in lines}
     for pair in table[[*ends]].round(6).itertuples(index=False, name=None):
         assert not ends or pair in drawn
@@ -499,34 +520,19 @@ def assert_drawn(axis, table, value, *ends):
 
 def test_figures_show_every_row(leaking):
     figure = plots.plot_audit(leaking.table, {"descriptor": "My encoder"})
-    (axis,) = figure.axes
-    labels = [label.get_text() for label in axis.get_yticklabels()]
-    assert labels[0] == "My encoder"
-    assert len(labels) == leaking.table["predictor"].nunique()
-    assert_drawn(axis, leaking.table, "mape_pooled", "pooled_low", "pooled_high")
-    assert len(figure.legends[0].get_texts()) == 3
-
-    (axis,) = plots.plot_differences(leaking.differences, "descriptor").axes
-    assert_drawn(axis, leaking.differences, "difference", "low", "high")
-    with pytest.raises(ValueError, match=r"predictor is 'x': expected one of \['descriptor'"):
-        plots.plot_differences(leaking.differences, "x")
-
-    left, right = plots.plot_intervals(leaking.intervals, "kgf/mm²").axes
-    assert "nominal 90" in left.get_xlabel()
-    assert "kgf/mm²" in right.get_xlabel()
-    assert_drawn(left, leaking.intervals, "coverage", "coverage_low", "coverage_high")
-    assert_drawn(right, leaking.intervals, "width")
-
-    figure = plots.plot_learning_curve(leaking.learning_curve)
-    assert len([line for line in figure.axes[0].lines if len(line.get_xdata())]) == 3
-
-
-def test_bands_of_learning_curves_end_at_the_extreme_shuffles():
-    curve = pd.DataFrame({"folds": "shuffled", "predictor": "a", "n_train": [50, 100]})
-    curve = curve.assign(mape_pooled=[15, 13], pooled_low=[14, 12.5], pooled_high=[17, 13.1])
-    (band,) = plots.plot_learning_curve(curve).axes[0].collections
-    corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
-    assert corners == {(50, 14), (50, 17), (100, 12.5), (100, 13.1)}
+    assert [axis.get_title() for axis in figure.axes] == [SHUFFLED, BY_SOURCE, ONE_OUT]
+    shuffled = leaking.table.query("folds == 'shuffled'").sort_values("mape_pooled")
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    names = shuffled["predictor"].replace("descriptor", "My encoder")
+    assert labels == names.tolist()
+    for axis in figure.axes:
+        rows = leaking.table[leaking.table["folds"] == axis.get_title()]
+        mean = rows.set_index("predictor")["mape_pooled"]["mean"]
+        (dashed,) = [line for line in axis.lines if line.get_linestyle() == "--"]
+        assert list(dashed.get_xdata()) == [mean, mean]
+        dashed.remove()
+        assert_drawn(axis, rows, "mape_pooled", "pooled_low", "pooled_high")
+    assert len(figure.legends[0].get_texts()) == 2
 
 
 # The published data
