@@ -265,7 +265,7 @@ def expected_rows():
 
 def results_read(source):
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        called = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
         if called == "read_results":
             yield (*[ast.literal_eval(argument) for argument in node.args], None)[:2]
         elif called == "read_audit":
