@@ -225,22 +225,6 @@ def _with_choice(audited, predicted, choice, y, groups, nested):
     )
 
 
-def to_harder_rule(model):
-    """The mean or the median, which is harder to beat, and how a model compares with it.
-
-    Returns
-    -------
-    rule : str
-    row : pandas.Series
-        Of ``audit.differences``, on folds by source where there are sources: ``errs`` (``"less"``,
-        ``"more"`` or ``"open"``), ``difference``, ``low`` and ``high`` (95 % interval) [points].
-    """
-    rule = min(("mean", "median"), key=lambda name: model.facts[f"mape_{name}"])
-    folds = BY_SOURCE if model.facts["n_groups"] else SHUFFLED
-    rows = model.audit.differences
-    return rule, rows[(rows["other"] == rule) & (rows["folds"] == folds)].iloc[0]
-
-
 def _check_values(name, samples, y, kind):
     """Raise where the kind is unknown, or values are too few, or zeros."""
     if kind not in KINDS:

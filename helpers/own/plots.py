@@ -68,54 +68,59 @@ def sample_chart(one, pictures):
     table = table.assign(x=x, y=y, error=error, source=table.get("group", "not given"))
     table = table.iloc[np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(int)]
     table = table.assign(image=[thumbnail(pictures[sample]) for sample in table["sample"]])
-    worst = table.loc[table["error"].idxmax(), "sample"]
-    nearest = alt.selection_point(
-        "nearest", fields=["sample"], on="pointerover", nearest=True, clear=False,
-        value=[{"sample": worst}],
-    )  # fmt: skip
-    look = {"filled": True, "size": 55, "opacity": 0.8}
-    points = alt.Chart(table).mark_point(**look)
-    ring = alt.Chart(table).mark_point(size=160, strokeWidth=2.5, color=COLOURS[1])
-    ring = ring.transform_filter(nearest)
-    places = (
-        ("x", "first component", "y", "second component"),
-        ("measured", f"measured {name}", "predicted", "predicted, out of fold"),
-    )
-    scale, charts = alt.Scale(zero=False), []
-    for x, across, y, up in places:
-        at = {"x": alt.X(x, type="quantitative", title=across, scale=scale)}
-        at["y"] = alt.Y(y, type="quantitative", title=up, scale=scale)
-        legend = alt.Legend(orient="top", gradientLength=240)
-        colour = alt.Color("measured:Q", title=name, legend=legend, scale={"scheme": SCHEME})
-        charts.append(points.encode(color=colour, **at) + ring.encode(**at))
-    ends = table[["measured", "predicted"]].to_numpy()
-    lines = [
-        {"x": float(end), "y": float(end + shift), "line": shift}
-        for shift in (-one.half_width, 0, one.half_width)
-        for end in (ends.min(), ends.max())
-    ]
-    dashes = alt.Chart(alt.Data(values=lines)).mark_line(color="gray", strokeDash=[4, 3])
-    charts[1] += dashes.encode(x="x:Q", y="y:Q", detail="line:N")
-    shown = alt.Chart(table).transform_filter(nearest)
-    image = shown.mark_image(width=THUMBNAIL, height=THUMBNAIL, align="left", baseline="top")
-    words = (
-        "[datum.sample, 'source: ' + datum.source, 'measured ' + format(datum.measured, '.4g'), "
-        "'predicted ' + format(datum.predicted, '.4g') + ', out of fold']"
-    )
-    text = shown.transform_calculate(words=words).mark_text(
-        align="left", baseline="top", fontSize=13, lineHeight=20
-    )
-    below = image.encode(url="image", x=alt.value(0), y=alt.value(0))
-    below += text.encode(text="words:N", x=alt.value(THUMBNAIL + 16), y=alt.value(4))
-    above = alt.hconcat(*(chart.properties(width=255, height=255) for chart in charts))
+    first = [{"sample": table.loc[table["error"].idxmax(), "sample"]}]
+    options = {"on": "pointerover", "nearest": True, "clear": False, "value": first}
+    nearest = alt.selection_point("nearest", fields=["sample"], **options)
+    left = _points(table, nearest, name, ("x", "first component"), ("y", "second component"))
+    across, up = ("measured", f"measured {name}"), ("predicted", "predicted, out of fold")
+    right = _points(table, nearest, name, across, up) + _diagonals(table, one.half_width)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Automatically deduplicated")  # both share it: so meant
-        above = above.add_params(nearest)  # in the first layer of each, the points
-        page = alt.vconcat(above, below.properties(width=560, height=THUMBNAIL))
+        above = alt.hconcat(left, right).add_params(nearest)  # in the first layers, the points
+        page = alt.vconcat(above, _shown(table, nearest))
     axis = {"labelFontSize": 11, "titleFontSize": 12}
     page = page.configure(axis=axis, legend=axis, background="transparent")
     page = page.configure_view(stroke=None)
     return framed(page, f"Two scatter plots of {name}, and the micrograph of one sample.")
+
+
+def _points(table, nearest, name, across, up):
+    """A scatter plot of two columns, each with its title, and a ring around the chosen sample."""
+    at = {
+        axis: kind(column, type="quantitative", title=title, scale=alt.Scale(zero=False))
+        for axis, kind, (column, title) in (("x", alt.X, across), ("y", alt.Y, up))
+    }
+    legend = alt.Legend(orient="top", gradientLength=240)
+    colour = alt.Color("measured:Q", title=name, legend=legend, scale={"scheme": SCHEME})
+    points = alt.Chart(table, width=255, height=255).mark_point(filled=True, size=55, opacity=0.8)
+    ring = alt.Chart(table).mark_point(size=160, strokeWidth=2.5, color=COLOURS[1])
+    return points.encode(color=colour, **at) + ring.encode(**at).transform_filter(nearest)
+
+
+def _diagonals(table, half_width):
+    """The diagonal, and the interval beside it."""
+    ends = table[["measured", "predicted"]].to_numpy()
+    lines = [
+        {"x": float(end), "y": float(end + shift), "line": shift}
+        for shift in (-half_width, 0, half_width)
+        for end in (ends.min(), ends.max())
+    ]
+    chart = alt.Chart(alt.Data(values=lines)).mark_line(color="gray", strokeDash=[4, 3])
+    return chart.encode(x="x:Q", y="y:Q", detail="line:N")
+
+
+def _shown(table, nearest):
+    """The micrograph of the chosen sample, and what is known of it."""
+    words = (
+        "[datum.sample, 'source: ' + datum.source, 'measured ' + format(datum.measured, '.4g'), "
+        "'predicted ' + format(datum.predicted, '.4g') + ', out of fold']"
+    )
+    chosen = alt.Chart(table, width=560, height=THUMBNAIL).transform_filter(nearest)
+    place = {"align": "left", "baseline": "top"}
+    image = chosen.mark_image(width=THUMBNAIL, height=THUMBNAIL, **place)
+    text = chosen.transform_calculate(words=words).mark_text(fontSize=13, lineHeight=20, **place)
+    beside = text.encode(text="words:N", x=alt.value(THUMBNAIL + 16), y=alt.value(4))
+    return image.encode(url="image", x=alt.value(0), y=alt.value(0)) + beside
 
 
 class _NoTags(json.JSONEncoder):

@@ -22,14 +22,13 @@ from helpers.io.atomic import atomic_write
 from helpers.io.optional import optional
 from helpers.own.citations import references
 from helpers.own.model_files import OF_SYSTEMS, check_place, load_model
-from helpers.own.models import BEST, left_out_in_words, to_harder_rule
+from helpers.own.models import BEST, left_out_in_words
 from helpers.own.study import summary
 
 TEMPLATE = Path(__file__).with_name("report.html")
 # What says that a page is ours, and the files of its folder: nothing else is overwritten.
 MARK = '<meta name="generator" content="microprop report" />'
 EXPORTS = re.compile(r"property\d+_(audit|worst|out_of_fold)\.(svg|png|csv)")
-VERDICTS = {"less": "less than", "more": "more than", "open": "not shown to be less than"}
 
 
 def write_report(model, features, out):
@@ -103,17 +102,8 @@ def _property(name, one, pictures, stem):
     titles = {"descriptor": "features, chosen learner"} if one.kind == BEST else None
     one.out_of_fold.to_csv(f"{stem}_out_of_fold.csv", index=False)
     one.audit.table.to_csv(f"{stem}_audit.csv", index=False)
-    rule, row = to_harder_rule(one)
-    sources = "samples of unseen sources", "unseen samples (no sources were given)"
     return {
         "name": name,
-        "mape": f"{one.facts['mape']:.1f}",
-        "kind": sources[not one.facts["n_groups"]],
-        "verdict": VERDICTS[row["errs"]],
-        "rule": rule,
-        "difference": f"{row['difference']:+.1f}",
-        "low": f"{row['low']:.1f}",
-        "high": f"{row['high']:.1f}",
         "lines": summary(one),
         "audit": _kept(plot_audit(shown, titles), f"{stem}_audit", "Errors by folds."),
         "chart": sample_chart(one, pictures),
