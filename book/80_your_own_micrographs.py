@@ -92,7 +92,8 @@ table.iloc[[0, 1, 15, 16, 148]]
 # %%
 def microprop(line):
     """Run a command as a shell would; gives what it found."""
-    done = CliRunner().invoke(app, [*shlex.split(line), "--json"], catch_exceptions=False)
+    typed = [*shlex.split(line), "--json"]
+    done = CliRunner().invoke(app, typed, catch_exceptions=False)
     return json.loads(done.stdout)
 
 
@@ -109,7 +110,8 @@ print(found["images"], "images,", found["features"], "features each")
 # question how good it is.
 
 # %%
-fitted = microprop("fit features.parquet alloys.csv --groups source --out model")
+line = "fit features.parquet alloys.csv --groups source --out model"
+fitted = microprop(line)
 facts = pd.DataFrame(fitted["properties"]).T
 columns = ["mape", "mape_median", "mae", "half_width"]
 facts[columns].astype(float).round(1)
@@ -136,11 +138,13 @@ units = {"fraction": "fraction [%]", "hardness": "hardness [kgf/mm²]"}
 figure, (axes,) = plots.panels(1, 2, 3.7)
 for ax, (name, title) in zip(axes, units.items(), strict=True):
     rows = out_of_fold.loc[name]
-    sns.scatterplot(rows, x="measured", y="predicted", s=22, alpha=0.7, ax=ax)
+    look = {"s": 22, "alpha": 0.7, "ax": ax}
+    sns.scatterplot(rows, x="measured", y="predicted", **look)
     ends = [rows["measured"].min(), rows["measured"].max()]
     ax.plot(ends, ends, color="0.6", zorder=0)
     ax.axhline(rows["measured"].median(), color="0.3", ls=":", lw=1)
-    ax.set(xlabel=f"measured {title}", ylabel="predicted", xlim=ends, ylim=ends)
+    ax.set(xlabel=f"measured {title}", ylabel="predicted")
+    ax.set(xlim=ends, ylim=ends)
 figure
 
 # %% [markdown]
@@ -172,9 +176,11 @@ figure, (axes,) = plots.panels(1, 2, 2.6, sharey=True)
 tidy = errors.stack().rename("mape").reset_index()
 for ax, name in zip(axes, units, strict=True):
     rows = tidy[tidy["property"] == name]
-    look = {"s": 70, "style": "folds", "ax": ax, "legend": name == "fraction"}
+    look = {"s": 70, "style": "folds", "ax": ax}
+    look["legend"] = name == "fraction"
     sns.scatterplot(rows, x="mape", y="predictor", hue="folds", **look)
-    ax.set(title=name, xlabel="MAPE [%]", ylabel="", xlim=(0, None), ylim=(3.5, -0.5))
+    ax.set(title=name, xlabel="MAPE [%]", ylabel="")
+    ax.set(xlim=(0, None), ylim=(3.5, -0.5))
 plots.legend_above(figure, axes[0])
 figure
 
@@ -188,9 +194,10 @@ gaps = {}
 for name, one in models.items():
     rows = one.audit.differences.query("folds == 'by source'")
     row = rows[rows["other"] == "median"].iloc[0]
-    gaps[name] = row["low"], row["high"]
+    gap, low, high = row[["difference", "low", "high"]]
+    gaps[name] = low, high
     print(f"{name:8} flags {flags[name]}, minus the median", end=" ")
-    print(f"{row['difference']:+.1f} ({row['low']:.1f} to {row['high']:.1f})")
+    print(f"{gap:+.1f} ({low:.1f} to {high:.1f})")
 
 # %% [markdown]
 # ```{admonition} What to do with a failure
@@ -241,7 +248,8 @@ Image.fromarray(np.uint8(stripes)).save("new_scans/stripes.png")
 
 microprop("predict model new_scans --out predictions.csv")
 predictions = pd.read_csv("predictions.csv", index_col="sample")
-new = predictions.query("property == 'fraction'").drop(columns="property")
+new = predictions.query("property == 'fraction'")
+new = new.drop(columns="property")
 new.insert(0, "truth", pd.Series(truth))
 new.round(2)
 
@@ -278,13 +286,11 @@ assert gaps["hardness"][1] > 0  # 2
 assert flags["hardness"] > 0  # 2
 hard = errors.loc["hardness", "shuffled"]
 assert hard["descriptor"] < hard["median"] - 2  # 2
-assert (
-    new.loc[list(truth), "truth"]
-    .between(new.loc[list(truth), "lower"], new.loc[list(truth), "upper"])
-    .all()
-)  # 3
+alloys = new.loc[list(truth)]
+inside = alloys["truth"].between(alloys["lower"], alloys["upper"])
+assert inside.all()  # 3
 assert new.loc["stripes", "unlike"]  # 3
-assert not new.loc[list(truth), "unlike"].any()  # 3
+assert not alloys["unlike"].any()  # 3
 
 # %% [markdown]
 # ## Exercises
