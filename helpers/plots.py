@@ -282,28 +282,6 @@ def plot_shuffles(table, marked_seed):
     return figure
 
 
-def plot_folds(series):
-    """Error of every outer fold, a line for each model.
-
-    Parameters
-    ----------
-    series : mapping of str to ndarray, shape (n_folds,)
-        Name of a line -> MAPE of each fold [%].
-
-    Examples
-    --------
-    >>> len(plot_folds({"with": np.ones(10), "without": np.ones(10)}).axes)
-    1
-    """
-    table = pd.DataFrame(series)
-    table.index += 1
-    figure, ((axis,),) = panels(height=3.2)
-    sns.lineplot(table, markers=True, dashes=False, linestyle=":", ax=axis)
-    axis.set(xlabel="outer fold", ylabel="MAPE of the fold [%]", xticks=table.index)
-    axis.set_ylim(bottom=0)
-    return figure
-
-
 def plot_by_source(values, groups, label):
     """A property of every sample, in columns by source, with the mean of each.
 

@@ -15,8 +15,6 @@ EXECUTED = ROOT / "_build" / "executed" / "embedded"
 # one takes it out and lowers the number below; nothing is ever added.
 NOT_YET = [
     "book/50_case_study_2.py",
-    "book/60_composition.py",
-    "book/80_your_own_micrographs.py",
     "book/85_beyond_the_paper.py",
     "book/91_two_phase_data.py",
     "book/92_microvit.py",

@@ -258,7 +258,7 @@ def test_a_section_is_louder_than_its_parts(watched):
 
 def test_a_wide_table_scrolls_inside_its_frame_on_a_phone(watched):
     watched.page.set_viewport_size({"width": PHONE, "height": 900})
-    watched.open("book/60_composition.html")
+    watched.open("book/10_preprocessing.html")
     scrolled = watched.page.evaluate(
         "() => [...document.querySelectorAll('.cell_output .text_html:has(table)')]"
         ".filter(e => e.scrollWidth > e.clientWidth)"

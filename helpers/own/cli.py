@@ -195,7 +195,7 @@ def report(
     out: Annotated[Path, Help("HTML file to write.")],
     as_json: Json = False,
 ):
-    """The chapter on your own micrographs with your data, as one page."""
+    """Errors, controls and single samples of a model, as one page."""
     from helpers.own.report import write_report
 
     _show(write_report(model, features, out), as_json)

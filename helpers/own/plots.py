@@ -1,4 +1,4 @@
-"""Figures of a user's own study: with the micrographs themselves, on hover or as a row."""
+"""Figures of a user's own study: with the micrographs themselves, pointed at or as a row."""
 
 from __future__ import annotations
 
@@ -7,18 +7,31 @@ import html
 import io
 import json
 import textwrap
+import warnings
 
 import altair as alt
 import numpy as np
 from IPython.display import HTML
 from PIL import Image
+from sklearn.decomposition import PCA
 
 from helpers.images.read import read_image
-from helpers.plots import panels
+from helpers.plots import COLOURS, panels
 from helpers.plots_images import frame
 
 THUMBNAIL = 128  # pixels of the longer side
 MOST = 500  # images in one page
+# A frame is dark where the page around it is, in browsers that tell it so.
+LOOK = """<style>
+:root { color-scheme: light dark }
+body { margin: 0; background: #fff }
+@media (prefers-color-scheme: dark) {
+  body { background: #14181e }
+  svg text { fill: #ddd }
+  svg .role-axis-grid line { stroke: #333 }
+}
+</style>"""
+SCHEME = alt.SchemeParams("viridis", extent=[0.2, 0.9])  # its middle shows on white and on black
 
 
 def thumbnail(image):
@@ -32,58 +45,82 @@ def thumbnail(image):
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def thinned(table):
-    """At most 500 rows of a table, evenly: more pictures would make a page slow to open."""
-    return table.iloc[np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(int)]
-
-
-def hover_charts(table, name, interval):
-    """Components and parity, side by side; a point shows its sample and micrograph on hover.
+def sample_chart(one, pictures):
+    """Components and predictions of all samples; the one pointed at shows its micrograph.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        A row a sample: ``sample``, ``component 1``, ``component 2``, ``measured``,
-        ``predicted``, ``source`` and ``image`` (from `thumbnail`).
-    name : str
-        Property, with its unit where it has one.
-    interval : float
-        Half the width of the prediction interval, drawn beside the diagonal.
+    one : helpers.own.models.PropertyModel
+    pictures : mapping of str to path-like or ndarray
+        Sample -> an image of it, as `helpers.images.read.read_image` takes it.
 
     Returns
     -------
-    altair.HConcatChart
-        Moving the mouse drags, the wheel zooms.
+    IPython.display.HTML
+        Two scatter plots, and below them the sample that is nearest to the mouse, at first that
+        of the largest relative error: its micrograph, source, measured and predicted value out of
+        fold. Dashed lines are the diagonal and the prediction interval. At most 500 samples,
+        evenly: more pictures would make a page slow to open. It needs no network.
     """
-    tips = ["sample", "source", alt.Tooltip("measured", format=".4g")]
-    tips += [alt.Tooltip("predicted", format=".4g"), "image"]
-    scale = alt.Scale(zero=False)
-    points = alt.Chart(table).mark_circle(size=55, opacity=0.8).encode(tooltip=tips)
-    colours = {"scale": alt.Scale(scheme="viridis"), "legend": alt.Legend(orient="top")}
-    measured = alt.Color("measured", title=name, **colours)
-    left = points.encode(
-        x=alt.X("component 1:Q", scale=scale),
-        y=alt.Y("component 2:Q", scale=scale),
-        color=measured,
-    )
-    ends = [float(f(table[["measured", "predicted"]].to_numpy())) for f in (np.min, np.max)]
+    table, name = one.out_of_fold, one.name
+    x, y = PCA(2).fit_transform(one.training).T
+    error = abs(table["predicted"] / table["measured"] - 1)
+    table = table.assign(x=x, y=y, error=error, source=table.get("group", "not given"))
+    table = table.iloc[np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(int)]
+    table = table.assign(image=[thumbnail(pictures[sample]) for sample in table["sample"]])
+    first = [{"sample": table.loc[table["error"].idxmax(), "sample"]}]
+    options = {"on": "pointerover", "nearest": True, "clear": False, "value": first}
+    nearest = alt.selection_point("nearest", fields=["sample"], **options)
+    left = _points(table, nearest, name, ("x", "first component"), ("y", "second component"))
+    across, up = ("measured", f"measured {name}"), ("predicted", "predicted, out of fold")
+    right = _points(table, nearest, name, across, up) + _diagonals(table, one.half_width)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Automatically deduplicated")  # both share it: so meant
+        above = alt.hconcat(left, right).add_params(nearest)  # in the first layers, the points
+        page = alt.vconcat(above, _shown(table, nearest))
+    axis = {"labelFontSize": 11, "titleFontSize": 12}
+    page = page.configure(axis=axis, legend=axis, background="transparent")
+    page = page.configure_view(stroke=None)
+    return framed(page, f"Two scatter plots of {name}, and the micrograph of one sample.")
+
+
+def _points(table, nearest, name, across, up):
+    """A scatter plot of two columns, each with its title, and a ring around the chosen sample."""
+    at = {
+        axis: kind(column, type="quantitative", title=title, scale=alt.Scale(zero=False))
+        for axis, kind, (column, title) in (("x", alt.X, across), ("y", alt.Y, up))
+    }
+    legend = alt.Legend(orient="top", gradientLength=240)
+    colour = alt.Color("measured:Q", title=name, legend=legend, scale={"scheme": SCHEME})
+    points = alt.Chart(table, width=255, height=255).mark_point(filled=True, size=55, opacity=0.8)
+    ring = alt.Chart(table).mark_point(size=160, strokeWidth=2.5, color=COLOURS[1])
+    return points.encode(color=colour, **at) + ring.encode(**at).transform_filter(nearest)
+
+
+def _diagonals(table, half_width):
+    """The diagonal, and the interval beside it."""
+    ends = table[["measured", "predicted"]].to_numpy()
     lines = [
-        {"x": end, "y": end + shift, "line": str(shift)}
-        for shift in (-interval, 0, interval)
-        for end in ends
+        {"x": float(end), "y": float(end + shift), "line": shift}
+        for shift in (-half_width, 0, half_width)
+        for end in (ends.min(), ends.max())
     ]
-    diagonal = alt.Chart(alt.Data(values=lines)).mark_line(color="gray", strokeDash=[4, 3]).encode(
-        x="x:Q", y="y:Q", detail="line:N"
-    )  # fmt: skip
-    right = diagonal + points.encode(
-        x=alt.X("measured:Q", title=f"measured {name}", scale=scale),
-        y=alt.Y("predicted:Q", title=f"predicted {name}, out of fold", scale=scale),
-        color=measured,
+    chart = alt.Chart(alt.Data(values=lines)).mark_line(color="gray", strokeDash=[4, 3])
+    return chart.encode(x="x:Q", y="y:Q", detail="line:N")
+
+
+def _shown(table, nearest):
+    """The micrograph of the chosen sample, and what is known of it."""
+    words = (
+        "[datum.sample, 'source: ' + datum.source, 'measured ' + format(datum.measured, '.4g'), "
+        "'predicted ' + format(datum.predicted, '.4g') + ', out of fold']"
     )
-    both = {"components": left, "parity": right}
-    # Together as wide as the column of the page, with lettering of at least 8 pt.
-    charts = (c.properties(width=260, height=260).interactive(name=n) for n, c in both.items())
-    return alt.hconcat(*charts).configure(axis={"labelFontSize": 11}, legend={"labelFontSize": 11})
+    chosen = alt.Chart(table, width=560, height=THUMBNAIL).transform_filter(nearest)
+    place = {"align": "left", "baseline": "top"}
+    image = chosen.mark_image(width=THUMBNAIL, height=THUMBNAIL, **place)
+    text = chosen.transform_calculate(words=words).mark_text(fontSize=13, lineHeight=20, **place)
+    beside = text.encode(text="words:N", x=alt.value(THUMBNAIL + 16), y=alt.value(4))
+    return image.encode(url="image", x=alt.value(0), y=alt.value(0)) + beside
 
 
 class _NoTags(json.JSONEncoder):
@@ -93,15 +130,11 @@ class _NoTags(json.JSONEncoder):
         return super().encode(o).replace("<", "\\u003c")
 
 
-def plain(text):
-    """Text for `Markdown` that is shown as it is: names come from files of anybody."""
-    return "".join(f"&#{ord(c)};" if c in "&<>*_`[]\\$|{}#~\n" else c for c in str(text))
-
-
-def framed(chart, alt_text, height=400):
+def framed(chart, alt_text, height=520):
     """A chart as an HTML frame that needs no network, for a notebook, the site or a report."""
-    safe = {"cls": _NoTags}
-    page = chart.to_html(inline=True, embed_options={"actions": False}, json_kwds=safe)
+    options = {"actions": False, "renderer": "svg"}
+    page = chart.to_html(inline=True, embed_options=options, json_kwds={"cls": _NoTags})
+    page = page.replace("<head>", f"<head>{LOOK}", 1)
     label = html.escape(alt_text, quote=True)
     return HTML(
         f'<div><iframe sandbox="allow-scripts" srcdoc="{html.escape(page, quote=True)}" '
@@ -110,22 +143,25 @@ def framed(chart, alt_text, height=400):
     )
 
 
-def plot_worst(images, titles):
-    """Micrographs in a row, each on its own grey scale.
+def plot_worst(one, pictures, count=5):
+    """The samples with the largest relative errors, each on its own grey scale.
 
     Parameters
     ----------
-    images : sequence
-        As `helpers.images.read.read_image` takes them.
-    titles : sequence of str
+    one : helpers.own.models.PropertyModel
+    pictures : mapping of str to path-like or ndarray
+        Sample -> an image of it, as `helpers.images.read.read_image` takes it.
+    count : int
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = panels(1, len(images), 2.4)
-    for ax, image, title in zip(axes[0], images, titles, strict=True):
-        ax.imshow(read_image(image), cmap="gray")
-        lines = [textwrap.fill(line, 18) for line in title.splitlines()]
-        frame(ax, "\n".join(lines))
+    error = abs(one.out_of_fold["predicted"] / one.out_of_fold["measured"] - 1)
+    worst = one.out_of_fold.loc[error.nlargest(count).index]
+    figure, axes = panels(1, len(worst), 2.4)
+    for ax, row in zip(axes[0], worst.itertuples(), strict=True):
+        ax.imshow(read_image(pictures[row.sample]), cmap="gray")
+        lines = [*textwrap.wrap(row.sample, 18), f"{row.measured:.4g},"]
+        frame(ax, "\n".join([*lines, f"predicted {row.predicted:.4g}"]))
     return figure

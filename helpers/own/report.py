@@ -1,32 +1,38 @@
-"""The chapter "Your own micrographs" on a user's data, as one HTML page."""
+"""What is known of a fitted model and its samples, as one HTML page."""
 
 from __future__ import annotations
 
-import html
+import base64
 import re
-import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from helpers import UserError
+from helpers.audit.plots import plot_audit
+from helpers.datasets import badge
 from helpers.extract.feature_tables import digests, read_feature_table, sample_matrix
+from helpers.extract.scale import differences, in_words, span
 from helpers.extract.tables import first_few
+from helpers.images.pixel_size import PreparedImage
+from helpers.images.read import Reading
 from helpers.io.atomic import atomic_write
-from helpers.io.downloads import ROOT
 from helpers.io.optional import optional
+from helpers.own.citations import references
 from helpers.own.model_files import OF_SYSTEMS, check_place, load_model
+from helpers.own.models import BEST, left_out_in_words
+from helpers.own.study import summary
 
-CHAPTER = ROOT / "book" / "80_your_own_micrographs.ipynb"
+TEMPLATE = Path(__file__).with_name("report.html")
 # What says that a page is ours, and the files of its folder: nothing else is overwritten.
 MARK = '<meta name="generator" content="microprop report" />'
 EXPORTS = re.compile(r"property\d+_(audit|worst|out_of_fold)\.(svg|png|csv)")
-NOT_HERE = "not-in-report"  # tag of cells
 
 
-def write_report(model, features, out, *, chapter=CHAPTER):
-    """Execute the chapter on a fitted model and its features, and write one HTML page.
+def write_report(model, features, out):
+    """Write what is known of a fitted model and its samples as one HTML page.
 
     Parameters
     ----------
@@ -36,8 +42,6 @@ def write_report(model, features, out, *, chapter=CHAPTER):
         The feature table that it was fitted to; the images are read for small copies.
     out : path-like
         An ``.html`` file: figures and scripts inside, no network needed to read it.
-    chapter : path-like
-        Notebook to execute.
 
     Returns
     -------
@@ -48,8 +52,7 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     ------
     UserError
         Another ending; a page or folder there that no report wrote; a model or table that cannot
-        be read; features that the model was not fitted to; images that are gone or others; a cell
-        that failed.
+        be read; features that the model was not fitted to; images that are gone or others.
     PackageError
         The extra ``book`` is not installed, or a package of it is broken.
 
@@ -62,27 +65,79 @@ def write_report(model, features, out, *, chapter=CHAPTER):
     out = Path(out).resolve()
     exports = out.with_name(out.stem + "_files")
     _check_ours(out, exports)
-    for name in ("papermill", "nbconvert", "ipykernel", "altair"):
+    for name in ("altair", "jinja2"):
         optional(name, "book")
-    table = read_feature_table(features)
-    _check_same(load_model(model), table, model, features)
-    _check_images(table.table, features)
-    parameters = {
-        "model": str(Path(model).resolve()),
-        "features": str(Path(features).resolve()),
-        "images_from": str(Path.cwd()),
-        "exports": str(exports),
-    }
+    own, found = load_model(model), read_feature_table(features)
+    _check_same(own, found, model, features)
+    _check_images(found.table, features)
     started = time.time()
-    page = _page(chapter, parameters, f"Report on {Path(model).resolve().name}")
-    page = page.replace("<head>", f"<head>\n{MARK}", 1)
+    exports.mkdir(parents=True, exist_ok=True)
+    pictures = _pictures(found)
+    parts = [
+        _property(name, one, pictures, exports / f"property{i}")
+        for i, (name, one) in enumerate(own.properties.items(), 1)
+    ]
+    page = _page(own, found, parts, Path(model).resolve(), Path(features), exports)
     with atomic_write(out) as file:
         file.write(page.encode())
-    ours = [path for path in exports.iterdir() if EXPORTS.fullmatch(path.name)]
-    for path in ours:
+    for path in filter(lambda path: EXPORTS.fullmatch(path.name), exports.iterdir()):
         if path.stat().st_mtime < started:  # of an earlier report with more properties
             path.unlink()
     return {"file": str(out), "size": f"{len(page) / 1e6:.1f} MB"}
+
+
+def _pictures(found):
+    """The first image of each sample, prepared as it was for the network."""
+    reading = Reading(found.facts["value_range"], crop_bottom=found.facts["crop_bottom"])
+    first = found.table.groupby("sample", sort=False)["image"].first()
+    return {sample: PreparedImage(Path(image), reading) for sample, image in first.items()}
+
+
+def _property(name, one, pictures, stem):
+    """What the template says of one property; its figures and tables are files as well."""
+    from helpers.own.plots import plot_worst, sample_chart
+
+    shown = one.audit.table
+    shown = shown[~shown["predictor"].str.endswith("shuffled targets")]
+    titles = {"descriptor": "features, chosen learner"} if one.kind == BEST else None
+    one.out_of_fold.to_csv(f"{stem}_out_of_fold.csv", index=False)
+    one.audit.table.to_csv(f"{stem}_audit.csv", index=False)
+    return {
+        "name": name,
+        "lines": summary(one),
+        "audit": _kept(plot_audit(shown, titles), f"{stem}_audit", "Errors by folds."),
+        "chart": sample_chart(one, pictures),
+        "worst": _kept(plot_worst(one, pictures), f"{stem}_worst", "Micrographs in a row."),
+    }
+
+
+def _kept(figure, stem, alt):
+    """A figure as SVG and PNG files, and as HTML."""
+    for kind in ("svg", "png"):
+        figure.savefig(f"{stem}.{kind}")
+    source = base64.b64encode(Path(f"{stem}.png").read_bytes()).decode()
+    return f'<img alt="{alt}" src="data:image/png;base64,{source}">'
+
+
+def _page(own, found, parts, model, features, exports):
+    """The template with all that it shows; names come from files of anybody, and are escaped."""
+    from jinja2 import Template
+
+    table, facts = found.table, found.facts
+    names = [Path(image).name for image in table["image"]]
+    notes = differences(names, table["pixel_size_um"], table["scale"])
+    left_out = left_out_in_words(own.features.get("left_out", {}))
+    label = badge("Your micrographs", facts["title"])
+    return Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True).render(
+        mark=MARK, badge=label._repr_html_(), model=model.name,
+        features=features.name, date=date.today(), table=table, facts=facts,
+        samples=table["sample"].nunique(), n_features=found.features.shape[1],
+        width=span(table["width"].min(), table["width"].max(), " pixels", "d"),
+        pixel_size=in_words(found), aggregate=own.aggregate, properties=parts,
+        notes=notes + [f"left out: {line}" for line in left_out],
+        chosen=any(one.kind == BEST for one in own.properties.values()),
+        references=references([features, model]), exports=exports.name,
+    )  # fmt: skip
 
 
 def _check_ours(out, exports):
@@ -95,33 +150,6 @@ def _check_ours(out, exports):
                 f"{path} was not written by a report, which would overwrite it or put its figures "
                 "beside it: move it away, or choose another name"
             )
-
-
-def _page(chapter, parameters, title):
-    """The chapter, executed with parameters, as HTML."""
-    import nbconvert
-    import papermill
-
-    with tempfile.TemporaryDirectory() as folder:
-        executed = Path(folder, "report.ipynb")
-        try:
-            papermill.execute_notebook(
-                str(chapter), str(executed), parameters, cwd=str(ROOT / "book"),
-                kernel_name="python3", progress_bar=False, log_output=False,
-                extra_arguments=["--log-level=ERROR"],
-            )  # fmt: skip
-        except papermill.PapermillExecutionError as error:
-            raise UserError(
-                f"cell {error.exec_count} of the report failed: {error.ename}: {error.evalue}"
-            ) from error
-        # Scripts that the page would ask the network for, and that it does not need.
-        scripts = [n for n in nbconvert.HTMLExporter.class_trait_names() if n.endswith("_url")]
-        exporter = nbconvert.HTMLExporter(
-            exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
-            embed_images=True, **dict.fromkeys(scripts, ""),
-        )  # fmt: skip
-        resources = {"metadata": {"name": title}}
-        return exporter.from_notebook_node(_for_report(executed), resources=resources)[0]
 
 
 def _check_same(model, table, model_path, table_path):
@@ -150,26 +178,3 @@ def _check_images(table, path):
             f"{first_few(other)}. Run the command in the folder from which `microprop extract` "
             "ran; where files were replaced, extract and fit again"
         )
-
-
-def _for_report(path):
-    """An executed notebook without what concerns the site alone, its figures with captions.
-
-    nbconvert's template has no place for captions and alt text, so the images become HTML.
-    """
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells = [c for c in notebook.cells if NOT_HERE not in c.metadata.get("tags", ())]
-    for cell in notebook.cells:
-        said = cell.metadata.get("mystnb", {})
-        for output in cell.get("outputs", ()) if said else ():
-            if "image/png" in output.get("data", {}):
-                alt, caption = said["image"]["alt"], said["figure"]["caption"]
-                source = f"data:image/png;base64,{output.data['image/png']}"
-                output.data["text/html"] = (
-                    f'<figure><img alt="{html.escape(alt)}" src="{source}" '
-                    f'style="max-width:100%"><figcaption>{html.escape(caption)}</figcaption>'
-                    "</figure>"
-                )
-    return notebook
