@@ -14,7 +14,6 @@ EXECUTED = ROOT / "_build" / "executed" / "embedded"
 # Chapters that were written before the rules, and helpers that compose text for them. Who rewrites
 # one takes it out and lowers the number below; nothing is ever added.
 NOT_YET = [
-    "book/50_case_study_2.py",
     "book/60_composition.py",
     "book/70_what_models_know.py",
     "book/80_your_own_micrographs.py",
@@ -24,7 +23,7 @@ NOT_YET = [
     "book/94_scaling_out.py",
     "helpers/audit/tables.py",
 ]
-LEFT = 9
+LEFT = 8
 
 
 def each(pattern):
