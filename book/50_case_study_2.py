@@ -89,9 +89,11 @@ plots_images.plot_steps(rows)
 # Micrographs of one publication resemble each other: often one alloy after several heat treatments,
 # on one microscope. The figure below shows their hardness, a column for each *source*.
 
-# %% mystnb={"figure": {"caption": "Hardness of every alloy, in a column for each source, sorted by the mean of the source (dash). Dotted: the mean of all.", "name": "fig-case2-data"}, "image": {"alt": "Nineteen columns of points. The means of the columns rise from left to right over most of the range of the hardness; within a column the points spread less than over all."}} tags=["hide-input"]
+# %%
 table = pd.DataFrame({"source": source, "hardness": y})
 means = table.groupby("source")["hardness"].mean().sort_values()
+
+# %% mystnb={"figure": {"caption": "Hardness of every alloy, in a column for each source, sorted by the mean of the source (dash). Dotted: the mean of all.", "name": "fig-case2-data"}, "image": {"alt": "Nineteen columns of points. The means of the columns rise from left to right over most of the range of the hardness; within a column the points spread less than over all."}} tags=["hide-input"]
 look = {"x": "source", "y": "hardness", "order": means.index}
 figure, ((axis,),) = plots.panels(height=2.8)
 sns.stripplot(table, **look, jitter=False, size=4, alpha=0.6, ax=axis)
@@ -152,9 +154,7 @@ if data == "embedded":
 # training part alone.
 
 # %%
-pipeline = Pipeline(
-    [("pca", PCA(svd_solver="full")), ("model", LinearRegression())]
-)
+pipeline = Pipeline([("pca", PCA(svd_solver="full")), ("model", LinearRegression())])
 inner = KFold(5, shuffle=True, random_state=42)
 outer = KFold(10, shuffle=True, random_state=42)
 scoring = "neg_mean_absolute_percentage_error"
@@ -204,6 +204,7 @@ print("components by fold:", fast_result.fold_n_components)
 # %% tags=["remove-output"]
 results = evaluate_descriptors(descriptors, y)
 live = score_table(results)
+titles = {name: entry.title for name, entry in ENCODERS.items()}
 
 # %% [markdown]
 # ## What must it beat?
@@ -225,10 +226,8 @@ for rule in ("mean", "mean of the source"):
 # %% [markdown]
 # The figure below shows all errors, with both rules as lines across.
 
+
 # %% tags=["hide-input"]
-titles = {name: entry.title for name, entry in ENCODERS.items()}
-
-
 def plot_errors(table, blind, colour):
     """Errors by descriptor and model, the rules as lines across."""
     table = table.replace({"descriptor": titles})
@@ -245,6 +244,7 @@ def plot_errors(table, blind, colour):
         place = {"xycoords": ("data", "axes fraction"), "ha": "center"}
         axis.annotate(rule, (value, 1.03), **place)
     axis.set(xlabel="MAPE, mean of ten folds [%]", ylabel="")
+    axis.margins(y=0.5 / len(best))
     sns.move_legend(axis, "center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -276,6 +276,7 @@ table = table[table["composition"] == "no"]
 published = table[table["seed"] == 42].set_index(["descriptor", "model"])
 published = published["mape_mean"].unstack()
 rules = published["none"].dropna()
+rules = rules.rename({"mean of all": "mean"})
 published = published.drop(columns="none").dropna()
 print(rules.round(1).to_string())
 
@@ -309,7 +310,7 @@ print(f"mean of thirty: {np.mean(luck):.1f} %")
 print(f"best of thirty: {np.min(luck):.1f} %")
 
 # %% [markdown]
-# The best of them, shown alone, would look better than such a descriptor is.
+# The best of them, shown alone, seems to know a little: it errs less than the mean of all alloys.
 #
 # The paper's folds are one shuffle of the alloys. The figure below shows twenty others, for the three
 # descriptors that did best on the paper's and for two-point statistics, with SVR.
@@ -318,18 +319,19 @@ print(f"best of thirty: {np.min(luck):.1f} %")
 svr = table[table["model"] == "svr"]
 svr = svr.pivot(index="seed", columns="descriptor", values="mape_mean")
 paper_folds, shuffles = svr.loc[42], svr.drop(index=42).dropna(axis=1)
+ranked = shuffles.mean().sort_values()
 first = shuffles.idxmin(axis=1).value_counts()
 print("lowest of the four, of twenty shuffles:")
 print(first.rename(titles).to_string())
 
 # %% mystnb={"figure": {"caption": "Published data, SVR: mean error for twenty other shuffles of the outer folds (points), their mean (dash), and the paper's folds (cross).", "name": "fig-case2-shuffles"}, "image": {"alt": "Four rows of points. Those of DINOv2 L14, CLIP B16 and CLIP L14 overlap between 13 and 15 per cent; the cross of DINOv2 L14 lies left of most of its points. Those of two-point statistics lie apart, near 18 per cent."}} tags=["hide-input"]
-ranked = shuffles.mean().sort_values()
 long = shuffles[ranked.index].rename(columns=titles)
 look = {"color": BADGE_COLOURS["Published data"], "orient": "h"}
-figure, ((axis,),) = plots.panels(height=2.2)
+figure, ((axis,),) = plots.panels(height=2.4)
 sns.stripplot(long, **look, jitter=False, size=5, alpha=0.5, ax=axis)
 places = range(len(ranked))
 axis.plot(ranked, places, "k|", ms=16, mew=2)
+axis.margins(y=0.15)
 axis.plot(paper_folds[ranked.index], places, "X", color="C1", ms=9)
 axis.set(xlabel="MAPE, mean of ten folds [%]", ylabel="")
 figure
@@ -343,14 +345,13 @@ figure
 # The paper shows predicted against measured hardness (its Fig. 8b). By its public notebook these are
 # the predictions of *one* split, and nine of ten points are alloys that the model was fitted on.
 # We draw that split for our own alloys, with the seed of the paper, and beside it the *out-of-fold*
-# predictions: each alloy by a model that has never seen it.
+# predictions: each alloy by a model that has never seen it. In both, soft alloys are predicted too hard
+# and hard ones too soft, for a model that is unsure stays near the mean.
 
 # %%
 result = results[name, "svr", 42]
 k = int(np.median(result.fold_n_components))
-rest, test = train_test_split(
-    np.arange(len(y)), test_size=0.1, random_state=2
-)
+rest, test = train_test_split(np.arange(len(y)), test_size=0.1, random_state=2)
 model = pipeline.set_params(pca__n_components=k, model=SVR(kernel="linear"))
 predicted = model.fit(X[rest], y[rest]).predict(X)
 errors = {
@@ -360,12 +361,12 @@ errors = {
 }
 for part, error in errors.items():
     print(f"{part}: {error:.1f} %")
-
-# %% mystnb={"figure": {"caption": "Predicted against measured hardness of the alloys of this page, SVR. Left: one split (the form of the paper's Fig. 8b). Right: every alloy out of fold.", "name": "fig-case2-parity"}, "image": {"alt": "Two parity plots. Left, the fitted points lie close to the diagonal and the few test points scatter more. Right, all points scatter widely, and the predictions cover a narrower range than the measured values."}} tags=["hide-input"]
 split = {
     "fitted": (y[rest], predicted[rest]),
     "test": (y[test], predicted[test]),
 }
+
+# %% mystnb={"figure": {"caption": "Predicted against measured hardness of the alloys of this page, SVR. Left: one split (the form of the paper's Fig. 8b). Right: every alloy out of fold.", "name": "fig-case2-parity"}, "image": {"alt": "Two parity plots. In both the points scatter widely about a line that is flatter than the diagonal: predictions cover half the range of the measured values. On the left most points are marked as fitted, few as test."}} tags=["hide-input"]
 panels = {"one split": split, "nested cross-validation": {"out of fold": (y, result.y_pred)}}
 plots.plot_predictions(panels, "hardness", "kgf/mm²")
 
@@ -389,7 +390,8 @@ stated.round(1).rename(titles)
 # 2. **A rule that looks at no micrograph errs less than every network**, on both data sets: the
 #    mean of the source. On the published alloys two-point statistics are no better than the mean of
 #    all.
-# 3. **The best of many looks better than it is.** On nearly all other shuffles the winner errs more.
+# 3. **The best of many looks better than it is.** On nearly all other shuffles the winner errs more,
+#    and the best of thirty random descriptors errs less than the mean.
 # 4. **Parity plots must show alloys that were held out.** Those that a model was fitted on lie closer
 #    to the diagonal than the rest.
 #
@@ -411,9 +413,9 @@ assert rivals.lt(shuffles[two_point], axis=0).all(axis=None)  # 1
 assert first.max() < 15  # 1
 assert published.min(axis=None) > rules["mean of the source"]  # 2
 assert live["mape_mean"].min() > blind["mean of the source"]  # 2
-assert lead[two_point] > 0.95 * rules["mean of all"]  # 2
+assert lead[two_point] > 0.95 * rules["mean"]  # 2
 assert (shuffles["dinov2-l14"] > paper_folds["dinov2-l14"]).mean() > 0.8  # 3
-assert np.mean(luck) - np.min(luck) > 0.5  # 3
+assert np.min(luck) < blind["mean"] < np.mean(luck)  # 3
 assert errors["fitted"] < 0.9 * errors["out of fold"]  # 4
 
 # %% [markdown]
