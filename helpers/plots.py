@@ -254,34 +254,6 @@ def plot_components(scores, colour, label):
     return figure
 
 
-def plot_shuffles(table, marked_seed):
-    """Mean error of repeated cross-validations, one point a shuffle of the outer folds.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row a descriptor and seed; columns ``descriptor``, ``seed``, ``mape_mean`` [%].
-    marked_seed : int
-        The shuffle that is drawn as a cross.
-
-    Examples
-    --------
-    >>> rows = [{"descriptor": "d", "seed": i, "mape_mean": 13.0 + i} for i in range(3)]
-    >>> len(plot_shuffles(pd.DataFrame(rows), marked_seed=0).axes)
-    1
-    """
-    figure, ((axis,),) = panels(height=1.2 + 0.55 * table["descriptor"].nunique())
-    marked = table["seed"] == marked_seed
-    table = table.assign(shuffle=np.where(marked, "the paper's shuffle", "other shuffles"))
-    # Unlike a jitter a swarm is the same each time.
-    options = {"x": "mape_mean", "y": "descriptor", "hue": "shuffle", "ax": axis}
-    sns.swarmplot(table[~marked], **options, size=4, alpha=0.7)
-    sns.swarmplot(table[marked], **options, size=9, marker="X", palette=[COLOURS[1]])
-    axis.set(xlabel="mean MAPE over the outer folds [%]", ylabel="")
-    legend_above(figure, axis)
-    return figure
-
-
 def plot_folds(series):
     """Error of every outer fold, a line for each model.
 
@@ -301,30 +273,4 @@ def plot_folds(series):
     sns.lineplot(table, markers=True, dashes=False, linestyle=":", ax=axis)
     axis.set(xlabel="outer fold", ylabel="MAPE of the fold [%]", xticks=table.index)
     axis.set_ylim(bottom=0)
-    return figure
-
-
-def plot_by_source(values, groups, label):
-    """A property of every sample, in columns by source, with the mean of each.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-        Property.
-    groups : ndarray of int, shape (n,)
-        Number of the source.
-    label : str
-        Name of the property with its unit.
-
-    Examples
-    --------
-    >>> len(plot_by_source(np.arange(3.0), np.array([1, 1, 7]), "hardness").axes)
-    1
-    """
-    figure, ((axis,),) = panels(height=3.2)
-    sns.stripplot(x=groups, y=values, jitter=False, size=4, alpha=0.6, ax=axis)
-    mean = {"estimator": "mean", "errorbar": None, "linestyle": "none", "marker": "_"}
-    sns.pointplot(x=groups, y=values, **mean, color=COLOURS[1], markersize=12, ax=axis)
-    axis.axhline(values.mean(), color="0.3", lw=0.8, ls=":")
-    axis.set(xlabel="number of the source", ylabel=label)
     return figure

@@ -1,4 +1,4 @@
-"""Micrographs to phases: the paper's workflow, one that follows the interfaces, and their scores."""
+"""Micrographs to phases: the workflow of the paper, one that follows interfaces, their scores."""
 
 from __future__ import annotations
 

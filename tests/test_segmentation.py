@@ -337,10 +337,3 @@ def test_masks_are_read_without_a_word_on_stderr(published, capfd):
     assert phase.shape == (512, 512)
     assert phase.mean() == pytest.approx(0.4944, abs=5e-5)  # 0.4753 primary, 0.0191 secondary
     assert capfd.readouterr().err == ""
-
-
-def test_command_writes_the_table(published, results_folder):
-    segmentation.main()
-    table = read_results("segmentation")
-    assert len(table) == 8
-    assert f"micrographs/{MASKED[0]}_mask.tif" in table.attrs["inputs"]
