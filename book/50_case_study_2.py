@@ -77,9 +77,9 @@ order, names = np.argsort(y), study.names
 shown = order[[len(order) // 10, len(order) // 2, -len(order) // 10]]
 rows = {}
 if study.images is not None:
-    rows["micrograph"] = [
-        Step(study.images[i] / 255, f"{names[i]}\n{y[i]:.0f} kgf/mm²") for i in shown
-    ]
+    heads = [f"{names[i]}\n{y[i]:.0f} kgf/mm²" for i in shown]
+    greys = [study.images[i] / 255 for i in shown]
+    rows["micrograph"] = list(map(Step, greys, heads))
 rows["segmented"] = [Step(study.binary_images[i], "") for i in shown]
 plots_images.plot_steps(rows)
 
