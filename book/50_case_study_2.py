@@ -31,6 +31,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVR
 
+# %%
 from helpers import plots, plots_images
 from helpers.cross_validation import nested_cv
 from helpers.datasets import (

@@ -223,14 +223,13 @@ def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
         text = " ".join(" ".join(words_of(data).split()) for data in shown)
         assert "Published data, published features</summary><p>149 superalloys" in text
-        assert "embedded set" not in text
-        assert "computed on this page" in text
         assert sum("image/png" in data for data in shown) >= 3
         errors = [
             o for cell in cells for o in cell.get("outputs", []) if o.get("name") == "stderr"
         ]
         assert errors == []
         if run.name == "60_composition":
+            assert "computed on this page" in text
             assert "Its worst sample is Paper25-N0: measured 713" in text
             assert "Paper6-1Si holds 1.0" in text
 
