@@ -1,17 +1,11 @@
-"""Micrographs to phases: the paper's workflow, one that follows the interfaces, and their scores.
-
-``python -m helpers.segmentation`` scores both against the hand-made masks of four micrographs.
-"""
+"""Micrographs to phases: the workflow of the paper, one that follows interfaces, their scores."""
 
 from __future__ import annotations
 
-import functools
-import timeit
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter, sobel
 from skimage.filters import threshold_otsu
@@ -19,16 +13,9 @@ from skimage.morphology import remove_small_objects
 
 from helpers import UserError, check_choice
 from helpers.images.read import ImageError, read_image
-from helpers.io.downloads import fetch
-from helpers.io.results import Computation
 from helpers.two_point import micrograph_descriptor
 
 METHODS = ("paper", "edges")
-# Micrographs of nickel superalloys with hand-made masks. In all four the precipitates are darker
-# than the channels, which carry a bright rim.
-MASKED = ("spot3_0d_3", "spot4_180d_2", "spot5_0d_0", "spot7_180d_3")
-MASKED_PRECIPITATES = "dark"
-LIBRARIES = ("opencv-python-headless", "scikit-image", "scipy", "numpy")
 MIN_SIDE = 27  # pixels that the denoising of one pixel looks at: search 21 and template 7
 MIN_LEVELS = 18  # of 256: 12 bits in a 16-bit file fill 17, which h = 10 would wipe out
 # Of "edges"; tests/test_segmentation.py shows how little hangs on them.
@@ -225,45 +212,3 @@ def score_segmentation(binary, truth):
         "area_fraction_error": 100 * (area - true_area),
         "two_point_error": float(100 * error),
     }
-
-
-def score_methods(methods=METHODS):
-    """Score the methods on the masked micrographs, which are fetched.
-
-    Parameters
-    ----------
-    methods : sequence of str
-        Some of `METHODS`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row for each micrograph and method: ``micrograph``, ``method``, the scores of
-        `score_segmentation`, and ``seconds``, the shortest of three calls of `segment`.
-
-    Raises
-    ------
-    DownloadError
-        A micrograph or mask that cannot be had; see `helpers.io.downloads.fetch`.
-    """
-    rows = []
-    for name in MASKED:
-        image = read_image(fetch(f"micrographs/{name}.tif"))
-        truth = read_mask(fetch(f"micrographs/{name}_mask.tif"))
-        for method in methods:
-            call = functools.partial(segment, image, method, precipitates=MASKED_PRECIPITATES)
-            seconds = min(timeit.repeat(call, number=1, repeat=3))
-            score = score_segmentation(call(), truth)
-            rows.append({"micrograph": name, "method": method, **score, "seconds": seconds})
-    return pd.DataFrame(rows)
-
-
-def main():
-    """Score the methods on the masked micrographs."""
-    inputs = [f"micrographs/{name}{end}.tif" for name in MASKED for end in ("", "_mask")]
-    with Computation(__file__, inputs, LIBRARIES) as run:
-        run.write(score_methods())
-
-
-if __name__ == "__main__":
-    main()

@@ -65,27 +65,9 @@ def score_superalloys(data):
     names = dict.fromkeys([*best_descriptors(parts[0]), TWO_POINT])
     chosen = {name: descriptors[name] for name in names}
     repeated = evaluate_descriptors(chosen, y, ["svr"], seeds=range(SHUFFLES))
-    parts += [score_table(repeated), guesses(data)]
-    return pd.concat(parts, ignore_index=True)
-
-
-def guesses(data):
-    """Rows of the table for the predictors that know no image.
-
-    Parameters
-    ----------
-    data : helpers.io.superalloy_files.SuperalloyData
-
-    Returns
-    -------
-    pandas.DataFrame
-        Two rows, ``"mean of all"`` and ``"mean of the source"``, with the columns of
-        `helpers.scores.score_table`; the model is ``"none"``, errors are in percent.
-    """
-    errors = guess_without_image(data.hardness, data.groups)
-    return pd.DataFrame(
-        [score_row(name, "none", "no", PAPER_SEED, folds) for name, folds in errors.items()]
-    )
+    blind = guess_without_image(y, data.groups).items()
+    rows = [score_row(name, "none", "no", PAPER_SEED, errors) for name, errors in blind]
+    return pd.concat([*parts, score_table(repeated), pd.DataFrame(rows)], ignore_index=True)
 
 
 def outlier_table(X, data):

@@ -14,13 +14,12 @@ EXECUTED = ROOT / "_build" / "executed" / "embedded"
 # Chapters that were written before the rules, and helpers that compose text for them. Who rewrites
 # one takes it out and lowers the number below; nothing is ever added.
 NOT_YET = [
-    "book/50_case_study_2.py",
     "book/85_beyond_the_paper.py",
     "book/91_two_phase_data.py",
     "book/92_microvit.py",
     "book/94_scaling_out.py",
 ]
-LEFT = 7
+LEFT = 4
 
 
 def each(pattern):

@@ -223,16 +223,11 @@ def test_case_study_2_runs_on_the_published_superalloys(project, superalloys):
         shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
         text = " ".join(" ".join(words_of(data).split()) for data in shown)
         assert "Published data, published features</summary><p>149 superalloys" in text
-        assert "embedded set" not in text
         assert sum("image/png" in data for data in shown) >= 3
         errors = [
             o for cell in cells for o in cell.get("outputs", []) if o.get("name") == "stderr"
         ]
         assert errors == []
-        if run.name == "50_case_study_2":
-            assert "computed on this page" in text
-            assert "In the published table 17 compositions do not sum to 98 to 102 %" in text
-            assert "Largest difference to the file that ships: 0.000" in text
 
 
 @pytest.mark.slow
