@@ -14,7 +14,6 @@ import scipy.fft
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
-
 SHEETS = 0.1  # share of the random fields that are cut at two levels
 
 

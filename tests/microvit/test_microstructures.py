@@ -225,7 +225,7 @@ def test_mirrors_keep_the_statistics_and_a_turn_exchanges_the_axes(batch):
 
 
 def test_one_training_image_in_eight_follows_the_law_of_case_study_1_in_the_plane():
-    """What the model card and the chapter say of the training: it contains the evaluation's law."""
+    """What the model card and the chapter say: training contains the law of the evaluation."""
     widths, turn, spectrum = field_laws(np.random.default_rng(0), 100_000, (51, 51))
     low, high = FILTER_WIDTHS
     fields = FAMILIES["fields"][1]
