@@ -81,8 +81,7 @@ with warnings.catch_warnings():
     # their sizes differ, which does not matter here
     warnings.simplefilter("ignore", PixelSizeWarning)
     full, half = (
-        extract_table(firsts, dtype=dtype, **options).features
-        for dtype in ("float32", "bfloat16")
+        extract_table(firsts, dtype=dtype, **options).features for dtype in ("float32", "bfloat16")
     )
 moved = paired_cosine_distances(full, half).max()
 faster = rate["one process, bfloat16", 2] / one
