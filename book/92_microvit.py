@@ -39,7 +39,7 @@ from helpers.microvit.training_images import render
 from helpers.preprocessing import prepare
 
 # %% tags=["parameters"]
-n_live = 400
+n_live = 300
 
 # %%
 study = load_two_phase("embedded")
@@ -146,7 +146,8 @@ descriptors = {
     "MicroViT": extract_features(flat, microvit, **options),
     "random network": extract_features(flat, twin, **options),
 }
-model = make_pipeline(PCA(8), StandardScaler(), PolynomialFeatures(2), LinearRegression())
+learner = PolynomialFeatures(2), LinearRegression()
+model = make_pipeline(PCA(8), StandardScaler(), *learner)
 folds = KFold(5, shuffle=True, random_state=0)
 score = "neg_mean_absolute_percentage_error"
 live = {}
