@@ -282,7 +282,7 @@ for wanted in (0.2, 0.35, 0.5, 0.65):
     order = np.argsort(-centred @ centred[query])
     nearest[f"section {query}"] = order[:8]
 
-# %% mystnb={"figure": {"caption": "Nearest neighbours among some embedded sections: the first column is the query. Above each image: its stiff fraction.", "name": "fig-microvit-neighbours"}, "image": {"alt": "Four rows of eight two-phase sections. The first of a row is the query, the others are its nearest neighbours, each with its stiff fraction above."}} tags=["hide-input", "thumbnail"]
+# %% mystnb={"figure": {"caption": "Nearest neighbours among some embedded sections: the first column is the query. Above each image: its stiff fraction.", "name": "fig-microvit-neighbours"}, "image": {"alt": "Four rows of eight two-phase sections. The first of a row is the query, the others are its nearest neighbours, each with its stiff fraction above."}} tags=["hide-input"]
 above = {}
 for name, order in nearest.items():
     above[name] = [f"{100 * area[i]:.0f} %" for i in order]

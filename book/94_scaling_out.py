@@ -17,8 +17,10 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from sklearn.metrics.pairwise import paired_cosine_distances
 
+from helpers import plots
 from helpers.datasets import DATA, badge
 from helpers.extract.feature_tables import extract_table
 from helpers.images.pixel_size import PixelSizeWarning
@@ -36,20 +38,34 @@ badge("Synthetic data", "MicroViT", note="Rates were measured on one machine.")
 # ## How long on one machine?
 #
 # The book's own rates, in images a second: generated micrographs of 512 x 512 pixels in PNG files,
-# MicroViT, two cores without a GPU. `python -m benchmarks.bench_extract` measures them again, on
-# your machine.
+# MicroViT, two cores without a GPU, in the figure below. `python -m benchmarks.bench_extract`
+# measures them again, on your machine.
 
 # %%
 table = read_results("benchmarks/bench_extract")
 print(table.attrs["hardware"], table.attrs["date"])
 rate = table.set_index(["what", "workers"])["images_per_s"]
-rate.round(1)
+print(f"decoding alone: {rate['decoding alone', 2]:.0f} images a second")
+
+# %% mystnb={"figure": {"caption": "Rates that were measured on two cores. Light: in 16 bits.", "name": "fig-scaling-rates"}, "image": {"alt": "Nine bars ordered by rate, from one process in bfloat16 down to the pipeline as it comes. One process, the network alone and the products alone lie close together; Ray with two workers is a little below, with one worker about half."}} tags=["hide-input"]
+bars = table[table["what"] != "decoding alone"].copy()
+bars["what"] = bars["what"].str.replace("of transformers, ", "")
+one_worker = bars["workers"] == 1
+bars.loc[one_worker, "what"] += ", one worker"
+bars["half"] = bars["what"].str.contains("bfloat16|as it comes")
+bars = bars.sort_values("images_per_s", ascending=False)
+figure, ((ax,),) = plots.panels(height=3)
+look = {"hue": "half", "palette": ["C0", "C4"], "legend": False}
+sns.barplot(bars, x="images_per_s", y="what", **look, ax=ax)
+ax.set(xlabel="images a second", ylabel="")
+figure
 
 # %% [markdown]
 # *Network alone* has its images in memory; *one process* reads the files and stores the features.
-# The two are close: reading does not hold the network up. *Pipeline of transformers* is
-# `image-feature-extraction` with the same weights. *Products alone* are the matrix products of the
-# network and nothing else, which no program can undercut in float32. The last two rows are Ray.
+# The two are close: reading does not hold the network up. *Pipeline* is
+# `image-feature-extraction` of transformers with the same weights; as it comes it computes in
+# float16. *Products alone* are the matrix products of the
+# network in float32 and nothing else.
 #
 # How many hours is that for a hundred thousand tiles, and for ten million?
 
