@@ -45,7 +45,7 @@ badge("Synthetic data", "MicroViT", note="Rates were measured on one machine.")
 table = read_results("benchmarks/bench_extract")
 print(table.attrs["hardware"], table.attrs["date"])
 rate = table.set_index(["what", "workers"])["images_per_s"]
-print(f"decoding alone: {rate['decoding alone', 2]:.0f} images a second")
+print(f"decoding alone: {rate['decoding alone', 2]:.0f} a second")
 
 # %% mystnb={"figure": {"caption": "Rates that were measured on two cores. Light: in 16 bits.", "name": "fig-scaling-rates"}, "image": {"alt": "Nine bars ordered by rate, from one process in bfloat16 down to the pipeline as it comes. One process, the network alone and the products alone lie close together; Ray with two workers is a little below, with one worker about half."}} tags=["hide-input"]
 bars = table[table["what"] != "decoding alone"].copy()
