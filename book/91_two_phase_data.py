@@ -3,7 +3,7 @@
 #
 # **How were the volumes of this book made, and how far can their moduli be trusted?** After this
 # page you can make such a volume from noise, solve its elasticity problem, and check a computed
-# modulus in four ways. Ten minutes to read, one to run.
+# modulus in four ways. Five minutes to read, one to run.
 #
 # The published data of case study 1, 5900 volumes with moduli from finite elements
 # {cite}`cecen2018`, is not ours to ship. So that this book runs anywhere, it brings a set of its
