@@ -5,7 +5,7 @@
 # microstructures?** The encoders of the paper learned from photographs, and it ends with the guess
 # that a transformer trained on *materials* could do better {cite}`whitman2025`. After this page you can
 # say what MicroViT learned and from what, measure what its training was worth, and see where it
-# looks and what it takes for alike. Eight minutes to read, one to run.
+# looks and what it takes for alike. Ten minutes to read, one to run.
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
