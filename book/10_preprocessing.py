@@ -129,9 +129,9 @@ def resize(image, size, antialias=True):
 blurred = resize(section[:48, :48], 224)
 grey = ((blurred > 0) & (blurred < 1)).mean()
 print(f"pixels of neither phase, resized: {grey:.0%}")
+details = [split[:120, :120], blurred[:112, :112]]
 
 # %% mystnb={"figure": {"caption": "The same 24 x 24 pixels of a section, split (left) and resized bilinearly (right).", "name": "fig-preprocessing-split"}, "image": {"alt": "Two enlarged details of a section. On the left the border between black and white runs in sharp steps; on the right the steps are blurred by greys."}} tags=["hide-input"]
-details = [split[:120, :120], blurred[:112, :112]]
 plots_images.plot_images(details, ["split", "resized"])
 
 # %% [markdown]

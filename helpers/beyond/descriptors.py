@@ -20,10 +20,11 @@ from helpers.two_point import two_point_statistics
 
 
 def physics_features(sections):
-    """Stiff fractions of sections (n, k, h, w) and their mean, with the bounds they would imply.
+    """Stiff fractions of sections (n, k, h, w) and their mean, with two estimates of the modulus.
 
-    Fractions, then the logarithms of both Hashin-Shtrikman bounds of each [ln GPa]:
-    (n, 3 * (k + 1)).
+    Fractions, then the logarithms of both Hashin-Shtrikman values of each [ln GPa]:
+    (n, 3 * (k + 1)). These bound isotropic mixtures only. The volumes are not isotropic, and half
+    of the embedded moduli lie outside: here they are estimates, whatever `DESCRIPTORS` calls them.
 
     Examples
     --------

@@ -8,7 +8,6 @@ depth           whether the grey levels of files mean the same: kinds, dark imag
 scale           the scale at which images reach a network, in a set and beside a fitted one
 ray_extract     the same on several processes or machines
 remote_images   images in stores that are reached by an address
-plots           a figure of the rates
 _workbooks      cells of a workbook as they are seen, and how many a table may have
 ==============  ======================================================================
 """

@@ -10,6 +10,5 @@ probes           what the features tell while training goes on
 measures         invariance, sensitivity and speed of features
 attention        where a class token looks
 evaluation       the table of all that was measured
-plots            figures of it
 ===============  ======================================================================
 """

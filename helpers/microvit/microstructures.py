@@ -14,6 +14,40 @@ import scipy.fft
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
+SHEETS = 0.1  # share of the random fields that are cut at two levels
+
+
+def field_laws(rng, n, shape):
+    """Filter widths, directions and spectra of `random_fields`, drawn as those draw them.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n : int
+    shape : pair of int
+        (h, w) of the frame [pixels].
+
+    Returns
+    -------
+    widths : ndarray of float32, shape (3, n)
+        Standard deviations of the filter down, across and along the normal [pixels].
+    turn : ndarray of float, shape (n,)
+        Angle by which the axes are turned [rad], 0 for two thirds.
+    spectrum : ndarray of int, shape (n,)
+        0: Gaussian; 1: with a long tail; 2: a band.
+
+    Examples
+    --------
+    >>> widths, turn, spectrum = field_laws(np.random.default_rng(0), 4, (51, 51))
+    >>> widths.shape, bool(widths.max() < 0.6 * 51)
+    ((3, 4), True)
+    """
+    high = 0.6 * min(shape)
+    low = np.where(rng.random(n) < 0.5, 0.5, min(5.0, high / 4))
+    widths = np.exp(rng.uniform(np.log(low), np.log(high), (3, n))).astype(np.float32)
+    turn = np.where(rng.random(n) < 0.33, rng.uniform(0, np.pi, n), 0)
+    return widths, turn, rng.choice(3, n, p=[0.7, 0.15, 0.15])
+
 
 def random_fields(rng, n, shape):
     """Sections of thresholded 3-D fields of filtered noise, over all length scales.
@@ -26,16 +60,13 @@ def random_fields(rng, n, shape):
     and drawn.
     """
     h, w = shape
-    high = 0.6 * min(shape)
-    low = np.where(rng.random(n) < 0.5, 0.5, min(5.0, high / 4))
-    widths = np.exp(rng.uniform(np.log(low), np.log(high), (3, n))).astype(np.float32)
-    angle = np.where(rng.random(n) < 0.33, rng.uniform(0, np.pi, n), 0)[:, None, None]
+    widths, turn, spectrum = field_laws(rng, n, shape)
+    angle, spectrum = turn[:, None, None], spectrum[:, None, None]
     c, s = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
     ky = scipy.fft.fftfreq(h).astype(np.float32)[:, None]
     kx = scipy.fft.rfftfreq(w).astype(np.float32)
     a, b = ((2 * np.pi * x)[:, None, None] for x in widths[:2])
     q = (a * (c * ky + s * kx)) ** 2 + (b * (c * kx - s * ky)) ** 2
-    spectrum = rng.choice(3, n, p=[0.7, 0.15, 0.15])[:, None, None]
     damping = np.exp(-q / 2)
     if (spectrum > 0).any():
         rough, band = (1 + q) ** -1.25, np.exp(-((np.sqrt(q) - 2) ** 2) * 2)
@@ -52,7 +83,7 @@ def random_fields(rng, n, shape):
     share = np.minimum(share, 0.4)
     level = ndtri(1 - rng.uniform(0.01, 0.99, n)) - np.sqrt(share) * rng.standard_normal(n)
     level = np.clip(level / np.sqrt(1 - share), -3.5, 3.5)
-    sheets = (rng.random(n) < 0.1)[:, None, None]
+    sheets = (rng.random(n) < SHEETS)[:, None, None]
     field = np.where(sheets, np.abs(field) - np.abs(level[:, None, None]), field)
     return (field > np.where(sheets[:, 0, 0], 0, level)[:, None, None]).astype(np.uint8)
 

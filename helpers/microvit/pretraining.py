@@ -1,9 +1,12 @@
 """Pre-training of MicroViT, a small vision transformer, on procedural microstructures.
 
 ``python -m helpers.microvit.pretraining --minutes 70 --out _build/microvit`` trains it, and goes
-on where an earlier run of the same command was interrupted. No label, no measured image and no
-embedded data set enters. ``--ship _build/microvit`` puts the one that such a run has trained in
-the place of the one that ships with the book, and its log into ``data/results``.
+on where an earlier run of the same command was interrupted. It is supervised learning on synthetic
+labels: the targets are counted in the phases that the generator drew. No label of a person, no
+property, no measured image and no embedded data set enters the loss. The probes that the log
+records do hold moduli, of volumes like those of case study 1; the objective was chosen by them.
+``--ship _build/microvit`` puts the one that such a run has trained in the place of the one that
+ships with the book, and its log into ``data/results``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Linear probes of frozen features, on data made for model selection and for nothing else.
 
-The seeds are those of neither the embedded sets nor the pre-training.
+The seeds are those of neither the embedded sets nor the pre-training. But the volumes are drawn by
+the same law as those of case study 1, and the objective was chosen by the error of their moduli.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Statistics of two-phase images that need no label: the targets of the pre-training.
+"""Statistics that are counted in the phases of an image: the targets of the pre-training.
 
 ``image_statistics`` lists, for each image, volume fraction, two-point autocovariance, lineal-path
 function, mean chord lengths, clusters, and estimates of the in-plane conductivity. All are counted

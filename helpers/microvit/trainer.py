@@ -1,7 +1,8 @@
 """One step of the pre-training of MicroViT: student, teacher, head, optimiser, data.
 
 Other objectives were tried: self-distillation, and both together. They learned less in the same
-time (``data/results/microvit/pretraining_objectives.csv``). Their code is in commit f9f423c, with
+time, and this one had the lowest error of the modulus of probe volumes
+(``data/results/microvit/pretraining_objectives.csv``). Their code is in commit f9f423c, with
 options for another size or weight of the statistics.
 """
 

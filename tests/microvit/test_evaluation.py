@@ -14,7 +14,7 @@ from helpers.datasets import DATA, load_two_phase
 from helpers.encoders import load_encoder
 from helpers.intervals import paired_interval, ratio_interval
 from helpers.io.results import read_results
-from helpers.microvit import attention, evaluation, measures, plots, probes
+from helpers.microvit import attention, evaluation, measures, probes
 from helpers.microvit.attention import class_token_attention
 from helpers.microvit.evaluation import case_study_1, case_study_2
 from helpers.microvit.measures import (
@@ -48,7 +48,7 @@ def microvit():
     return load_encoder("microvit", device="cpu")
 
 
-@pytest.mark.parametrize("module", [measures, attention, plots])
+@pytest.mark.parametrize("module", [measures, attention])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -7,9 +7,10 @@ import pytest
 from scipy.ndimage import label
 
 from helpers.microvit import microstructures, statistics, training_images
-from helpers.microvit.microstructures import FAMILIES
+from helpers.microvit.microstructures import FAMILIES, SHEETS, field_laws
 from helpers.microvit.statistics import LAGS, image_statistics, statistic_names
 from helpers.microvit.training_images import crop, render, sample_batch
+from helpers.synthetic.volumes import FILTER_WIDTHS
 from helpers.two_point import two_point_statistics
 
 
@@ -18,7 +19,7 @@ def batch():
     return sample_batch(np.random.default_rng(5), 96, (49, 56))
 
 
-@pytest.mark.parametrize("module", [training_images, statistics])
+@pytest.mark.parametrize("module", [microstructures, training_images, statistics])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -221,3 +222,35 @@ def test_mirrors_keep_the_statistics_and_a_turn_exchanges_the_axes(batch):
     order = [names.index(n) if n in names else i for i, n in enumerate(swapped)]
     np.testing.assert_allclose(turned[:, some], one[:, order][:, some], atol=1e-5)
     assert abs(turned - one).mean() > 0.01
+
+
+def test_one_training_image_in_eight_follows_the_law_of_case_study_1_in_the_plane():
+    """What the model card and the chapter say: training contains the law of the evaluation."""
+    widths, turn, spectrum = field_laws(np.random.default_rng(0), 100_000, (51, 51))
+    low, high = FILTER_WIDTHS
+    fields = FAMILIES["fields"][1]
+    assert fields == 0.55
+    assert (low, high) == (5, 30)
+    wide = (widths >= low).all(axis=0)
+    assert widths.max() == pytest.approx(0.6 * 51, rel=1e-3)
+    assert widths.max() > high
+    # Half draw from 5 pixels on; some of the others are as wide by chance.
+    chance = (np.log(0.6 * 51 / low) / np.log(0.6 * 51 / 0.5)) ** 3
+    assert wide.mean() == pytest.approx(0.5 + 0.5 * chance, abs=0.01)
+    within = ((widths[:2] >= low) & (widths[:2] <= high)).all(axis=0)
+    like = within & (turn == 0) & (spectrum == 0)
+    share = fields * (1 - SHEETS) * like.mean()
+    assert 0.12 < share < 0.14
+    other = field_laws(np.random.default_rng(0), 100_000, (69, 69))[0]  # 40 % of the frames
+    assert ((other >= low) & (other <= high))[:2].all(axis=0).mean() < within.mean()
+
+
+def test_fields_are_as_wide_as_their_law_says():
+    """Along the axis with the wider filter the chords are longer."""
+    phases = microstructures.random_fields(np.random.default_rng(4), 800, (51, 51))
+    widths, turn, spectrum = field_laws(np.random.default_rng(4), 800, (51, 51))
+    mean = phases.mean((1, 2))
+    plain = (turn == 0) & (spectrum == 0) & (mean > 0.3) & (mean < 0.7)
+    y, x = (np.log(statistics.mean_chord(phases[plain], axis)) for axis in (1, 2))
+    ratio = np.log(widths[0] / widths[1])[plain]
+    assert np.corrcoef(y - x, ratio)[0, 1] > 0.9
