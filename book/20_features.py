@@ -412,7 +412,7 @@ figure
 #
 # | What the paper says | What we saw |
 # | --- | --- |
-# | The first component of two-point statistics follows the volume fraction; those of the transformers do not | Of single sections, the second of MicroViT does, and the first of the untrained network. Of three side by side, the first of MicroViT does ([verdicts](70_what_models_know.ipynb)) |
+# | The first component of two-point statistics follows the volume fraction; those of the transformers do not | Of single sections, the second of MicroViT does, and the first of the untrained network. Of three side by side, the first of MicroViT does ([verdicts](90_checking_the_paper.ipynb)) |
 # | All sections take 7 minutes to 7 hours with CLIP and DINOv2 on a laptop, 47 hours with SAM | Less than a minute to five hours on our two cores, a week with SAM |
 #
 # *Checked*: if one of these no longer held, the next cell would fail, and somebody would rewrite the

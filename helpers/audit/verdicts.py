@@ -181,7 +181,7 @@ def verdict_table(gaps):
     Examples
     --------
     >>> verdict_table({("1", "shuffled"): [(-2, -3, -1, 49), (-1, -2, 0.1, 49)]}).values.tolist()
-    [['not decided', 2, 2, 1, 1, -2.0, -1.0]]
+    [['not decided', 2, 2, 1, 1, -2, -1]]
     """
     rows = {}
     for (claim, folds), cases in gaps.items():

@@ -1,4 +1,3 @@
-import dataclasses
 import doctest
 from types import SimpleNamespace
 
@@ -7,9 +6,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers.audit import choices, findings, studies, tables, verdicts
+from helpers.audit import choices, findings, studies, tables
 from helpers.audit.audit import audit
-from helpers.audit.findings import ALLOYS, VOLUMES, component_rows, feature_statistics
+from helpers.audit.findings import ALLOYS, BEST, VOLUMES, component_rows, feature_statistics
 from helpers.audit.source_leak import clustered_interval
 from helpers.audit.studies import (
     FEW_SEEDS,
@@ -18,10 +17,8 @@ from helpers.audit.studies import (
     read_audit,
 )
 from helpers.audit.tables import BY_SOURCE, difference, enough, needed_sources
-from helpers.audit.verdicts import BEST, FAILS, HOLDS, OPEN, claim_gaps, verdict_table
 from helpers.datasets import load_superalloys
 from helpers.io.results import Computation, read_results
-from helpers.superalloy_scores import TWO_POINT
 
 AUDITS = [(ALLOYS, "lr"), (ALLOYS, "svr"), (VOLUMES, "pr")]
 
@@ -36,13 +33,6 @@ def published(shared_data):
 
 
 @pytest.fixture(scope="module")
-def evidence():
-    audits = {model: read_audit(ALLOYS, model) for model in ("lr", "svr")}
-    scores = read_results("superalloy_scores")
-    return {**audits, "findings": read_results("audit/studies", "findings"), "scores": scores}
-
-
-@pytest.fixture(scope="module")
 def small():
     """An audit of a signal that every source shares, and of nothing."""
     rng = np.random.default_rng(0)
@@ -53,7 +43,7 @@ def small():
     return audit(descriptors, y, groups, seeds=[0], shares=[0.5], store=False, progress=False)
 
 
-@pytest.mark.parametrize("module", [findings, studies, tables, verdicts])
+@pytest.mark.parametrize("module", [findings, studies, tables])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -163,7 +153,7 @@ def test_committed_choices_are_what_the_code_gives(published, tmp_path, monkeypa
     np.testing.assert_allclose(again[ends], theirs[ends], atol=0.02)
 
 
-# What the findings and verdicts mean
+# What the findings mean
 
 
 def test_published_resnet_is_among_random_networks_and_the_others_are_not():
@@ -222,41 +212,3 @@ def test_needed_sources_see_a_difference_in_four_of_five_studies():
         studies = rng.normal(0.2, 1, (1000, sources))
         lows = [clustered_interval(study, np.arange(sources))[1][0] for study in studies]
         assert np.mean(np.array(lows) > 0) == pytest.approx(power, abs=0.05)
-
-
-def test_every_conclusion_gets_a_verdict_with_its_numbers(evidence):
-    gaps = claim_gaps(**evidence)
-    table = verdict_table(gaps)
-    claims = ["1.2", "2.1", "2.3a", "2.3b", "2.4a", "2.4b", "4.a", "4.b", "4.c"]
-    assert sorted({claim for claim, _ in table.index}) == claims
-    seen_only = {claim for claim, _ in table.index} - {c for c, f in table.index if f == BY_SOURCE}
-    assert seen_only == {"1.2", "4.a"}
-    assert set(table["verdict"]) <= {HOLDS, FAILS, OPEN}
-    assert table.notna().all(axis=None)
-    for key, cases in gaps.items():
-        values, low, high = np.transpose(cases)
-        assert ((low <= values) & (values <= high)).all(), key
-
-
-def test_verdicts_follow_the_numbers(evidence):
-    """The same claim from a table in which two-point statistics err far less."""
-    rows = evidence["lr"].differences.copy()
-    pair = rows[["predictor", "other"]].isin([TWO_POINT, BEST]).all(axis=1)
-    sign = np.where(rows.loc[pair, "predictor"] == BEST, 1, -1)
-    for column, value in (("difference", 9.0), ("low", 8.0), ("high", 10.0)):
-        rows.loc[pair, column] = sign * value
-    swapped = rows.loc[pair & (rows["predictor"] == TWO_POINT)].index
-    rows.loc[swapped, ["low", "high"]] = [-10.0, -8.0]
-    changed = evidence | {"svr": dataclasses.replace(evidence["lr"], differences=rows)}
-    for numbers, expected in ((evidence, OPEN), (changed, FAILS)):
-        verdicts = verdict_table(claim_gaps(**numbers))["verdict"]
-        assert verdicts["2.3a", BY_SOURCE] == verdicts["2.3b", BY_SOURCE] == expected
-
-
-def test_about_the_same_is_judged_on_both_sides():
-    gaps = {
-        ("2.4a", "a"): [(1, -1, 1.9)],
-        ("2.4a", "b"): [(-4, -5, -3)],
-        ("2.4a", "c"): [(0, -3, 1)],
-    }
-    assert verdict_table(gaps)["verdict"].tolist() == [HOLDS, FAILS, OPEN]
