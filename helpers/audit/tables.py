@@ -250,11 +250,6 @@ def difference(audited, name, other, folds=SHUFFLED):
     raise UserError(f"no difference of {name!r} and {other!r} on folds {folds!r}")
 
 
-def points(value, low, high):
-    """A difference with its interval, in words."""
-    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
-
-
 def enough(audited, name, folds):
     """Training samples from which on a descriptor is told from the mean in every shuffle.
 
