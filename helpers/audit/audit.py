@@ -56,7 +56,7 @@ class Audit:
         ``n_sources``, means over the folds; ``mape_pooled``, ``pooled_low``, ``pooled_high``.
     flags : list of str
         Leaks; controls that a descriptor does worse than, or is not shown to beat; descriptors
-        that err no less than with shuffled targets. As sentences.
+        that err no less than with shuffled targets. A line of words and numbers each.
     """
 
     table: pd.DataFrame
@@ -197,7 +197,7 @@ def audit(
 def flagged(*audit_tables):
     """An `Audit` of its tables, in their order, and the flags that they raise."""
     tabled = Audit(*audit_tables, flags=[])
-    return dataclasses.replace(tabled, flags=tables.flag_sentences(tabled))
+    return dataclasses.replace(tabled, flags=tables.flag_lines(tabled))
 
 
 def _check_names(descriptors, controls):

@@ -14,7 +14,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from helpers import UserError
 from helpers.audit import source_leak
 from helpers.cross_validation import NestedCV
-from helpers.intervals import holm, nested_coverage, p_value, paired_interval
+from helpers.intervals import nested_coverage, paired_interval
 from helpers.regression import mape
 
 SHUFFLED, BY_SOURCE, ONE_OUT = "shuffled", "by source", "leave one source out"
@@ -150,7 +150,7 @@ def curve_rows(curve):
     return pd.DataFrame(rows)
 
 
-def flag_sentences(audit):
+def flag_lines(audit):
     """What a reader of the tables must not miss: labels and numbers, a line each."""
     flags = []
     for row in audit.optimism.query("leak and role == 'descriptor'").itertuples():
@@ -188,35 +188,6 @@ def flag_sentences(audit):
                 f"{mixed['shuffles']})"
             )
     return flags
-
-
-def sure(gaps, degrees=None):
-    """How many of several differences lie below zero, and above it, beyond chance.
-
-    Parameters
-    ----------
-    gaps : iterable of (float, float, float)
-        Value, low and high of each; intervals of 95 %, around the value.
-    degrees : float or array_like, shape (n,), optional
-        Degrees of freedom of Student's t behind the intervals. None: an interval that excludes
-        zero counts, of which one in twenty does so by luck. Given: they are judged together
-        (`helpers.intervals.holm`), as a count of many needs.
-
-    Returns
-    -------
-    below, above : int
-
-    Examples
-    --------
-    >>> gaps = [(-2, -3, -1), (-2, -3.9, -0.1), (0, -1, 1)]
-    >>> sure(gaps), sure(gaps, degrees=49)
-    ((2, 0), (1, 0))
-    """
-    value, low, high = np.array(list(gaps), float).reshape(-1, 3).T
-    beyond = (low > 0) | (high < 0)
-    if degrees is not None:
-        beyond = holm(p_value(value, low, high, degrees)) < 0.05
-    return int((beyond & (value < 0)).sum()), int((beyond & (value > 0)).sum())
 
 
 def difference(audited, name, other, folds=SHUFFLED):

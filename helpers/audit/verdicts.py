@@ -13,10 +13,10 @@ import pandas as pd
 from helpers.audit.audit import LINEAR
 from helpers.audit.findings import BEST, COMPOSED, SEEDS
 from helpers.audit.studies import FEW_SEEDS
-from helpers.audit.tables import BY_SOURCE, SHUFFLED, difference, sure
+from helpers.audit.tables import BY_SOURCE, SHUFFLED, difference
 from helpers.cross_validation import NESTED_MODELS
 from helpers.encoders import ENCODERS
-from helpers.intervals import paired_interval
+from helpers.intervals import holm, p_value, paired_interval
 from helpers.scores import N_FOLDS, PAPER_SEED
 from helpers.superalloy_scores import SHUFFLES, TWO_POINT
 
@@ -72,11 +72,10 @@ def judge(gaps):
     """
     if not len(gaps):
         return NOT_COMPUTED
-    *numbers, degrees = np.transpose(gaps)
-    numbers = np.transpose(numbers)
-    if sure(numbers, degrees)[1]:
+    below, p = np.transpose(gaps)[0] < 0, p_value(*np.transpose(gaps))
+    if (~below & (holm(p) < 0.05)).any():
         return FAILS
-    return HOLDS if sure(numbers)[0] == len(numbers) else OPEN
+    return HOLDS if (below & (p < 0.05)).all() else OPEN
 
 
 def alike(gaps):
@@ -186,8 +185,8 @@ def verdict_table(gaps):
     rows = {}
     for (claim, folds), cases in gaps.items():
         judged = np.reshape(alike(cases) if claim == CLAIMED_ALIKE else cases, (-1, 4))
-        numbers, degrees = judged[:, :3], judged[:, 3]
-        counts = [int((numbers[:, 0] < 0).sum()), sure(numbers)[0], sure(numbers, degrees)[0]]
+        below, p = judged[:, 0] < 0, p_value(*judged.T)
+        counts = [int((below & (q < 0.05)).sum()) for q in (np.zeros(len(p)), p, holm(p))]
         values = [value for value, *_ in cases] or [np.nan]
         rows[claim, folds] = [judge(judged), len(judged), *counts, min(values), max(values)]
     columns = ["verdict", "cases", "as observed", "beyond chance", "after Holm"]
