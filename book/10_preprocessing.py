@@ -252,7 +252,7 @@ plots_images.plot_images(shown, titles)
 #
 # The paper's networks were trained on images minus a mean, divided by a standard deviation, channel
 # by channel. Its features were made without this step, as here by default; `normalize="encoder"`
-# adds it ([what it changes](70_what_models_know.ipynb)). The values that CLIP B16 then gets:
+# adds it ([what it changes](90_checking_the_paper.ipynb)). The values that CLIP B16 then gets:
 
 # %%
 clip = ENCODERS["clip-b16"]

@@ -237,8 +237,7 @@ print(f"{gap:+.1f} points, 95 % from {low:+.1f} to {high:+.1f}")
 # %% [markdown]
 # For the published alloys the table below counts, of eleven descriptors, how many err less than the
 # mean beyond chance. On shuffled folds and by source its intervals are those of the corrected
-# resampled t-test {cite}`nadeau2003`; with one source left out they also hold the luck of the inner
-# folds.
+# resampled t-test {cite}`nadeau2003`; with one source left out, those of the cell above.
 
 # %%
 against = audited.differences.query("other == 'mean'")
@@ -260,9 +259,9 @@ for kind, one in against.groupby("folds"):
     print(f", together {(holm(p) < 0.05).sum()}")
 
 # %% [markdown]
-# That has a price. With the five shuffles of the paper's protocol most still pass. With a single
-# shuffle of ten folds, which have nine degrees of freedom, or with nineteen sources such a rule has
-# little power. *None* then means *not shown*, not *shown to be luck*.
+# That has a price. With five shuffles of ten folds most still pass. With a single shuffle, which has
+# nine degrees of freedom, or with nineteen sources, such a rule has little power. *None* then means
+# *not shown*, not *shown to be luck*.
 #
 # ## The best of many
 #

@@ -27,7 +27,6 @@ MICROVIT = "MicroViT, segmented"
 TWIN = "MicroViT (untrained), segmented"
 RESNET = "ResNet-50 (untrained), segmented"
 BY_SVR = (TWO_POINT, "clip-l14", "dinov2-l14", "sam-h", MICROVIT)
-MAIN = (TWO_POINT, "clip-l14", "dinov2-l14", "sam-h", "micronet-resnet50", MICROVIT)
 FEW_SEEDS = (PAPER_SEED, 0)
 N_VOLUMES = 400
 
