@@ -69,7 +69,8 @@ if study.images is not None:
     heads = [f"{names[i]}\n{y[i]:.0f} kgf/mm²" for i in shown]
     greys = [study.images[i] / 255 for i in shown]
     rows["micrograph"] = list(map(plots_images.Step, greys, heads))
-rows["segmented"] = [plots_images.Step(study.binary_images[i], "") for i in shown]
+whites = [study.binary_images[i] for i in shown]
+rows["segmented"] = [plots_images.Step(white, "") for white in whites]
 plots_images.plot_steps(rows)
 
 # %% [markdown]
