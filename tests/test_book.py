@@ -282,7 +282,7 @@ def test_reference_names_every_public_helper():
 def test_one_badge_near_the_top_says_whose_data_and_networks(source):
     cells = code_cells(notebook_of(source))
     calls = [cell for cell in cells if re.search(r"(?m)^badge\(", cell.source)]
-    near = cells[:6]  # imports, parameters, what loads the data
+    near = cells[:5]  # imports, parameters, what loads the data
     own = [c for c in calls if not re.search(r'badge\(\s*"Published data"', c.source)]
     wrong = [] if len(own) == 1 else [f"{len(own)} cells that end in badge(...)"]
     wrong += [f"badge not in {len(near)} cells" for cell in own if cell not in near]
