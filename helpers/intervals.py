@@ -59,8 +59,8 @@ def p_value(value, low, high, degrees=np.inf):
 
     Examples
     --------
-    >>> p_value(np.array([-2.0, 1.0]), np.array([-4.0, 0.5]), np.array([0.0, 1.5]), 9).round(4)
-    array([0.05  , 0.0015])
+    >>> round(float(p_value(-2.0, -4.0, 0.0, 9)), 6)
+    0.05
     """
     error = np.subtract(high, low) / 2 / stats.t.ppf(0.975, degrees)
     return 2 * stats.t.sf(np.abs(value) / error, degrees)
