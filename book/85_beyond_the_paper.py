@@ -23,11 +23,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import (
-    GridSearchCV,
-    KFold,
-    cross_val_predict,
-)
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -107,6 +103,7 @@ def of_logarithm(model):
     )
 
 
+# %%
 count = "pca__n_components"
 searches = {
     "paper's polynomial": GridSearchCV(
@@ -128,13 +125,11 @@ searches = {
 # takes about a minute:
 
 # %%
-outside = KFold(5, shuffle=True, random_state=0)
-inside = KFold(4, shuffle=True, random_state=1)
 percentage = "neg_mean_absolute_percentage_error"
 errors = {}
 for name, search in searches.items():
-    search.set_params(cv=inside, scoring=percentage)
-    predicted = cross_val_predict(search, X, y, cv=outside)
+    search.set_params(cv=4, scoring=percentage)
+    predicted = cross_val_predict(search, X, y, cv=5)
     miss = np.abs(predicted - y).mean()
     errors[name] = {"MAPE [%]": mape(y, predicted), "MAE [GPa]": miss}
 steps = pd.DataFrame(errors).T
@@ -263,8 +258,8 @@ assert percent["+ kernel"] < 0.6 * percent["paper's polynomial"]  # 1
 #     kernel, transformer=StandardScaler()
 # )
 # gammas = {"regressor__kernelridge__gamma": [0.03, 0.1, 0.3, 1.0]}
-# search = GridSearchCV(plain, gammas, cv=inside, scoring=percentage)
-# predicted = cross_val_predict(search, X, y, cv=outside)
+# search = GridSearchCV(plain, gammas, cv=4, scoring=percentage)
+# predicted = cross_val_predict(search, X, y, cv=5)
 # print(f"MAPE {mape(y, predicted):.1f} %")
 # print(f"MAE {np.abs(predicted - y).mean():.1f} GPa")
 # ```

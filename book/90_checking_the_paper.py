@@ -307,15 +307,14 @@ missing = {
 
 # %%
 lr, svr = (read_audit(ALLOYS, model) for model in ("lr", "svr"))
-comparisons = read_results("audit/comparisons")
+comparisons = read_results("evidence/components")
 numbers = claim_gaps(lr, svr, findings, comparisons, scores)
 curves = read_results("evidence/learning_curves", "curves")
 curves = curves.set_index(["method", "n"])
 ratios = np.log(curves[["ratio", "ratio_low", "ratio_high"]])
 few = [("CNN from scratch", n) for n in (100, 200, 500)]
 numbers["4.d", SHUFFLED] = [
-    (-value, -high, -low, np.inf)
-    for value, low, high in ratios.loc[few].to_numpy()
+    (-value, -high, -low, np.inf) for value, low, high in ratios.loc[few].to_numpy()
 ]
 tuned = ratios.loc[("MicroViT, fine-tuned", 5310)]
 numbers["4.f", SHUFFLED] = [(*tuned, np.inf)]

@@ -278,7 +278,7 @@ def holdout_scores(X, max_components=50, *, parts=None):
     Raises
     ------
     ValueError
-        NaN or infinite descriptors; more components than the training part allows.
+        NaN or infinite descriptors, constant ones; more components than the training part allows.
 
     Notes
     -----
@@ -295,6 +295,11 @@ def holdout_scores(X, max_components=50, *, parts=None):
     train, val, test = holdout_rows(len(X)) if parts is None else parts
     fit = np.concatenate([train, val])
     _check_count("max_components", max_components, len(train), X.shape[1])
+    if not np.ptp(X[train], axis=0).any():
+        raise UserError(
+            f"X is the same in all {len(train)} rows of the training part: a constant descriptor "
+            "tells nothing; take another"
+        )
     tuning, final = (fit_pca(X[rows], max_components) for rows in (train, fit))
     scores = tuning.transform(X).astype(np.float64)
     shares = scores[train].var(axis=0) / X[train].var(axis=0).sum()

@@ -8,7 +8,7 @@ source_leak   how much of a gain hangs on knowing the source
 tables        its tables, and the verdict on a difference in them
 findings      checks of the paper's data, features and protocol, as numbers
 studies       the audits of both case studies, kept in files
-comparisons   what verdicts need beside them: controls of first components
+choices       what choosing the best of many costs; hardness dealt anew within sources
 verdicts      the rule for the paper's conclusions, and the numbers it looks at
 plots         figures of an audit, its intervals and learning curves
 ============  ======================================================================

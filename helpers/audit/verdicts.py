@@ -34,7 +34,7 @@ def finding(findings, name, quantity, of):
     Parameters
     ----------
     findings : pandas.DataFrame
-        ``data/results/audit/studies_findings.csv``, or ``comparisons.csv`` beside it.
+        ``data/results/audit/studies_findings.csv``, or ``evidence/components.csv``.
     name, quantity, of : str
         Its columns ``finding``, ``quantity`` and ``of``.
 
@@ -100,8 +100,8 @@ def claim_gaps(lr, svr, findings, comparisons, scores):
     lr, svr : helpers.audit.audit.Audit
         Audits of the superalloys.
     findings, comparisons, scores : pandas.DataFrame
-        ``studies_findings.csv`` and ``comparisons.csv`` of ``data/results/audit``, and
-        ``superalloy_scores.csv``.
+        ``audit/studies_findings.csv``, ``evidence/components.csv`` and ``superalloy_scores.csv``
+        of ``data/results``.
 
     Returns
     -------

@@ -8,6 +8,7 @@ rivals             networks, counts and learners under the paper's protocols
 families           volumes unlike those that MicroViT was trained on
 contrast           phases that differ less, and more
 scale              what the size of a pixel is worth
+components         what first components of alloys follow, and two regressions
 section_count      what one section tells, and what all of them would
 plots              figures of these tables
 =================  ======================================================================

@@ -65,7 +65,8 @@ def plot_ratios(table, by, label):
     """
     figure, ((axis,),) = panels(height=1.2 + 0.5 * table[by].nunique())
     points = with_ranges(table, [by, "descriptor"], "ratio", "low", "high")
-    look = {"hue": "descriptor", "dodge": 0.5, "linestyle": "none", "markersize": 5}
+    apart = 0.25 * (table["descriptor"].nunique() - 1)
+    look = {"hue": "descriptor", "dodge": apart, "linestyle": "none", "markersize": 5}
     sns.pointplot(**points, x="at", y=by, **look, err_kws={"linewidth": 1.5}, ax=axis)
     axis.axvline(1, color="0.3", lw=1, ls="--", zorder=0)
     ticks = [

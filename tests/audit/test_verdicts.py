@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers.audit import comparisons, verdicts
-from helpers.audit.comparisons import AMOUNTS, regression_rows, segmented_rows
+from helpers.audit import verdicts
 from helpers.audit.findings import ALLOYS
 from helpers.audit.studies import MICROVIT, read_audit
 from helpers.audit.tables import BY_SOURCE, SHUFFLED
@@ -28,6 +27,8 @@ from helpers.audit.verdicts import (
     verdict_table,
 )
 from helpers.datasets import load_superalloys, load_two_phase
+from helpers.evidence import components
+from helpers.evidence.components import AMOUNTS, regression_rows, segmented_rows
 from helpers.intervals import p_value, paired_interval
 from helpers.io.results import read_results
 from helpers.superalloy_scores import TWO_POINT
@@ -37,7 +38,7 @@ from helpers.superalloy_scores import TWO_POINT
 def evidence():
     audits = {model: read_audit(ALLOYS, model) for model in ("lr", "svr")}
     tables = {"findings": read_results("audit/studies", "findings")}
-    tables["comparisons"] = read_results("audit/comparisons")
+    tables["comparisons"] = read_results("evidence/components")
     return {**audits, **tables, "scores": read_results("superalloy_scores")}
 
 
@@ -55,7 +56,7 @@ def published(shared_data):
         yield load_superalloys("published")
 
 
-@pytest.mark.parametrize("module", [comparisons, verdicts])
+@pytest.mark.parametrize("module", [components, verdicts])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 

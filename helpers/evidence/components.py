@@ -1,6 +1,6 @@
 """Numbers that verdicts need beside the audits: controls of first components, two regressions.
 
-``python -m helpers.audit.comparisons`` computes them. The columns are those of
+``python -m helpers.evidence.components`` computes them. The columns are those of
 `helpers.audit.findings`.
 """
 
