@@ -389,18 +389,16 @@ assert live["composition", "shuffled"].max() > 50  # the odd alloy
 #
 # ````{dropdown} Solution of 3
 # ```python
-# from sklearn.compose import make_column_transformer
-# from sklearn.preprocessing import FunctionTransformer
+# from sklearn.compose import ColumnTransformer
 #
 # n, total = features.shape[1], descriptors["both"].shape[1]
-#
-# def block(columns):
-#     weight = 1 / np.sqrt(len(columns))
-#     scale = FunctionTransformer(np.multiply, kw_args={"x2": weight})
-#     return make_pipeline(StandardScaler(), scale), columns
-#
-# blocks = [block(np.arange(n)), block(np.arange(n, total))]
-# balanced = make_column_transformer(*blocks)
+# blocks = {"image": np.arange(n), "elements": np.arange(n, total)}
+# balanced = ColumnTransformer(
+#     [(name, StandardScaler(), block) for name, block in blocks.items()],
+#     transformer_weights={
+#         name: 1 / np.sqrt(len(block)) for name, block in blocks.items()
+#     },
+# )
 # steps = make_pipeline(
 #     balanced, PCA(svd_solver="full"), LinearRegression()
 # )

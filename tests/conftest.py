@@ -130,7 +130,8 @@ def project(tmp_path) -> Path:
     root = tmp_path / "project"
     for folder in ("book", "helpers", "data"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_toc.yml", "pyproject.toml"):
+    (root / "pages").mkdir()
+    for name in ("_toc.yml", "pyproject.toml", "pages/references.bib"):
         shutil.copy(ROOT / name, root / name)
     return root
 
