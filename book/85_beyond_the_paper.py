@@ -156,26 +156,43 @@ table.sort_values(5310).round(1)
 plot_learning_curves(curves)
 
 # %% [markdown]
-# Read it in pairs. *Trained or not*: with all volumes the untrained twin errs about as much as MicroViT with a
-# hundred. *Network or counts*: the counted statistics, lineal paths, chords and clusters, are what
-# MicroViT was trained to tell; with few volumes they have too many columns, from 500 on they do as
-# well. *Frozen or trained*: with 100 and 200 volumes the CNN errs more than frozen MicroViT; then it comes close. Fine-tuning
-# stays within a few points of leaving MicroViT as it is.
+# Read it in pairs. *Trained or not*: at every size the untrained twin errs nearly twice as much as
+# MicroViT. *Network or counts*: the counted statistics, lineal paths, chords and clusters, are what
+# MicroViT was trained to tell; with few volumes they are too many, from 500 on they do as
+# well. *Frozen or trained*: here is the surprise. The paper expects frozen features to lead where
+# volumes are few. Do they?
+
+# %%
+cells = read_results("evidence/learning_curves")
+draws = cells.pivot_table(
+    index=["n", "draw"],
+    columns="method",
+    values="mape",
+)
+trained, frozen = draws["CNN from scratch"], draws["MicroViT"]
+lead = np.log(trained / frozen).unstack()  # above 0: frozen is better
+width = 4.3 / np.sqrt(3)  # Student's t of three draws, 95 %
+half = width * lead.std(axis=1)
+lead.assign(mean=lead.mean(axis=1), half=half).round(2)
+
+# %% [markdown]
+# A row a size, a column a draw, then the mean and half of its interval. Up to 500 volumes the two cannot be
+# told apart: with a hundred, the draw alone moves an error by ten points. From 1 000 on the frozen
+# features lead by a tenth or less. Why does the CNN need so little? It is small, and it is told
+# what leaves a modulus alone: it sees each volume mirrored, shifted, and with y and z exchanged. Such
+# knowledge is worth volumes, and the frozen features were given none of it.
 #
-# Two warnings. The networks had about ten minutes with all volumes, and the best epoch of the CNN was
-# nearly always among its last: more patience would help it. And MicroViT's training contained such
-# volumes ([MicroViT](92_microvit.ipynb)); a network that has never seen their like would start
-# further up.
+# Two warnings. With all volumes a network had ten minutes, and the best epoch of the CNN was nearly always among
+# its last: more patience would help it. And MicroViT's training contained such volumes
+# ([MicroViT](92_microvit.ipynb)); a network that has never seen their like would start further up.
 #
 # What do the errors cost? The figure below sets the seconds of one core, to describe the volumes and
 # to learn from them, against the error; each line begins at 100 volumes.
 
 # %%
-cells = read_results("evidence/learning_curves")
 cells["cost"] = cells["seconds"] + cells["described_in"]
 cost = cells.groupby(["method", "n"], as_index=False)
 cost = cost[["cost", "mape"]].mean()
-ratios = curves.pivot(index="method", columns="n", values="ratio")
 
 # %% mystnb={"figure": {"caption": "Error against the seconds of one core for describing the volumes and learning from them, tuning included. Each line runs from 100 to 5 310 volumes.", "name": "fig-beyond-cost"}, "image": {"alt": "Six lines. Frozen descriptors lie at one to a hundred seconds, trained networks at about a hundred to six hundred, at similar errors."}} tags=["hide-input"]
 figure, ((axis,),) = plots.panels(height=3.6)
@@ -246,19 +263,18 @@ plot_occlusion(study.sections[shown], changes)
 #
 # 1. **Two lines of scikit-learn halve the percentage error** of the paper's learner on the same
 #    features: the logarithm of the target, and a kernel in the place of the polynomial.
-# 2. **Where volumes are few, frozen features of a fitting network err less than a CNN that is trained.** That is
-#    the paper's claim. With 5 310 volumes the two come close, and fine-tuning gains nothing that can be told from
-#    luck at any size.
+# 2. **Frozen features need no fewer volumes than a small network that is trained**, on these volumes: up to
+#    500 the two cannot be told apart; with more, the frozen features err a little less.
 # 3. **Counts do as well from 500 volumes on**, and with all volumes better. A network has to be held against them
 #    before it is praised.
 # 4. **It is the training, not the architecture**: the untrained twin needs 5 310 volumes for what
-#    MicroViT does with 200 or fewer.
+#    MicroViT does with fewer than 200.
 #
 # | What the paper says | What we saw |
 # | --- | --- |
-# | Small training sets suffice | Yes, for a network that has seen such images |
-# | Trained networks need more | A small CNN does, up to a few hundred volumes |
-# | Fine-tuning could improve the features | Not shown, at any size |
+# | Frozen features: small training sets suffice | A few hundred volumes do, if the network has seen such images |
+# | Trained networks need larger ones | Not this small CNN |
+# | Fine-tuning could improve the features | With a hundred volumes, perhaps; not with more |
 #
 # *Checked*: if one of these no longer held, the next cell would fail.
 
@@ -267,9 +283,9 @@ percent = steps["MAPE [%]"]
 assert percent["+ kernel"] < 0.6 * percent["paper's polynomial"]  # 1
 bounds = curves.pivot(index="method", columns="n")
 lowest, highest = bounds["ratio_low"], bounds["ratio_high"]
-assert (lowest.loc["CNN from scratch", [100, 200]] > 1).all()  # 2
-assert lowest.loc["CNN from scratch", 5310] < 1.05  # 2
-assert (highest.loc["MicroViT, fine-tuned"] > 1).all()  # 2
+few = lead.loc[:500]
+assert (few.mean(axis=1).abs() < half.loc[:500]).all()  # 2
+assert lead.loc[1000:].mean(axis=1).between(0, 0.2).all()  # 2
 counts = "counted statistics"
 assert (lowest.loc[counts, 500:] < 1).all()  # 3
 assert highest.loc[counts, 5310] < 1  # 3
