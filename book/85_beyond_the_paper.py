@@ -136,8 +136,8 @@ steps = pd.DataFrame(errors).T
 steps.round(1)
 
 # %% [markdown]
-# The logarithm takes a third of the percentage error away, and gives some gigapascals back. The
-# kernel lowers both.
+# The logarithm takes more than a third of the percentage error away, and gives a gigapascal back.
+# The kernel lowers both.
 #
 # ## How many volumes?
 #
@@ -178,7 +178,7 @@ lead.assign(mean=lead.mean(axis=1), half=half).round(2)
 # %% [markdown]
 # A row a size, a column a draw, then the mean and half of its interval. Up to 500 volumes the two cannot be
 # told apart: with a hundred, the draw alone moves an error by ten points. From 1 000 on the frozen
-# features lead by a tenth or less. Why does the CNN need so little? It is small, and it is told
+# features lead by about a tenth, with all volumes by half of that. Why does the CNN need so little? It is small, and it is told
 # what leaves a modulus alone: it sees each volume mirrored, shifted, and with y and z exchanged. Such
 # knowledge is worth volumes, and the frozen features were given none of it.
 #
