@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,12 +10,6 @@ from lessons import RULES, SENTENCE, faults, frame_of_a_chapter
 from bookbuild.chapters import ROOT, notebook_of, tags
 
 EXECUTED = ROOT / "_build" / "executed" / "embedded"
-# Chapters that were written before the rules, and helpers that compose text for them. Who rewrites
-# one takes it out and lowers the number below; nothing is ever added.
-NOT_YET = [
-    "book/85_beyond_the_paper.py",
-]
-LEFT = 1
 
 
 def each(pattern):
@@ -27,31 +20,9 @@ def each(pattern):
 
 
 def judge(name, wrong, what):
-    """Fail with what is wrong in a file, or because nothing is, and it is still on the list."""
-    if wrong and name not in NOT_YET:
+    """Fail with what is wrong in a file."""
+    if wrong:
         pytest.fail(f"{name} {what}:\n{wrong}", pytrace=False)
-    if not wrong and name in NOT_YET:
-        remedy = f"take it out of NOT_YET in {Path(__file__).name}, and lower LEFT by one"
-        pytest.fail(f"{name} follows every rule: {remedy}", pytrace=False)
-
-
-def test_the_list_names_what_is_there_and_only_shrinks():
-    gone = [name for name in NOT_YET if not (ROOT / name).is_file()]
-    assert gone == [], "take them out of NOT_YET, and lower LEFT"
-    assert len(set(NOT_YET)) == LEFT, (
-        f"{len(set(NOT_YET))} names in NOT_YET and LEFT is {LEFT}. Lower LEFT where one was taken "
-        "out; if you have added one, take it out again and follow the rules instead."
-    )
-
-
-def test_what_follows_the_rules_leaves_the_list_and_nothing_else_may_break_them(monkeypatch):
-    monkeypatch.setattr("test_lessons.NOT_YET", ["book/10_old.py"])
-    judge("book/10_old.py", "no title", "is no lesson")
-    judge("book/20_new.py", "", "is no lesson")
-    with pytest.raises(pytest.fail.Exception, match=r"10_old\.py follows every rule: take it out"):
-        judge("book/10_old.py", "", "is no lesson")
-    with pytest.raises(pytest.fail.Exception, match=r"20_new\.py is no lesson:\nno title"):
-        judge("book/20_new.py", "no title", "is no lesson")
 
 
 def cells_of(notebook):
@@ -64,9 +35,7 @@ def test_a_chapter_is_a_lesson(name):
     written, path = notebook_of(source), EXECUTED / f"{source.stem}.ipynb"
     executed = nbformat.read(path, as_version=4) if path.is_file() else written
     made = path.is_file() and cells_of(executed) == cells_of(written)
-    wrong = faults(executed if made else written)
-    if wrong or made:
-        judge(name, wrong, "is no lesson")
+    judge(name, faults(executed if made else written), "is no lesson")
     if not made:
         why = "is of other cells" if path.is_file() else "is not there"
         pytest.skip(f"no rule was held on outputs: {path.relative_to(ROOT)} {why}; run make book")
