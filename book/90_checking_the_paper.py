@@ -322,7 +322,8 @@ def over_draws(method, other):
     logs = np.log(draws[method] / draws[other]).unstack()
     value = logs.mean(axis=1)
     half = 4.3 / np.sqrt(3) * logs.std(axis=1)  # t of three draws
-    return np.column_stack([value, value - half, value + half, 0 * half + 2])
+    columns = value, value - half, value + half, 0 * half + 2
+    return np.column_stack(columns)
 
 
 frozen, tuned = "MicroViT", "MicroViT, fine-tuned"
