@@ -329,6 +329,8 @@ def over_draws(method, other):
 frozen, tuned = "MicroViT", "MicroViT, fine-tuned"
 numbers["4.d", SHUFFLED] = over_draws(frozen, "CNN from scratch")[:3]
 numbers["4.f", SHUFFLED] = over_draws(tuned, frozen)
+
+# %%
 judged = verdict_table(numbers)
 seen, unseen = (judged.xs(k, level=1) for k in (SHUFFLED, BY_SOURCE))
 seen = seen.reindex([*case_1, *case_2, *discussion])
