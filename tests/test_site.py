@@ -247,7 +247,7 @@ def test_tables_and_badge_follow_the_theme(watched, scheme):
 
 
 def test_a_section_is_louder_than_its_parts(watched):
-    watched.open("book/70_what_models_know.html")
+    watched.open("book/90_checking_the_paper.html")
     sizes = watched.page.evaluate(
         "() => ['h1', 'h2', 'h3'].map(h => document.querySelector(`article ${h}`))"
         ".map(getComputedStyle).map(s => [parseFloat(s.fontSize), +s.fontWeight])"
