@@ -178,9 +178,10 @@ lead.assign(mean=lead.mean(axis=1), half=half).round(2)
 # %% [markdown]
 # A row a size, a column a draw, then the mean and half of its interval. Up to 500 volumes the two cannot be
 # told apart: with a hundred, the draw alone moves an error by ten points. From 1 000 on the frozen
-# features lead by about a tenth, with all volumes by half of that. Why does the CNN need so little? It is small, and it is told
+# features lead by about a tenth, with all volumes by half of that. Why might the CNN need so little? It is small, and it is told
 # what leaves a modulus alone: it sees each volume mirrored, shifted, and with y and z exchanged. Such
-# knowledge is worth volumes, and the frozen features were given none of it.
+# knowledge may be worth volumes, and the frozen features were given none of it; whether that is the
+# reason was not tried.
 #
 # Two warnings. With all volumes a network had ten minutes, and the best epoch of the CNN was nearly always among
 # its last: more patience would help it. And MicroViT's training contained such volumes
@@ -264,8 +265,8 @@ plot_occlusion(study.sections[shown], changes)
 #
 # 1. **Two lines of scikit-learn halve the percentage error** of the paper's learner on the same
 #    features: the logarithm of the target, and a kernel in the place of the polynomial.
-# 2. **Frozen features need no fewer volumes than a small network that is trained**, on these volumes: up to
-#    500 the two cannot be told apart; with more, the frozen features err a little less.
+# 2. **Frozen features are not shown to need fewer volumes than a small network that is trained**: up to
+#    500 the two cannot be told apart by three draws; with more, the frozen features err a little less.
 # 3. **Counts do as well from 500 volumes on**, and with all volumes better. A network has to be held against them
 #    before it is praised.
 # 4. **It is the training, not the architecture**: the untrained twin needs 5 310 volumes for what
@@ -274,7 +275,7 @@ plot_occlusion(study.sections[shown], changes)
 # | What the paper says | What we saw |
 # | --- | --- |
 # | Frozen features: small training sets suffice | A few hundred volumes do, if the network has seen such images |
-# | Trained networks need larger ones | Not this small CNN |
+# | Trained networks need larger ones | Not shown, of this small CNN |
 # | Fine-tuning could improve the features | With a hundred volumes, perhaps; not with more |
 #
 # *Checked*: if one of these no longer held, the next cell would fail.
