@@ -130,43 +130,6 @@ def plot_modulus(volume_fraction, modulus, bounds, label):
     return figure
 
 
-def plot_bars(table, value, hue, label, *, std=None):
-    """Errors of descriptors as bars with their numbers: the form of Figs. 3, 8a and 9a.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row a bar; column ``descriptor`` names its place.
-    value, hue : str
-        Columns of the lengths and of what the colours tell apart.
-    label : str
-        What the lengths are, with unit.
-    std : str, optional
-        Column of standard deviations, drawn on the bars.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"descriptor": ["d"], "model": ["LR"], "mape": [7.0]})
-    >>> len(plot_bars(table, "mape", "model", "MAPE [%]").axes)
-    1
-    """
-    figure, ((axis,),) = panels(height=1.4 + 0.55 * table["descriptor"].nunique())
-    ends = {}
-    if std is not None:
-        ends = {"low": table[value] - table[std], "high": table[value] + table[std]}
-    lengths = with_ranges(table.assign(**ends), ["descriptor", hue], value, *ends)
-    look = {"saturation": 1, "err_kws": {"color": "0.25", "linewidth": 1}}
-    sns.barplot(**lengths, x="at", y="descriptor", hue=hue, **look, ax=axis)
-    for bar in (bar for bars in axis.containers for bar in bars):
-        # At the end of its bar a number would be hidden by the whisker.
-        place = {"xytext": (3, -1), "textcoords": "offset points", "va": "center"}
-        start = (0, bar.get_y() + bar.get_height() / 2)
-        axis.annotate(f"{bar.get_width():.1f}", start, **place, color="white", fontsize=8)
-    axis.set(xlabel=label, ylabel="")
-    legend_above(figure, axis, title=hue)
-    return figure
-
-
 def plot_predictions(parts, quantity, unit):
     """Predicted against measured values, a panel for each model or way of splitting.
 

@@ -14,10 +14,8 @@ import itertools
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
-from sklearn.model_selection import KFold, train_test_split
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 
 from helpers.audit.source_leak import clustered_interval
 from helpers.cross_validation import nested_cv, nested_folds
@@ -25,23 +23,18 @@ from helpers.encoders import ENCODERS, load_encoder
 from helpers.features import extract_features
 from helpers.intervals import labelled_number, paired_interval, ratio_interval
 from helpers.io.superalloy_files import odd_sums
-from helpers.microvit.measures import centred_cosine
-from helpers.regression import aggregate_sections, fit_pca, holdout, holdout_scores, mape
+from helpers.regression import aggregate_sections, fit_pca, holdout, holdout_scores
 from helpers.scores import N_FOLDS, PAPER_SEED, evaluate_descriptors
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 from helpers.two_point import two_point_statistics
 from helpers.vit.weights import weights_at_hand
 
 ALLOYS, VOLUMES = "published superalloys", "embedded volumes"
-MICROGRAPHS = "embedded micrographs, grey"
 FRACTIONS = "stiff fraction of the sections"
 SEEDS = (PAPER_SEED, 0, 1, 2, 3)
-ORDERS = 20
 NETWORKS = 3
 BEST = "dinov2-l14"
 COMPOSED = ("clip-l14", BEST, "sam-h")
-NORMALISED = "clip-b32"  # a network with a mean and standard deviation of its own
-PARITY = {"micrograph": 34, "micrograph and composition": 49}  # components, Figs. 8b and 9b
 
 row = functools.partial(labelled_number, ("finding", "quantity", "of", "data"))
 
@@ -107,8 +100,6 @@ def volume_findings(data):
             ratio, ends = ratio_interval(*(errors[name, how, model] for how in ("concat", "mean")))
             of = f"{name}, {model}"
             rows.append(row("modulus", "concat over mean", of, VOLUMES, ratio, *ends))
-        ratio, ends = ratio_interval(*(errors[n, "concat", "pr"] for n in (name, TWO_POINT)))
-        rows.append(row("modulus", f"MAPE over that of {TWO_POINT}", name, VOLUMES, ratio, *ends))
     return pd.DataFrame(rows + component_rows(concatenated, data.volume_fraction, VOLUMES))
 
 
@@ -142,23 +133,6 @@ def outside_rows(data):
     return rows
 
 
-def order_rows(data):
-    """Mean MAPE under the paper's seed with the rows of the table in other orders; linear.
-
-    In the order of the table; mean of the other orders with the lowest and the highest.
-    """
-    descriptors, y, rows = superalloy_descriptors(data), data.hardness, []
-    rng = np.random.default_rng(0)
-    orders = [rng.permutation(len(y)) for _ in range(ORDERS)]
-    for name in (TWO_POINT, BEST):
-        X = descriptors[name]
-        rows.append(row("order", "as in the table", name, ALLOYS, nested_cv(X, y).mean, unit="%"))
-        means = [nested_cv(X[order], y[order]).mean for order in orders]
-        numbers = np.mean(means), min(means), max(means)
-        rows.append(row("order", "other orders", name, ALLOYS, *numbers, unit="%"))
-    return rows
-
-
 def _fold_errors(descriptors, y, model, seeds, **options):
     """MAPE [%] of the outer folds by descriptor, shape (n_seeds, n_folds)."""
     results = evaluate_descriptors(descriptors, y, [model], seeds=seeds, progress=False, **options)
@@ -183,7 +157,7 @@ def composition_rows(data):
                 mean, ends = paired_interval(after[name] - before[name])
                 of = f"{name}, {model}, {kind}"
                 rows.append(row(finding, quantity, of, ALLOYS, mean, *ends, unit="points"))
-    return rows + _odd_rows(data) + _niobium_rows(data.composition)
+    return rows + _odd_rows(data)
 
 
 def _odd_rows(data):
@@ -196,31 +170,6 @@ def _odd_rows(data):
     mean, ends = clustered_interval(errors[0] - errors[1], data.groups[usual])
     labels = "with them minus without", f"the {usual.sum()} other alloys", ALLOYS
     return [row("odd sums", *labels, mean, *ends, unit="points")]
-
-
-def _niobium_rows(composition):
-    counts = (composition[["Nb", "Cb"]] > 0).sum()
-    return [row("niobium", "alloys with", k, ALLOYS, v) for k, v in counts.items()]
-
-
-def parity_rows(data):
-    """Errors of fitted and test points in the split of the paper's parity plots; SVR.
-
-    With composition once as the paper's notebook draws it, and once standardised.
-    """
-    X, y, rows = data.features[BEST], data.hardness, []
-    both = np.hstack([X, data.composition])
-    train, test = train_test_split(np.arange(len(y)), test_size=0.1, random_state=2)
-    (alone, few), (with_it, more) = PARITY.items()
-    cases = [(alone, X, few, []), (f"{with_it}, as drawn", both, more, [])]
-    cases.append((f"{with_it}, standardised", both, more, [StandardScaler()]))
-    for of, Z, n, scaling in cases:
-        model = make_pipeline(*scaling, PCA(n, svd_solver="full"), SVR(kernel="linear"))
-        predicted = model.fit(Z[train], y[train]).predict(Z)
-        for what, part in (("fitted", train), ("test", test)):
-            error = mape(y[part], predicted[part])
-            rows.append(row("parity", f"MAPE of {what} points", of, ALLOYS, error, unit="%"))
-    return rows
 
 
 def alloy_findings(data):
@@ -238,7 +187,7 @@ def alloy_findings(data):
         ``value`` with ``low`` and ``high`` (NaN: none), ``unit``.
     """
     share = np.array([image.mean() for image in data.binary_images])
-    rows = outside_rows(data) + order_rows(data) + composition_rows(data) + parity_rows(data)
+    rows = outside_rows(data) + composition_rows(data)
     rows += component_rows(superalloy_descriptors(data), share, ALLOYS, data.groups)
     return pd.DataFrame(rows)
 
@@ -278,26 +227,4 @@ def untrained_rows(data):
         row("untrained", quantity, of, ALLOYS, value, unit="%" * (quantity == "zeros"))
         for of, X in shown.items()
         for quantity, value in feature_statistics(X).items()
-    ]
-
-
-def normalisation_rows(data):
-    """Pixels from 0 to 1, as in the paper, against those that a network's authors normalise.
-
-    Mean cosine between the features, and the change of the error, linear regression. Random
-    weights where the trained ones are not on this machine.
-    """
-    trained = weights_at_hand(ENCODERS[NORMALISED]) is not None
-    encoder = load_encoder(NORMALISED, "pretrained" if trained else "random")
-    features = {
-        way: extract_features(data.images, encoder, normalize=way, name="superalloys-embedded")
-        for way in ("none", "encoder")
-    }
-    errors = _fold_errors(features, data.hardness, "lr", SEEDS)
-    mean, ends = paired_interval(errors["encoder"] - errors["none"])
-    cosine = centred_cosine(features["none"], features["encoder"]).mean()
-    labels = "normalised minus not", encoder.title, MICROGRAPHS
-    return [
-        row("normalisation", "cosine", encoder.title, MICROGRAPHS, cosine),
-        row("normalisation", *labels, mean, *ends, unit="points"),
     ]

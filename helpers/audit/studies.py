@@ -21,7 +21,7 @@ from helpers.io.results import Computation, read_results
 from helpers.scores import LIBRARIES, PAPER_SEED
 from helpers.superalloy_scores import TWO_POINT, superalloy_descriptors
 
-INPUTS = ("superalloys", "data/superalloys", "data/two_phase.npz", "encoders/microvit")
+INPUTS = ("superalloys", "data/two_phase.npz", "encoders/microvit")
 PARTS = ("optimism", "source_accuracy", "differences", "intervals", "learning_curve")
 MICROVIT = "MicroViT, segmented"
 TWIN = "MicroViT (untrained), segmented"
@@ -134,9 +134,7 @@ def compute_all():
         (VOLUMES, "pr"): audit_volumes(volumes),
         (ALLOYS, "svr"): audit_superalloys(alloys, "svr", BY_SVR, **few),
     }
-    rows = findings.untrained_rows(alloys)
-    rows += findings.normalisation_rows(load_superalloys("embedded"))
-    parts = [pd.DataFrame(rows), findings.alloy_findings(alloys)]
+    parts = [pd.DataFrame(findings.untrained_rows(alloys)), findings.alloy_findings(alloys)]
     numbers = pd.concat([*parts, findings.volume_findings(volumes)], ignore_index=True)
     return {**audit_tables(audits), "findings": numbers}
 

@@ -128,8 +128,7 @@ def test_committed_findings_are_what_the_code_gives(published):
     table = read_results("audit/studies", "findings").set_index(["finding", "quantity", "of"])[
         "value"
     ]
-    rows = findings._odd_rows(published) + findings.parity_rows(published)
-    rows += findings._niobium_rows(published.composition)
+    rows = findings._odd_rows(published)
     share = np.array([image.mean() for image in published.binary_images])
     some = {name: published.features[name] for name in (BEST, "sam-h")}
     rows += component_rows(some, share, ALLOYS, published.groups)
