@@ -83,7 +83,7 @@ plots_images.plot_steps(rows)
 table = pd.DataFrame({"source": source, "hardness": y})
 means = table.groupby("source")["hardness"].mean().sort_values()
 
-# %% mystnb={"figure": {"caption": "Hardness of every alloy, in a column for each source, sorted by the mean of the source (dash). Dotted: the mean of all.", "name": "fig-case2-data"}, "image": {"alt": "Nineteen columns of points. The means of the columns rise from left to right over most of the range of the hardness; within a column the points spread less than over all."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Hardness of every alloy, in a column for each source, sorted by the mean of the source (dash). Dotted: the mean of all.", "name": "fig-case2-data"}, "image": {"alt": "Nineteen columns of points. The means of the columns rise from left to right over most of the range of the hardness; within a column the points spread less than over all."}}
 look = {"x": "source", "y": "hardness", "order": means.index}
 figure, ((axis,),) = plots.panels(height=2.8)
 sns.stripplot(table, **look, jitter=False, size=4, alpha=0.6, ax=axis)

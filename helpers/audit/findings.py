@@ -192,25 +192,11 @@ def alloy_findings(data):
     return pd.DataFrame(rows)
 
 
-def feature_statistics(X):
-    """What tells features (n, n_features) of a trained network from those of a random one.
-
-    ``correlation`` is the mean Pearson correlation between the vectors of two images.
-
-    Examples
-    --------
-    >>> feature_statistics(np.array([[0.0, 1.0, 2.0], [0.0, 2.0, 4.0]]))["correlation"].round(6)
-    np.float64(1.0)
-    """
-    X = np.asarray(X, float)
-    statistics = {"mean": X.mean(), "standard deviation": X.std(), "zeros": 100 * (X == 0).mean()}
-    return {**statistics, "correlation": np.corrcoef(X)[np.triu_indices(len(X), 1)].mean()}
-
-
 def untrained_rows(data):
-    """Statistics of the published ResNet-50 vectors against networks with random weights.
+    """How alike the features of two images are: the published ones, and of untrained networks.
 
-    These see the segmented micrographs, as MicroNet itself does, where its weights are at hand.
+    Mean Pearson correlation between the vectors of two images. Networks with random weights, and
+    MicroNet where its weights are at hand, see the segmented micrographs.
     """
     name, images = "micronet-resnet50", data.binary_images
     shown = {f"{ENCODERS[key].title}, published": X for key, X in data.features.items()}
@@ -223,8 +209,5 @@ def untrained_rows(data):
     for title, encoder in encoders.items():
         X = extract_features(images, encoder, name="superalloys-published")
         shown[f"{title}, segmented"] = X
-    return [
-        row("untrained", quantity, of, ALLOYS, value, unit="%" * (quantity == "zeros"))
-        for of, X in shown.items()
-        for quantity, value in feature_statistics(X).items()
-    ]
+    pairs = {of: np.corrcoef(X)[np.triu_indices(len(X), 1)].mean() for of, X in shown.items()}
+    return [row("untrained", "correlation", of, ALLOYS, r) for of, r in pairs.items()]

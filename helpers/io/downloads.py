@@ -245,21 +245,6 @@ def _read_files(archive, inner, wanted, hashes):
         ) from error
 
 
-def part_of(target):
-    """Where the beginning of a file waits until it has arrived as a whole."""
-    return target.with_name(f".{target.name}.part")
-
-
-def check_space(folder, n_bytes):
-    """Raise an OSError where a folder has less room than `n_bytes`."""
-    free = shutil.disk_usage(folder).free
-    if n_bytes > free:
-        raise OSError(
-            f"{n_bytes / 1e6:,.1f} MB are needed, and the disk of {folder} has {free / 1e6:,.1f} "
-            "MB free"
-        )
-
-
 def download(url, target, expected, title=None, headers=None):
     """Download one file, on from where an earlier call was interrupted.
 
@@ -267,7 +252,7 @@ def download(url, target, expected, title=None, headers=None):
     where the publisher states none; what arrived before waits beside it. A wrong hash: nothing
     stays. `title` is that of the progress; `headers` go with the request.
     """
-    part = part_of(target)
+    part = target.with_name(f".{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(part.with_suffix(".lock")):
         if target.exists():  # another process has been here meanwhile
@@ -301,7 +286,13 @@ def _receive(url, part, title, headers):
         coded = response.headers.get("Content-Encoding", "identity") != "identity"
         total = None if coded else span[2] if partial else response.headers.get("Content-Length")
         total = int(total) if total else None
-        check_space(part.parent, (total or 0) - (part.stat().st_size if part.exists() else 0))
+        needed = (total or 0) - (part.stat().st_size if part.exists() else 0)
+        free = shutil.disk_usage(part.parent).free
+        if needed > free:
+            raise OSError(
+                f"{needed / 1e6:,.1f} MB are needed, and the disk of {part.parent} has "
+                f"{free / 1e6:,.1f} MB free"
+            )
         with part.open("ab" if done else "wb") as file:
             if not done:
                 # A strong tag says that a later answer is of the same bytes; a weak one does not.

@@ -8,7 +8,7 @@ from scipy import stats
 
 from helpers.audit import choices, findings, studies, tables
 from helpers.audit.audit import audit
-from helpers.audit.findings import ALLOYS, BEST, VOLUMES, component_rows, feature_statistics
+from helpers.audit.findings import ALLOYS, BEST, VOLUMES, component_rows
 from helpers.audit.source_leak import clustered_interval
 from helpers.audit.studies import (
     FEW_SEEDS,
@@ -135,10 +135,9 @@ def test_committed_findings_are_what_the_code_gives(published):
     for row in rows:
         theirs = table[row["finding"], row["quantity"], row["of"]]
         assert row["value"] == pytest.approx(theirs, abs=0.02)
-    found = feature_statistics(published.features["micronet-resnet50"])
-    for quantity, value in found.items():
-        theirs = table["untrained", quantity, "ResNet-50 (MicroNet), published"]
-        assert value == pytest.approx(theirs, abs=1e-3)
+    alike = np.corrcoef(published.features["micronet-resnet50"])[np.triu_indices(149, 1)].mean()
+    theirs = table["untrained", "correlation", "ResNet-50 (MicroNet), published"]
+    assert alike == pytest.approx(theirs, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -156,7 +155,7 @@ def test_committed_choices_are_what_the_code_gives(published, tmp_path, monkeypa
 
 
 def test_published_resnet_is_among_random_networks_and_the_others_are_not():
-    """Facts: 12, 13, 4.7 % zeros, 0.9995; random ones 11 to 12, 11 to 12, 5 to 6 %, 0.999."""
+    """Facts: 0.9995; random ones 0.999."""
     table = read_results("audit/studies", "findings").query(
         "finding == 'untrained' and quantity == 'correlation'"
     )
