@@ -32,6 +32,7 @@ from helpers.synthetic.elasticity import (
     voigt_reuss_stiffness,
     young_from_stiffness,
 )
+from helpers.synthetic.families import FAMILIES, family_volume
 from helpers.synthetic.homogenization import (
     effective_stiffness,
     youngs_modulus,
@@ -195,6 +196,25 @@ print(f"sections of one phase: {one_phase.mean():.0%}")
 print(f"moduli at one half: {half.min():.0f} to {half.max():.0f} GPa")
 
 # %% [markdown]
+# ## Other shapes
+#
+# Filtered noise is one kind of structure among many. To learn what a model of these volumes is worth
+# elsewhere, the book draws 300 volumes of each of five other families and solves them as well:
+# overlapping *spheres*; *ellipsoids*, needles or plates along one axis; *Voronoi cells*, each of one
+# phase, as in a polycrystal; *noise* much finer than above; and *minimal surfaces*, the smooth
+# interwoven labyrinths of foams and copolymers. In each, the stiff phase can be what is drawn or what
+# surrounds it. The figure below shows six of each.
+
+# %% mystnb={"figure": {"caption": "Sections normal to the load of six volumes of each family, white where stiff.", "name": "fig-data-families"}, "image": {"alt": "Five rows of six black and white images: overlapping discs; stretched ellipses; polygonal cells; fine grains of a pixel or two; wavy bands, rings and grids of curves."}}
+shapes = {}
+for name in FAMILIES:
+    drawn = [family_volume(name, 0, i) for i in range(6)]
+    shapes[name] = [sections_of(volume)[0] for volume in drawn]
+plots_images.plot_sheet(shapes)
+
+# %% [markdown]
+# How models of the filtered noise fare there is told in [MicroViT](92_microvit.ipynb).
+#
 # ## What we saw
 #
 # 1. **Iterating leaves almost no error, the grid a little more.** Solved again with a tolerance ten

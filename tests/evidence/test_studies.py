@@ -5,16 +5,19 @@ import doctest
 import numpy as np
 import pytest
 
-from helpers.beyond.descriptors import NOISE, Describer, descriptor_matrix
+from helpers.beyond.descriptors import DESCRIPTORS, NOISE, Describer, descriptor_matrix
+from helpers.beyond.learner_scores import score_learner
 from helpers.beyond.learners import LEARNERS
 from helpers.cross_validation import nested_cv, nested_folds
 from helpers.datasets import load_superalloys, load_two_phase
-from helpers.evidence import families, plots, scale, section_count
+from helpers.evidence import contrast, families, plots, rivals, scale, section_count
+from helpers.evidence.learning_curves import FROZEN, OURS
 from helpers.evidence.rivals import ALLOY_STUDIES, alloy_cell, volume_cell
-from helpers.evidence.section_count import CUTS, averaged
+from helpers.evidence.section_count import CUTS, IN_3D, WHOLE, averaged
 from helpers.intervals import nested_coverage
 from helpers.io.results import read_results
-from helpers.regression import holdout_rows
+from helpers.regression import holdout_rows, holdout_scores, mape
+from helpers.synthetic.families import FAMILIES
 from helpers.synthetic.volumes import sections_of, two_phase_volume
 
 
@@ -99,14 +102,17 @@ def test_sections_of_volumes_are_those_of_the_data(volumes):
     np.testing.assert_array_equal(one.reshape(2, 51, 51), study.sections[:2, 1])
 
 
-@pytest.mark.slow
-def test_a_block_of_the_shipped_families_is_what_the_code_computes():
-    sections, moduli = families.solved_cell("minimal surfaces", 0)
-    assert sections.shape == (families.BLOCK, 3, 51, 51)
-    X = descriptor_matrix(Describer(sections, np.arange(len(sections))), "counted statistics")
-    assert np.isfinite(X).all()
-    assert (moduli > 2.4).all()
-    assert (moduli < 120).all()
+@pytest.mark.slow  # solves 300 volumes
+def test_a_row_of_the_shipped_families_is_what_the_code_computes():
+    blocks = range(0, families.N_VOLUMES, families.BLOCK)
+    solved = [families.solved_cell("fine noise", first) for first in blocks]
+    sections, y = map(np.concatenate, zip(*solved, strict=True))
+    X = descriptor_matrix(Describer(sections, np.arange(len(y))), OURS)
+    errors = families.refitted_cell("fine noise", OURS, X, y)
+    table = read_results("evidence/families").set_index(["protocol", "data", "descriptor"])
+    row = table.loc["refitted", "fine noise", OURS]
+    # Scaled by these volumes, not by the embedded ones.
+    assert row["mape"] == pytest.approx(errors.mean(), rel=0.01)
 
 
 @pytest.mark.slow
@@ -119,3 +125,72 @@ def test_a_row_of_the_shipped_scales_is_what_the_code_computes():
     mean = np.mean([errors[data.groups == g].mean() for g in np.unique(data.groups)])
     table = read_results("evidence/scale").set_index(["study", "learner", "descriptor"])
     assert table.loc[study, "svr", "at one pixel size"]["mape"] == pytest.approx(mean, rel=1e-2)
+
+
+def test_shipped_rivals_hold_all_descriptors_and_learners():
+    table = read_results("evidence/rivals")
+    assert not table.duplicated(["study", "descriptor", "learner"]).any()
+    first = table[table["study"] == rivals.VOLUME_STUDY]
+    assert set(first["descriptor"]) == set(DESCRIPTORS)
+    assert set(first["learner"]) == set(LEARNERS)
+    second = table[table["study"] != rivals.VOLUME_STUDY]
+    assert set(second["study"]) == set(ALLOY_STUDIES.values())
+    assert set(second["learner"]) == set(rivals.ALLOY_LEARNERS)
+    ratios = read_results("evidence/rivals", "ratios")
+    noise = ratios[(ratios["study"] == rivals.VOLUME_STUDY) & (ratios["descriptor"] == NOISE)]
+    assert noise["low"].min() > 2
+
+
+@pytest.mark.parametrize("learner", ["lr", "log ridge pr"])
+def test_a_row_of_shipped_rivals_is_what_the_code_computes(volumes, learner):
+    study, describer = volumes
+    X = descriptor_matrix(describer, "fractions and estimates")
+    found, _ = score_learner(holdout_scores(X, X.shape[1]), study.modulus, learner)
+    table = read_results("evidence/rivals").set_index(["study", "descriptor", "learner"])
+    row = table.loc[rivals.VOLUME_STUDY, "fractions and estimates", learner]
+    for name in ("val_mape", "mape", "r2", "mae", "coverage", "width"):
+        assert row[name] == pytest.approx(found[name], rel=2e-3), name
+
+
+def test_the_shipped_pair_is_of_two_rows(volumes):
+    y = volumes[0].modulus
+    pair, test = read_results("evidence/rivals", "pair"), holdout_rows(len(y))[2]
+    assert pair["volume"].tolist() == test.tolist()
+    np.testing.assert_allclose(pair["modulus"], y[test], atol=1e-4)
+    table = read_results("evidence/rivals").set_index(["descriptor", "learner"])
+    table = table[table["study"] == rivals.VOLUME_STUDY]
+    for role in ("paper", "ours"):
+        (name,) = pair[f"{role}_row"].unique()
+        row = table.loc[tuple(name.split(" | "))]
+        assert mape(pair["modulus"], pair[role]) == pytest.approx(row["mape"], rel=1e-3)
+
+
+def test_the_shipped_families_are_all_there():
+    table = read_results("evidence/families")
+    moved = table[table["protocol"] == "transferred"]
+    assert set(moved["data"]) == {families.HERE, *FAMILIES}
+    assert set(moved["descriptor"]) == set(FROZEN)
+    own = moved[(moved["data"] == families.HERE) & (moved["descriptor"] == OURS)].iloc[0]
+    assert own["flagged"] < 10
+    assert own["coverage"] > 80
+
+
+def test_the_shipped_contrasts_agree_with_the_embedded_moduli(volumes):
+    study, _ = volumes
+    table = read_results("evidence/contrast").set_index(["contrast", "descriptor"])
+    some, describer = study.first(contrast.N_VOLUMES), volumes[1]
+    X = descriptor_matrix(describer, "fractions and estimates")[: contrast.N_VOLUMES]
+    errors = families.refitted_cell(50, "fractions and estimates", X, some.modulus)
+    assert table.loc[(50, "fractions and estimates"), "mape"] == pytest.approx(
+        errors.mean(), rel=0.02
+    )
+
+
+@pytest.mark.slow
+def test_a_row_of_the_shipped_section_counts_is_what_the_code_computes():
+    found = section_count.count_cell(WHOLE, "volume fraction")
+    table = read_results("evidence/section_count").set_index(["cut", "descriptor"])
+    row = table.loc[WHOLE, "volume fraction"]
+    assert row["learner"] == found["learner"]
+    assert row["mape"] == pytest.approx(found["mape"], rel=2e-3)
+    assert {IN_3D, OURS} < set(table.index.get_level_values(1))
