@@ -34,9 +34,9 @@ from sklearn.preprocessing import (
 from helpers import plots
 from helpers.beyond.occlusion import occlusion_maps
 from helpers.beyond.plots import plot_occlusion
-from helpers.datasets import badge, load_two_phase
+from helpers.datasets import PHASE_MODULI, badge, load_two_phase
 from helpers.encoders import load_encoder
-from helpers.evidence.plots import plot_learning_curves
+from helpers.evidence.plots import plot_learning_curves, plot_ratios
 from helpers.features import extract_features
 from helpers.io.results import read_results
 from helpers.regression import aggregate_sections, mape
@@ -126,18 +126,28 @@ searches = {
 
 # %%
 percentage = "neg_mean_absolute_percentage_error"
-errors = {}
+predicted = {}
 for name, search in searches.items():
     search.set_params(cv=4, scoring=percentage)
-    predicted = cross_val_predict(search, X, y, cv=5)
-    miss = np.abs(predicted - y).mean()
-    errors[name] = {"MAPE [%]": mape(y, predicted), "MAE [GPa]": miss}
+    predicted[name] = cross_val_predict(search, X, y, cv=5)
+compliant = min(PHASE_MODULI)  # GPa; no volume can be below it
+raised = np.maximum(predicted["paper's polynomial"], compliant)
+predicted["paper's, no lower than a phase"] = raised
+
+# %%
+errors = {}
+for name, values in predicted.items():
+    rmse = np.sqrt(np.mean((values - y) ** 2))
+    errors[name] = {"MAPE [%]": mape(y, values), "RMSE [GPa]": rmse}
 steps = pd.DataFrame(errors).T
 steps.round(1)
 
 # %% [markdown]
-# The logarithm takes more than a third of the percentage error away, and gives a gigapascal back.
-# The kernel lowers both.
+# The logarithm takes more than a third of the percentage error away, and pays for it in gigapascals:
+# the stiff volumes, where they are counted, weigh less. With the kernel both are low. Which of the two
+# errors counts depends on what a prediction is for. The last row is a warning: part of the paper's
+# percentage error comes from predictions that no material could have. Raised to the modulus of the
+# compliant phase, the same model errs by a seventh less, without learning anything.
 #
 # ## How many volumes?
 #
@@ -263,8 +273,8 @@ plot_occlusion(study.sections[shown], changes)
 # %% [markdown]
 # ## What we saw
 #
-# 1. **Two lines of scikit-learn halve the percentage error** of the paper's learner on the same
-#    features: the logarithm of the target, and a kernel in the place of the polynomial.
+# 1. **Two lines of scikit-learn halve the percentage error** of the paper's learner on the embedded
+#    volumes, the logarithm of the target and a kernel; the error in gigapascals stays as it was.
 # 2. **Frozen features are not shown to need fewer volumes than a small network that is trained**: up to
 #    500 the two cannot be told apart by three draws; with more, the frozen features err a little less.
 # 3. **Counts do as well from 500 volumes on**, and with all volumes better. A network has to be held against them
@@ -283,6 +293,11 @@ plot_occlusion(study.sections[shown], changes)
 # %% tags=["checked"]
 percent = steps["MAPE [%]"]
 assert percent["+ kernel"] < 0.6 * percent["paper's polynomial"]  # 1
+raised = steps.loc["paper's, no lower than a phase"]
+assert 0.8 < raised["MAPE [%]"] / percent["paper's polynomial"] < 0.9
+rmse = steps["RMSE [GPa]"]
+assert abs(rmse["+ kernel"] / rmse["paper's polynomial"] - 1) < 0.1  # 1
+assert rmse["+ logarithm"] > 1.3 * rmse["+ kernel"]
 bounds = curves.pivot(index="method", columns="n")
 lowest, highest = bounds["ratio_low"], bounds["ratio_high"]
 few = lead.loc[:500]

@@ -25,6 +25,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from helpers import plots, plots_images
 from helpers.datasets import badge, load_superalloys, load_two_phase
 from helpers.encoders import load_encoder
+from helpers.evidence.plots import plot_ratios
 from helpers.features import extract_features
 from helpers.io.results import read_results
 from helpers.microvit.attention import class_token_attention
@@ -95,12 +96,8 @@ print(f"of all images: {at_home:.0%}")
 
 # %% [markdown]
 # About one in eight. In case study 1 MicroViT is at home, which a network trained on photographs is
-# not. An error there says how well it knows what it was shown, not how it would do elsewhere.
-#
-# ### Other families
-#
-# What is left on structures that are outside its training stands in
-# [Beyond the paper](85_beyond_the_paper.ipynb).
+# not. An error there says how well it knows what it was shown, not how it would do elsewhere; for that
+# there are [other shapes](#other-shapes) below.
 #
 # ## What it was asked
 #
@@ -181,6 +178,58 @@ figure
 # %% [markdown]
 # Training more than halves the error, and on this ground MicroViT errs less than two-point
 # statistics. But its own targets, counted, err no more than it does.
+#
+# ## Other shapes
+#
+# How does it do on structures of another kind? [Making the two-phase volumes](91_two_phase_data.ipynb)
+# draws five other families, 300 volumes each, and solves them. The training images hold relatives
+# of four: precipitates look like spheres and ellipsoids, grains like Voronoi cells, and half of the
+# filtered noise is as fine as the fine one. Minimal surfaces have none.
+#
+# First, a new model for each family, kernel ridge regression of the logarithm
+# ([Beyond the paper](85_beyond_the_paper.ipynb)) in nested folds. The figure below shows the error
+# with other descriptors over that with MicroViT's features.
+
+# %%
+families = read_results("evidence/families")
+others = families[families["descriptor"] != "MicroViT"]
+refitted = others[others["protocol"] == "refitted"]
+
+# %% mystnb={"figure": {"caption": "Error over that of MicroViT on 300 volumes of each family, with 95 % intervals over the volumes. Right of the line MicroViT errs less.", "name": "fig-microvit-families"}, "image": {"alt": "Five families, three points each. Random twin and two-point statistics lie right of the line in all, between 1.1 and 1.9. Counted statistics lie near it, and left of it for fine noise."}}
+label = "MAPE over that of MicroViT"
+plot_ratios(refitted, "data", "descriptor", label)
+
+# %% [markdown]
+# On all five MicroViT errs less than its random twin and than two-point statistics, also when the
+# five are judged together by Holm's rule ([Checking the paper](90_checking_the_paper.ipynb)). Against
+# its own targets, counted, there is no winner: they err a little more on Voronoi cells and minimal
+# surfaces, as much on ellipsoids, and a quarter less on fine noise.
+#
+# Second, a model of the volumes of case study 1 alone, which is then asked about the others. The table
+# below shows its error, how many of the true moduli lie in its 90 % intervals, and how many volumes it
+# flags as unlike those that it was fitted to, as `microprop predict` does
+# ([Your own micrographs](80_your_own_micrographs.ipynb)). In the first row are volumes of its own kind.
+
+# %%
+moved = families.query("protocol == 'transferred'")
+moved = moved.set_index(["descriptor", "data"])
+away = ["mape", "coverage", "flagged"]  # all in %
+moved.loc["MicroViT", away].round(0)
+
+# %% [markdown]
+# Away from home the model errs by a quarter to a half more. The flag sees it: on every family it
+# goes up for a third of the volumes or more, at home for one in twenty. The intervals hold nearly what
+# they say on four families and miss every fifth volume on minimal surfaces. With counted statistics the
+# same experiment ends badly:
+
+# %%
+moved.loc["counted statistics", away].round(0)
+
+# %% [markdown]
+# On fine noise and minimal surfaces more than half of the intervals miss. Far from all that it has
+# seen, a kernel falls back to the mean of it; why MicroViT's features fall less was not tried. And
+# one lesson from the first table: a flag is a reason for distrust, but two thirds of the Voronoi
+# cells raise none.
 #
 # ## Away from home: the published superalloys
 #
@@ -322,10 +371,12 @@ print(fraction.round(2).to_dict())
 #    those volumes in the plane, and its objective was chosen by their modulus.
 # 2. **There the training is worth much, and counting as much:** MicroViT errs less than half as much
 #    as its random twin, and its targets, counted in the section, err no more than it does.
-# 3. **On the published alloys nothing is shown:** neither against its twin nor against the mean of
+# 3. **On five other families it keeps its lead over two-point statistics,** if the model is fitted
+#    anew. A model that is carried over errs by a quarter to a half more, and flags it.
+# 4. **On the published alloys nothing is shown:** neither against its twin nor against the mean of
 #    all.
-# 4. **It looks at the interface,** with two of its three heads.
-# 5. **In grey images it tells less:** neither the turn nor the fraction.
+# 5. **It looks at the interface,** with two of its three heads.
+# 6. **In grey images it tells less:** neither the turn nor the fraction.
 #
 # | What the paper says | What we saw |
 # | --- | --- |
@@ -345,12 +396,21 @@ assert lowest == "statistics"  # 1
 assert error["MicroViT"] < 0.5 * error["random network"]  # 2
 assert live["MicroViT"] < 0.75 * live["random network"]  # 2
 assert counted <= error["MicroViT"] < error["two-point statistics"]  # 2
+lead = refitted[refitted["descriptor"] != "counted statistics"]
+assert (lead["low"] > 1).all()  # 3
+assert (lead["p_holm"] < 0.05).all()  # 3
+counts = moved.loc["counted statistics", "coverage"]
+assert counts[["fine noise", "minimal surfaces"]].max() < 50  # 3
+home, *shares = moved.loc["MicroViT", "flagged"]
+assert home < 6 < 30 < min(shares)  # 3
+home, *worse = moved.loc["MicroViT", "mape"]
+assert 1.2 < min(worse) / home < max(worse) / home < 1.6  # 3
 for other in ("random network", "mean of all"):
-    assert named["low"][other] < 0 < named["high"][other]  # 3
-assert (np.median(ratios, axis=0) > 1.5).sum() == 2  # 4
-assert turned["sections"] < 0.2 < 0.9 < turned["grey micrographs"]  # 5
-assert fraction["generated, grey"] < 0.2  # 5
-assert fraction["generated, binary"] > 0.95  # 5
+    assert named["low"][other] < 0 < named["high"][other]  # 4
+assert (np.median(ratios, axis=0) > 1.5).sum() == 2  # 5
+assert turned["sections"] < 0.2 < 0.9 < turned["grey micrographs"]  # 6
+assert fraction["generated, grey"] < 0.2  # 6
+assert fraction["generated, binary"] > 0.95  # 6
 
 # %% [markdown]
 # ## Exercises
@@ -397,4 +457,5 @@ assert fraction["generated, binary"] > 0.95  # 5
 # Fewer: widths grow with the frame.
 # ````
 #
-# Next: [Beyond the paper](85_beyond_the_paper.ipynb), other structures and other learners.
+# Next: [Segmentation](93_segmentation.ipynb), or back to
+# [Beyond the paper](85_beyond_the_paper.ipynb).

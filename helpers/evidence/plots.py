@@ -35,24 +35,22 @@ def plot_learning_curves(curves):
         sort=False,
         ax=axis,
     )
-    ticks = [t for t in (10, 15, 20, 30, 40, 60, 80, 120) if t < axis.get_ylim()[1]]
     axis.set(xscale="log", yscale="log", xlabel="volumes", ylabel="MAPE of the test part [%]")
-    axis.set_xticks(sorted(curves["n"].unique()), sorted(curves["n"].unique()))
-    axis.set_yticks(ticks, ticks)
-    axis.minorticks_off()
+    _mark(axis.xaxis, curves["n"].unique())
+    _mark(axis.yaxis, (10, 15, 20, 30, 40, 60, 80, 120))
     axis.legend(title=None)
     return figure
 
 
-def plot_ratios(table, by, label):
-    """Ratios of errors with their intervals, a row for each of `by`, a colour for each descriptor.
+def plot_ratios(table, by, hue, label):
+    """Ratios of errors with their intervals, a row for each of `by`, a colour for each of `hue`.
 
     Parameters
     ----------
     table : pandas.DataFrame
         As `helpers.evidence.comparisons.compare` gives it, without its base.
-    by : str
-        A column.
+    by, hue : str
+        Columns, such as ``"descriptor"``.
     label : str
         Of the axis of ratios, which is logarithmic.
 
@@ -60,20 +58,24 @@ def plot_ratios(table, by, label):
     --------
     >>> import pandas as pd
     >>> row = {"descriptor": "a", "of": "x", "ratio": 1.1, "low": 1.0, "high": 1.2}
-    >>> len(plot_ratios(pd.DataFrame([row]), "of", "ratio").axes)
+    >>> len(plot_ratios(pd.DataFrame([row]), "of", "descriptor", "ratio").axes)
     1
     """
     figure, ((axis,),) = panels(height=1.2 + 0.5 * table[by].nunique())
-    points = with_ranges(table, [by, "descriptor"], "ratio", "low", "high")
-    apart = 0.25 * (table["descriptor"].nunique() - 1)
-    look = {"hue": "descriptor", "dodge": apart, "linestyle": "none", "markersize": 5}
-    sns.pointplot(**points, x="at", y=by, **look, err_kws={"linewidth": 1.5}, ax=axis)
+    points = with_ranges(table, [by, hue], "ratio", "low", "high")
+    look = {"dodge": 0.25 * (table[hue].nunique() - 1), "linestyle": "none", "markersize": 5}
+    look |= {"x": "at", "y": by, "hue": hue, "err_kws": {"linewidth": 1.5}}
+    sns.pointplot(**points, **look, ax=axis)
     axis.axvline(1, color="0.3", lw=1, ls="--", zorder=0)
-    ticks = [
-        t for t in (0.5, 0.7, 1, 1.5, 2, 3, 5, 10) if axis.get_xlim()[0] < t < axis.get_xlim()[1]
-    ]
     axis.set(xscale="log", xlabel=label, ylabel="")
-    axis.set_xticks(ticks, ticks)
-    axis.minorticks_off()
+    _mark(axis.xaxis, (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3, 5, 10))
     sns.move_legend(axis, "lower center", bbox_to_anchor=(0.5, 1), ncols=3, title=None)
     return figure
+
+
+def _mark(axis, numbers):
+    """Those of the numbers that are in view as ticks of a logarithmic x or y axis."""
+    low, high = axis.get_view_interval()
+    ticks = [t for t in sorted(numbers) if low < t < high]
+    axis.set_ticks(ticks, labels=ticks)
+    axis.set_ticks([], minor=True)
