@@ -14,6 +14,11 @@
 # # !git clone https://github.com/microprop/microprop-book
 # # %pip install -e "./microprop-book[book]"
 
+# %% [markdown]
+# To run this page, press the rocket at its top, or install the book (*Setup*, in the menu).
+# `helpers` is the book's own package. `data = "embedded"` takes the alloys that come with it; their
+# pictures are grey, those of the paper's alloys segmented.
+
 # %%
 import numpy as np
 import pandas as pd
@@ -63,7 +68,7 @@ plots_images.plot_images(corners, titles)
 # A regression wants a row of numbers for each picture. *MicroViT*, a small vision transformer that
 # comes with this book, turns a picture into 192 of them, its *features*; [Features from vision
 # transformers](20_features.ipynb) shows how. It was trained on other pictures and stays as it is.
-# The next cell takes ten to twenty seconds the first time, later it reads a file.
+# The next cell takes ten to twenty seconds the first time; later it reads a file.
 
 # %% tags=["remove-output"]
 X = extract_features(images, encoder)
@@ -71,7 +76,7 @@ X = extract_features(images, encoder)
 # %% [markdown]
 # We bring the columns to one scale. 192 are many for 149 alloys, so `PCA` finds the 20
 # combinations that vary most, its *components*. To these we fit a linear regression, `Ridge`,
-# which is kept from large coefficients. We took 20 as a round number, and shall try others.
+# which keeps its coefficients small. We took 20 as a round number, and try others below.
 #
 # Each alloy must be predicted by a model that has not seen it. So we shuffle the alloys into ten
 # *folds*, and predict each fold by a model that was fitted to the other nine.
@@ -185,23 +190,22 @@ figure
 # 1. **Ten lines turn micrographs into a prediction.** With shuffled folds it errs by about a
 #    quarter less than the mean.
 # 2. **For new sources the gain is gone:** the error is about that of always saying the mean. So
-#    the answer to our question depends on the folds that one asks.
-# 3. By source the error grows with every deal of the folds and every number of components, to
-#    values on both sides of the mean.
+#    the answer to our question depends on the folds.
+# 3. **It was not bad luck.** However we dealt the folds, and with 10, 20 or 40 components, the
+#    error by source was higher than shuffled: sometimes a little below that of the mean, sometimes
+#    above.
 #
-# The paper has real alloys and a larger network, so its numbers and ours do not compare:
+# The paper has real alloys and a larger network, so its numbers cannot be compared with ours:
 #
 # | | What the paper says {cite}`whitman2025` | What we saw |
 # | --- | --- | --- |
-# | shuffled folds | 13.5 % at best, pictures alone | about 12 % |
+# | shuffled folds | 13.5 % at best, pictures alone, one shuffle | about 12 % |
 # | folds by source | not asked | about 16 %, like the mean |
 #
-# Of the paper's alloys only segmented, black and
-# white pictures are public, and on those little MicroViT is not shown to beat the mean even with
-# shuffled folds ([MicroViT](92_microvit.ipynb)).
+# On the paper's alloys, segmented, little MicroViT is not shown to beat the mean even with shuffled
+# folds ([MicroViT](92_microvit.ipynb)).
 #
-# *Checked*: if one of these no longer held, this cell would fail, and somebody would rewrite the
-# sentence.
+# *Checked*: the next cell fails if one of these no longer holds.
 
 # %% tags=["checked"]
 mild, mild_mean = errors.loc["shuffled folds"]
@@ -229,6 +233,8 @@ assert by["by source"].max() > level + 0.3  # 3
 #    folds?
 #
 # ````{dropdown} Solution of 1
+# On neither: its errors are close to those of `Ridge`.
+#
 # ```python
 # from sklearn.svm import SVR
 #
@@ -241,7 +247,7 @@ assert by["by source"].max() > level + 0.3  # 3
 # ````{dropdown} Solution of 2
 # A column for each source, 1 for its alloys and 0 for the others. It does about as well as the
 # features: an error on shuffled folds cannot tell whether a model reads the picture or recognises
-# where it is from.
+# its source.
 #
 # ```python
 # columns = pd.get_dummies(sources).to_numpy(float)
@@ -251,8 +257,7 @@ assert by["by source"].max() > level + 0.3  # 3
 # ````
 #
 # ````{dropdown} Solution of 3
-# The range holds zero: with 20 components these data cannot tell which of the two is better. Put
-# predictions of another number of components in the place of `by_source`.
+# The range holds zero: with 20 components these data cannot tell which of the two is better.
 #
 # ```python
 # more = abs(by_source - y) - abs(guess_by_source - y)
@@ -267,13 +272,24 @@ assert by["by source"].max() > level + 0.3  # 3
 # print(np.percentile(differences, [2.5, 97.5]).round(1), "points")
 # ```
 # ````
+#
+# ````{dropdown} Solution of 4
+# One to two points of the error on shuffled folds. By source nothing: the untrained network errs a
+# little less, but no more than luck may do (put `strict` into solution 3).
+#
+# ```python
+# untrained = load_encoder("microvit", weights="random")
+# U = extract_features(images, untrained)
+# mild = cross_val_predict(model, U, y, cv=folds)
+# strict = cross_val_predict(model, U, y, **options)
+# print(mape(y, mild).round(1), mape(y, strict).round(1))
+# ```
+# ````
 
 # %% [markdown]
 # ## Where to go next
 #
-# - [Preprocessing](10_preprocessing.ipynb) begins with what happens to a picture before a network
-#   sees it.
+# - [Preprocessing](10_preprocessing.ipynb): what happens to a picture before a network sees it.
 # - [Case study 2: hardness of superalloys](50_case_study_2.ipynb) does this with the paper's own
-#   data, and [What do these models know?](70_what_models_know.ipynb) with folds by source: there,
-#   too, no network is shown to beat the mean.
+#   data, and [What do these models know?](70_what_models_know.ipynb) with folds by source.
 # - [Your own micrographs](80_your_own_micrographs.ipynb) puts your pictures in place of ours.

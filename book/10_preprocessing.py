@@ -54,7 +54,10 @@ badge(study, note=f"Micrograph: {kind}, {shape} pixels. No network runs on this 
 # %% [markdown]
 # Three steps make an image an input: crop, split or resize where the network asks for it, and
 # repeat the grey values as red, green and blue {cite}`whitman2025`. The figure below shows the
-# crops of four networks: a network never sees what lies outside its frame.
+# crops of four networks: CLIP, DINOv2 and SAM, which others trained on photographs, and the book's
+# own MicroViT (more in [Features from vision transformers](20_features.ipynb)). A network never
+# sees what lies outside its frame. In the drawn micrograph the precipitates are the *dark* phase;
+# in those of the page before they were the bright one.
 
 
 # %%
@@ -100,8 +103,8 @@ figure
 #
 # We follow one network, CLIP B16. A *section*, a cut through a volume of two phases, has only 51 x
 # 51 pixels: 1 in the stiff phase (white), 0 in the compliant one. It must grow. So each pixel is
-# *split* into 5 x 5 equal ones, the fewest that reach 224. What is too much is cut off at the
-# bottom and at the right: 224 / 5 = 44.8 pixels of the section remain.
+# *split* into 5 x 5 equal ones, the fewest that reach 224. The rest is cut off at the bottom
+# and at the right: 224 / 5 = 44.8 pixels of the section remain.
 
 # %%
 split = np.kron(section, np.ones((5, 5)))  # 51 becomes 255
@@ -137,8 +140,8 @@ plots_images.plot_images(details, ["split", "resized"])
 # %% [markdown]
 # ## What the crop costs
 #
-# How far does the crop move the stiff fraction? We compare what each network sees with the whole,
-# for all sections of the data set, in percentage points.
+# How far does the crop move the area fraction of the stiff phase? We compare what each network sees
+# with the whole, for all sections of the data set, in percentage points.
 
 # %%
 shifts = {}
@@ -207,7 +210,7 @@ plots_images.plot_images(inputs, titles)
 # %% [markdown]
 # ```{admonition} Caution
 # :class: warning
-# Where images differ in size, only DINOv2 always compares equal scales; where they differ in
+# Where images differ in size, only DINOv2 and DINOv3 keep one scale for all; where they differ in
 # magnification, no network does. If you know how many nanometres a pixel of yours is, resample
 # them to one value, and cut them to one size.
 # ```
@@ -278,7 +281,7 @@ print(f"with value_range: {right.max():.3f}")
 # ## What we saw
 #
 # 1. **Sections are cropped or split, never blurred.** DINOv2 loses almost a third of the area, and
-#    the stiff fraction moves with it.
+#    the area fraction moves with it.
 # 2. **Resizing changes the scale.** CLIP gets the precipitates of a quarter image twice as large as
 #    those of the whole.
 # 3. **Antialiasing keeps false structures out.** Without it fine lamellae turn into bands that
@@ -313,7 +316,7 @@ assert dark.max() < 0.1 < 0.5 < right.max()  # 4
 # ## Exercises
 #
 # 1. Set the lamellae 6, 9 and 12 pixels apart. How far do the two ways of resizing differ now?
-# 2. Every crop keeps the top left. Would the centre keep the stiff fraction better?
+# 2. Every crop keeps the top left. Would the centre keep the area fraction better?
 # 3. Two microscopes look at one specimen, the second with pixels twice as large, and give images of
 #    one size. Make the inputs comparable.
 # 4. Read a micrograph of your own. Is the microscope's data bar still in the input? Crop it away.
@@ -337,7 +340,8 @@ assert dark.max() < 0.1 < 0.5 < right.max()  # 4
 #     shift = 100 * np.abs(part.mean((1, 2)) - whole).mean()
 #     print(f"from pixel {start}: {shift:.1f} points")
 # ```
-# No: a periodic section has no centre.
+# No: these sections are periodic, what leaves at one edge comes back at the other. So no place in
+# them is the centre.
 # ````
 #
 # ````{dropdown} Solution of 3

@@ -161,9 +161,10 @@ assert np.isclose(at_lag, exact)
 # %% [markdown]
 # ## Reading a map
 #
-# We put two sections beside the first. All are made like the book's own data
-# ([Making the two-phase data](91_two_phase_data.ipynb)): noise, smoothed by a filter and cut at a
-# threshold. The filter is narrow, wide, or wide in one direction only, as the figure below shows.
+# We put two sections beside the first, which is the coarse one, in the middle of the figure below.
+# All are made like the book's own data ([Making the two-phase data](91_two_phase_data.ipynb)):
+# noise, smoothed by a filter and cut at a threshold. The filter is narrow, wide, or wide in one
+# direction only.
 
 # %%
 recipes = {
@@ -260,9 +261,10 @@ print(f"largest difference of the maps: {abs(gap).max():.4f}")
 print("stiff discs, stiff matrix [GPa]:", moduli.round(1))
 
 # %% [markdown]
-# The maps agree, and the moduli are far apart: a stiff matrix carries load from side to side,
-# stiff discs do not touch. So ask more of the arrow: not its ends alone, **its whole length** must
-# lie in the phase. That probability is the *lineal path* {cite}`torquato2002`.
+# The maps agree: the small difference is the constant, for the discs fill a little more than half.
+# And the moduli are far apart: a stiff matrix carries load from side to side, stiff discs do not
+# touch. So ask more of the arrow: not its ends alone, **its whole length** must lie in the phase.
+# That probability is the *lineal path* {cite}`torquato2002`.
 
 
 # %%
@@ -303,6 +305,32 @@ figure
 # No line longer than its diameter fits into a disc. About a quarter of all pixels lie in
 # horizontal channels of the matrix, which have no end. The lineal path has its limit, too: a
 # connection may bend.
+#
+# ## From maps to a descriptor
+#
+# A regression wants a row for every sample. `TwoPointStatistics` computes the maps and flattens
+# them, as a step of a scikit-learn pipeline that fits nothing. The principal component analysis
+# (PCA) after it is fitted, and must see the training part only. Here we predict nothing, and fit it
+# to all.
+
+# %%
+pca = PCA(5, svd_solver="full")
+pipeline = make_pipeline(TwoPointStatistics(), pca)
+first = two_phase.sections[:1500, 0]
+scores = pipeline.fit_transform(first)
+explained = pca.explained_variance_ratio_
+
+area = first.mean(axis=(1, 2))
+with_area = abs(np.corrcoef(scores[:, 0], area)[0, 1])
+with_square = abs(np.corrcoef(scores[:, 0], area**2)[0, 1])
+print("values a section:", pca.n_features_in_)
+print("share of the variance [%]:", (100 * explained).round(1))
+print(f"first component and area fraction: |r| = {with_area:.3f}")
+print(f"first component and its square:    |r| = {with_square:.6f}")
+
+# %% [markdown]
+# The first component holds nearly all of the variance. It is the mean of the map, $f^2$, that we
+# met above. Size and shape of the features are in the rest.
 #
 # ## Edges, cut-off and masks
 #
@@ -357,32 +385,6 @@ for name, error in errors.items():
 # %% [markdown]
 # The mask removes the bias, but not the scatter: a single map is even further off. The pixels under
 # the label are lost, and the features are as large as the label.
-#
-# ## From maps to a descriptor
-#
-# A regression wants a row for every sample. `TwoPointStatistics` computes the maps and flattens
-# them, as a step of a scikit-learn pipeline that fits nothing. The principal component analysis
-# (PCA) after it is fitted, and must see the training part only. Here we predict nothing, and fit it
-# to all.
-
-# %%
-pca = PCA(5, svd_solver="full")
-pipeline = make_pipeline(TwoPointStatistics(), pca)
-first = two_phase.sections[:1500, 0]
-scores = pipeline.fit_transform(first)
-explained = pca.explained_variance_ratio_
-
-area = first.mean(axis=(1, 2))
-with_area = abs(np.corrcoef(scores[:, 0], area)[0, 1])
-with_square = abs(np.corrcoef(scores[:, 0], area**2)[0, 1])
-print("values a section:", pca.n_features_in_)
-print("share of the variance [%]:", (100 * explained).round(1))
-print(f"first component and area fraction: |r| = {with_area:.3f}")
-print(f"first component and its square:    |r| = {with_square:.6f}")
-
-# %% [markdown]
-# The first component holds nearly all of the variance. It is the mean of the map, $f^2$, that we
-# met above. Size and shape of the features are in the rest.
 #
 # ## What we saw
 #
@@ -445,6 +447,8 @@ assert np.array_equal(auto, auto[::-1, ::-1])  # the table
 # ````
 #
 # ````{dropdown} Solution of 2
+# A shift changes nothing. A turn turns the map along. Swapping the phases adds a constant to it.
+#
 # ```python
 # moved = np.roll(stiff, (7, -3), axis=(0, 1))
 # assert np.array_equal(two_point_statistics(moved), auto)  # no change

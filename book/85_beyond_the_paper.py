@@ -143,8 +143,8 @@ steps = pd.DataFrame(errors).T
 steps.round(1)
 
 # %% [markdown]
-# The logarithm takes more than a third of the percentage error away, and pays for it in gigapascals:
-# the stiff volumes, where they are counted, weigh less. With the kernel both are low. Which of the two
+# The logarithm takes more than a third off the percentage error, but misses by more gigapascals, for it
+# weighs the stiff volumes less. The kernel brings that back down. Which of the two
 # errors counts depends on what a prediction is for. The last row is a warning: part of the paper's
 # percentage error comes from predictions that no material could have. Raised to the modulus of the
 # compliant phase, the same model errs by a seventh less, without learning anything.
@@ -152,10 +152,11 @@ steps.round(1)
 # ## How many volumes?
 #
 # Now the paper's claim. Four descriptors that learn nothing about stiffness, each with the best of
-# eight such learners; and two networks whose every weight is trained on the modulus: a small
-# convolutional network that starts from nothing, and MicroViT, fine-tuned. All get the same
-# volumes, of which a fifth chooses the learner, its options, or the epoch to stop at, and all meet the
-# same 590 test volumes. The next figure shows means of three draws.
+# eight learners: the paper's two, and six of the logarithm, from a line to a kernel. And two networks whose
+# every weight is trained on the modulus: a small convolutional network (CNN) that starts from nothing,
+# and MicroViT, fine-tuned. All get the same volumes, of which a fifth chooses the learner, its options, or
+# the epoch to stop at, and all meet the same 590 test volumes. The next figure shows means of three draws.
+# They are lower than in [Case study 1](40_case_study_1.ipynb), whose learners are the paper's.
 
 # %%
 curves = read_results("evidence/learning_curves", "curves")
@@ -166,7 +167,7 @@ table.sort_values(5310).round(1)
 plot_learning_curves(curves)
 
 # %% [markdown]
-# Read it in pairs. *Trained or not*: at every size the untrained twin errs nearly twice as much as
+# Read it in pairs. *Trained or not*: at every size the untrained twin errs about twice as much as
 # MicroViT. *Network or counts*: the counted statistics, lineal paths, chords and clusters, are what
 # MicroViT was trained to tell; with few volumes they are too many, from 500 on they do as
 # well. *Frozen or trained*: here is the surprise. The paper expects frozen features to lead where
@@ -180,20 +181,20 @@ draws = cells.pivot_table(
     values="mape",
 )
 trained, frozen = draws["CNN from scratch"], draws["MicroViT"]
-lead = np.log(trained / frozen).unstack()  # above 0: frozen is better
+lead = 100 * (1 - frozen / trained).unstack()
 width = 4.3 / np.sqrt(3)  # Student's t of three draws, 95 %
 half = width * lead.std(axis=1)
-lead.assign(mean=lead.mean(axis=1), half=half).round(2)
+lead.assign(mean=lead.mean(axis=1), half=half).round(0)
 
 # %% [markdown]
-# A row a size, a column a draw, then the mean and half of its interval. Up to 500 volumes the two cannot be
-# told apart: with a hundred, the draw alone moves an error by ten points. From 1 000 on the frozen
-# features lead by about a tenth, with all volumes by half of that. Why might the CNN need so little? It is small, and it is told
+# How much less the frozen features err than the CNN, in percent: three draws, their mean, and half of
+# its 95 % interval. Up to 1 000 volumes the interval holds zero. With more the frozen features err about
+# a tenth less, with all volumes half of that. Why might the CNN need so little? It is small, and it is told
 # what leaves a modulus alone: it sees each volume mirrored, shifted, and with y and z exchanged. Such
 # knowledge may be worth volumes, and the frozen features were given none of it; whether that is the
 # reason was not tried.
 #
-# Two warnings. With all volumes a network had ten minutes, and the best epoch of the CNN was nearly always among
+# Two warnings. With all volumes a network got ten minutes, and the best epoch of the CNN was nearly always among
 # its last: more patience would help it. And MicroViT's training contained such volumes
 # ([MicroViT](92_microvit.ipynb)); a network that has never seen their like would start further up.
 #
@@ -228,6 +229,108 @@ axis.legend(title=None)
 figure
 
 # %% [markdown]
+# With the same volumes, frozen features cost a seventh of the seconds of a trained network, or less. The
+# hour that it took to train MicroViT once is not counted.
+#
+# ## Which descriptor, which learner?
+#
+# The same comparison with all volumes, of more descriptors and of each learner by itself. The classics
+# of two-phase media {cite}`torquato2002` join in: how long the *chords* are that a line cuts off in a
+# phase; how likely a segment of some length lies in one phase (*lineal path*); how likely two points
+# lie in the same connected cluster (*cluster function*). A newer one, *persistent homology*, follows
+# clusters and holes while a phase grows from its core. *Noise* is the control: random numbers. The
+# figure below shows the error of each pair.
+
+# %%
+rivals = read_results("evidence/rivals")
+volumes = rivals.query("study == 'case study 1'")
+grid = volumes.pivot(
+    index="descriptor",
+    columns="learner",
+    values="mape",
+)
+grid = grid.loc[grid.min(axis=1).sort_values().index]
+grid = grid[volumes["learner"].unique()]
+
+# %% mystnb={"figure": {"caption": "Test error [%] of each descriptor with each learner, 5310 volumes. The two learners on the left are the paper's; the lowest rows err least.", "name": "fig-beyond-grid"}, "image": {"alt": "A heat map of fourteen descriptors by eight learners."}} tags=["hide-input"]
+figure, ((axis,),) = plots.panels(height=4.6)
+look = {"annot": grid, "fmt": ".0f", "cbar": False}
+look |= {"cmap": "viridis_r", "annot_kws": {"size": 9}}
+sns.heatmap(np.log(grid), **look, ax=axis)
+axis.set(xlabel="", ylabel="")
+axis.tick_params(axis="x", rotation=30)
+figure
+
+# %% [markdown]
+# TEXT1
+#
+# And on micrographs? The figure below sets the rivals against MicroViT in both case studies, each
+# with the learner that the validation part chooses, and for the alloys support vector regression on
+# folds by source. All count in the *segmented* alloys, but for the paper's networks, which saw the grey ones.
+
+# %%
+ratios = read_results("evidence/rivals", "ratios")
+shown = ratios["study"].eq("case study 1")
+shown |= ratios["study"].str.contains("source") & ratios["learner"].eq("svr")
+shown &= ~ratios["descriptor"].isin(["MicroViT", "noise"])
+shown = ratios[shown].sort_values("ratio")
+
+# %% mystnb={"figure": {"caption": "Error over that of MicroViT, 95 % intervals over volumes, and over sources of the alloys.", "name": "fig-beyond-rivals"}, "image": {"alt": "ALT"}}
+plot_ratios(shown, "descriptor", "study", "MAPE over that of MicroViT")
+
+# %% [markdown]
+# TEXT2
+#
+# ## How many sections?
+#
+# A volume is more than three sections. Made again from its seed it can be cut more often. The figure
+# below shows what more sections are worth: a thousand volumes, the sections of one direction averaged
+# and the three directions side by side; and all that two-point statistics know in three dimensions.
+
+# %%
+counts = read_results("evidence/section_count")
+cuts = counts[counts["cut"] != "whole volume"]
+whole = counts[counts["cut"] == "whole volume"]
+whole = whole.set_index("descriptor")["mape"]
+whole.round(1)
+
+# %% mystnb={"figure": {"caption": "Error on 100 test volumes against the sections that are cut from a volume. Dashed: two-point statistics of the whole volume, and its volume fraction.", "name": "fig-beyond-sections"}, "image": {"alt": "ALT"}} tags=["hide-input"]
+figure, ((axis,),) = plots.panels(height=3.2)
+look = {"x": "cut", "y": "mape", "hue": "descriptor", "style": "descriptor"}
+sns.lineplot(cuts, **look, markers=True, dashes=False, ax=axis)
+for name, error in whole.items():
+    axis.axhline(error, color="0.3", lw=0.8, ls="--")
+    axis.text(-0.2, error, name, va="bottom")
+axis.set(xlabel="", ylabel="MAPE [%]", yscale="log")
+axis.legend(title=None)
+figure
+
+# %% [markdown]
+# Half of what three sections miss, nine of them see: the error of MicroViT falls from 16 to 8 %. All 153
+# leave a third of it. So about two thirds of the error on this page is what three sections do not show;
+# 100 test volumes carry no finer statement. And one section *along* the load tells twice as much as one
+# across it.
+#
+# ## How different the phases are
+#
+# The stiff phase is fifty times as stiff as the compliant one. A small experiment: the moduli of a
+# thousand volumes, solved again with contrasts of 5 and 500.
+
+# %% mystnb={"figure": {"caption": "Error against the contrast of the phases, kernel ridge regression of the logarithm in nested folds.", "name": "fig-beyond-contrast"}, "image": {"alt": "ALT"}} tags=["hide-input"]
+contrasts = read_results("evidence/contrast")
+figure, ((axis,),) = plots.panels(height=3.2)
+look = {"x": "contrast", "y": "mape"}
+look |= {"hue": "descriptor", "style": "descriptor"}
+sns.lineplot(contrasts, **look, markers=True, dashes=False, ax=axis)
+axis.set(xscale="log", yscale="log", ylabel="MAPE [%]")
+axis.set_xticks([5, 50, 500], [5, 50, 500])
+axis.minorticks_off()
+axis.legend(title=None)
+figure
+
+# %% [markdown]
+# TEXT4
+#
 # ## The size of a pixel
 #
 # A network sees pixels, not nanometres. The embedded superalloys have known pixel sizes, from 1 to
@@ -238,12 +341,14 @@ figure
 # %%
 scale = read_results("evidence/scale")
 by_source = scale[scale["study"].str.contains("source")]
-columns = {"columns": "learner", "values": "ratio"}
-by_source = by_source.pivot(index="descriptor", **columns)
-by_source.round(2)
+by_source = by_source.dropna(subset="p")  # what is compared with
+
+# %% mystnb={"figure": {"caption": "Error over that with the micrographs as they are, 95 % intervals over 19 sources; embedded superalloys, folds by source.", "name": "fig-beyond-scale"}, "image": {"alt": "Four learners, three points each. One pixel size lies near 0.8 with all learners, the middle alone near 1; most intervals reach the line at 1."}}
+label = "MAPE over that of the images as they are"
+plot_ratios(by_source, "learner", "descriptor", label)
 
 # %% [markdown]
-# Ratios to the first row. One pixel size helps each of the four learners, by about a fifth; with
+# One pixel size helps each of the four learners, by about a fifth; with
 # 19 sources none of these gains can be told from luck once all twelve are judged together. On shuffled
 # folds the pixel size seems to do wonders for kernels, because each of these sources has a magnification of its own:
 # it names the source. This is a property of synthetic alloys.
@@ -276,7 +381,7 @@ plot_occlusion(study.sections[shown], changes)
 # 1. **Two lines of scikit-learn halve the percentage error** of the paper's learner on the embedded
 #    volumes, the logarithm of the target and a kernel; the error in gigapascals stays as it was.
 # 2. **Frozen features are not shown to need fewer volumes than a small network that is trained**: up to
-#    500 the two cannot be told apart by three draws; with more, the frozen features err a little less.
+#    1 000 three draws cannot tell the two apart; with more, the frozen features err a little less.
 # 3. **Counts do as well from 500 volumes on**, and with all volumes better. A network has to be held against them
 #    before it is praised.
 # 4. **It is the training, not the architecture**: the untrained twin needs 5 310 volumes for what
@@ -300,9 +405,10 @@ assert abs(rmse["+ kernel"] / rmse["paper's polynomial"] - 1) < 0.1  # 1
 assert rmse["+ logarithm"] > 1.3 * rmse["+ kernel"]
 bounds = curves.pivot(index="method", columns="n")
 lowest, highest = bounds["ratio_low"], bounds["ratio_high"]
-few = lead.loc[:500]
-assert (few.mean(axis=1).abs() < half.loc[:500]).all()  # 2
-assert lead.loc[1000:].mean(axis=1).between(0, 0.2).all()  # 2
+few, many = lead.mean(axis=1).loc[:1000], lead.mean(axis=1).loc[2000:]
+assert (few.abs() < half.loc[:1000]).all()  # 2
+assert many.between(0, 20).all()  # 2
+assert (many > half.loc[2000:]).all()  # 2
 counts = "counted statistics"
 assert (lowest.loc[counts, 500:] < 1).all()  # 3
 assert highest.loc[counts, 5310] < 1  # 3
@@ -327,9 +433,9 @@ assert twin[5310] > table.loc["MicroViT", 200]  # 4
 # search = GridSearchCV(plain, gammas, cv=4, scoring=percentage)
 # predicted = cross_val_predict(search, X, y, cv=5)
 # print(f"MAPE {mape(y, predicted):.1f} %")
-# print(f"MAE {np.abs(predicted - y).mean():.1f} GPa")
+# print(f"RMSE {np.sqrt(np.mean((predicted - y) ** 2)):.1f} GPa")
 # ```
-# The percentage error grows, and the mean miss in gigapascals falls a little.
+# OUTCOME1
 # ````
 #
 # ````{dropdown} Solution of 2

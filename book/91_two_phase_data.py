@@ -111,7 +111,7 @@ print(f"E = {case.energy[0]:.3f} GPa, stored: {stored:.3f} GPa")
 print(f"iterations: {case.iterations[0]}, {seconds:.2f} s")
 print(f"bound of the error: {case.error_bound[0]:.0e}")
 
-# %% mystnb={"figure": {"caption": "Phases, strain and stress along x in the section normal to z at index 0. The load is along x (horizontal), the mean strain of the volume 0.1 %. Colours leave out the lowest and highest half per cent.", "name": "fig-data-fields"}, "image": {"alt": "Three panels of one section: the phases, the strain along x and the stress along x. The strain is high in compliant gaps between stiff regions and low inside the stiff ones; the stress is uneven along the phase boundaries."}}
+# %% mystnb={"figure": {"caption": "Phases, strain and stress along x in the section normal to z at index 0. The load is along x (horizontal here, vertical in case study 1), the mean strain of the volume 0.1 %. Colours leave out the lowest and highest half per cent.", "name": "fig-data-fields"}, "image": {"alt": "Three panels of one section: the phases, the strain along x and the stress along x. The strain is high in compliant gaps between stiff regions and low inside the stiff ones; the stress is uneven along the phase boundaries."}}
 fields = []
 for field in (case.strain, case.stress):
     fields.append(field[0, 0, :, :, 0].cpu().numpy() * 1e-3)
@@ -262,6 +262,21 @@ assert 0.18 < one_phase.mean() < 0.25  # 4
 # print(f"{((shares == 0) | (shares == 1)).mean():.0%}")
 # ```
 # Hardly any: the features are small beside the section.
+# ````
+#
+# ````{dropdown} Solution of 1
+# ```python
+# turned = np.rot90(volumes[0], axes=(0, 1))
+# swapped = volumes[0].swapaxes(0, 1)
+# for volume in (turned, swapped):
+#     print(youngs_modulus(volume[None])[0])
+# ```
+# Both print the same: a quarter turn puts the y axis along the load, and a mirror image has the
+# modulus of the volume itself.
+# ````
+#
+# ````{dropdown} Solution of 3
+# The arithmetic mean. Layers side by side share the strain, and the stresses add up.
 # ````
 #
 # Next: [MicroViT](92_microvit.ipynb), a network that saw noise of this kind.

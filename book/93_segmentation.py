@@ -84,7 +84,7 @@ bright = cv2.adaptiveThreshold(smooth, 1, *how, window, 5)
 
 # %% [markdown]
 # The paper takes the bright pixels. Here the precipitates are the darker phase, so we take the others.
-# The helper `segment` does the same, and refuses images of which this makes nothing:
+# The helper `segment` does the same, and refuses images in which it finds no phases:
 
 # %%
 by_level = 1 - bright
@@ -130,7 +130,7 @@ edges = steepness > threshold_otsu(steepness)
 by_edge = segment(image, "edges", precipitates="dark")
 print(f"IoU {overlap(by_edge, truth):.2f}")
 
-# %% mystnb={"figure": {"caption": "The same micrograph segmented by the paper's workflow and by its interfaces; between them the strong steps.", "name": "fig-segmentation-methods"}, "image": {"alt": "Three black and white images. Left, precipitates and channels run into each other and only rims stand out; in the middle outlines of all precipitates; right, whole precipitates as in the truth."}} tags=["hide-input", "thumbnail"]
+# %% mystnb={"figure": {"caption": "The same micrograph segmented by the paper's workflow and by its interfaces; between them the strong steps.", "name": "fig-segmentation-methods"}, "image": {"alt": "Three black and white images. Left, ragged precipitates, at the right edge half gone; in the middle outlines of all precipitates; right, whole precipitates as in the truth."}} tags=["hide-input", "thumbnail"]
 names = ["by grey level (paper)", "strong steps", "by interfaces"]
 plots_images.plot_images([by_level, edges, by_edge], names)
 
@@ -191,8 +191,8 @@ figure
 # change the score falls. To tune on a few images and test on their neighbours tests little. It is the
 # lesson of [sources](70_what_models_know.ipynb) once more.
 #
-# On the synthetic micrographs both workflows do about equally well, but for three that the paper's
-# spoils.
+# On the synthetic micrographs the two do about equally well, except for three on which the paper's
+# workflow fails.
 #
 # ## What we saw
 #
