@@ -245,9 +245,8 @@ assert by["by source"].max() > level + 0.3  # 3
 # ````
 #
 # ````{dropdown} Solution of 2
-# A column for each source, 1 for its alloys and 0 for the others. It does about as well as the
-# features: an error on shuffled folds cannot tell whether a model reads the picture or recognises
-# its source.
+# A column for each source: 1 for its alloys, else 0. It does about as well as the features: an
+# error on shuffled folds cannot tell whether a model reads the picture or recognises its source.
 #
 # ```python
 # columns = pd.get_dummies(sources).to_numpy(float)
@@ -282,7 +281,7 @@ assert by["by source"].max() > level + 0.3  # 3
 # U = extract_features(images, untrained)
 # mild = cross_val_predict(model, U, y, cv=folds)
 # strict = cross_val_predict(model, U, y, **options)
-# print(mape(y, mild).round(1), mape(y, strict).round(1))
+# print(round(mape(y, mild), 1), round(mape(y, strict), 1))
 # ```
 # ````
 

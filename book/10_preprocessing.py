@@ -156,7 +156,7 @@ for name in ("dinov2-s14", "clip-b16", "sam-h", "microvit"):
     print(f"{name:10} mean {shifts[name]:.1f}, largest {largest:4.1f}")
 
 # %% [markdown]
-# DINOv2 pays most.
+# DINOv2 pays most: about four percentage points on average, and up to eighteen.
 #
 # ## A micrograph, by hand
 #
@@ -345,7 +345,8 @@ assert dark.max() < 0.1 < 0.5 < right.max()  # 4
 # ````
 #
 # ````{dropdown} Solution of 3
-# Shrink the finer image to the larger pixels, and cut the other one to its field of view.
+# Shrink the finer image to the larger pixels, and cut the other one to its field of view. Then the
+# inputs are nearly the same.
 #
 # ```python
 # n = min(micrograph.shape) // 4

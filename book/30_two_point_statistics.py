@@ -461,7 +461,7 @@ assert np.array_equal(auto, auto[::-1, ::-1])  # the table
 #
 # ````{dropdown} Solution of 3
 # A chord ends where the phase is left on the way to the next pixel, which has the probability
-# $S(0) - S(1)$. So many chords share the area $S(0)$.
+# $S(0) - S(1)$. So many chords share the area $S(0)$: both ways give a mean of about 11 pixels.
 #
 # ```python
 # padded = np.pad(discs.astype(int), ((0, 0), (1, 1)))

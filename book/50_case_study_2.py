@@ -444,8 +444,8 @@ assert errors["fitted"] < 0.9 * errors["out of fold"]  # 4
 # ````
 #
 # ````{dropdown} Solution of 2
-# Nothing on these alloys: inside, too, the choice falls on MicroViT with linear regression, in every
-# fold. `nested_cv` keeps the errors of the inner folds, for each outer fold and number of components.
+# Nothing on these alloys: chosen inside, the error is that of the best. `nested_cv` keeps the errors of
+# the inner folds, for each outer fold and number of components.
 #
 # ```python
 # runs = list(results.values())

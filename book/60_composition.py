@@ -318,7 +318,7 @@ drawn = [(axes[0], row) for row in alloys.to_numpy()]
 drawn += [(axes[1], row) for row in here.to_numpy()]
 for (ax, row), name, c in zip(drawn, names, colours, strict=True):
     ax.plot(alloys.columns, row, "o-", color=c, label=name)
-    ax.set(xlim=(-0.2, 1.2), xlabel="folds", ylim=(8, 28))
+    ax.set(xlim=(-0.2, 1.2), xlabel="folds", ylim=(8, 30))
     ax.legend(loc="upper left", fontsize=8)
 axes[0].set(ylabel="MAPE [%]", title="the paper's alloys")
 axes[1].set_title("alloys of this page")

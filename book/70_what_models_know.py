@@ -341,7 +341,7 @@ print(f"of the worst source: {of_source.min():.0%}")
 #
 # **How many sources?** The half width of the interval above shrinks with the root of their number.
 # To find a true difference in four of five studies (a *power* of 80 %), one needs about twice the
-# sources that would find it in every second study:
+# sources that would find it in every second study. For a difference of one, two and four points:
 
 # %%
 low, high = intervals["MicroViT"]

@@ -330,6 +330,9 @@ assert not alloys["unlike"].any()  # 3
 # ````
 #
 # ````{dropdown} Solution of 2
+# The size in pixels: its error is less than half that of the median. In nanometres the model errs more
+# than the median, for the pictures carry no scale.
+#
 # ```python
 # truth_table = study.truth.loc[list(study.names)]
 # nm = truth_table["radius_nm"].to_numpy()

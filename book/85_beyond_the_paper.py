@@ -238,8 +238,11 @@ figure
 # of two-phase media {cite}`torquato2002` join in: how long the *chords* are that a line cuts off in a
 # phase; how likely a segment of some length lies in one phase (*lineal path*); how likely two points
 # lie in the same connected cluster (*cluster function*). A newer one, *persistent homology*, follows
-# clusters and holes while a phase grows from its core. *Noise* is the control: random numbers. The
-# figure below shows the error of each pair.
+# clusters and holes while a phase grows from its core. *Noise* is the control: random numbers.
+#
+# Six learners are fitted to the logarithm: lines, second-order polynomials without and with a penalty
+# (*ridge*), *boosted* trees, a *Gaussian process*, and kernel ridge regression. The figure below shows the
+# error of each pair.
 
 # %%
 rivals = read_results("evidence/rivals")
@@ -250,9 +253,12 @@ grid = volumes.pivot(
     values="mape",
 )
 grid = grid.loc[grid.min(axis=1).sort_values().index]
-grid = grid[volumes["learner"].unique()]
+grid = grid[volumes["learner"].unique()]  # in their order
+names = ["linear", "2nd order", "log linear", "log 2nd order"]
+names += ["log ridge", "log boosting", "log Gaussian", "log kernel"]
+grid.columns = names
 
-# %% mystnb={"figure": {"caption": "Test error [%] of each descriptor with each learner, 5310 volumes. The two learners on the left are the paper's; the lowest rows err least.", "name": "fig-beyond-grid"}, "image": {"alt": "A heat map of fourteen descriptors by eight learners."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Test error [%] of each descriptor with each learner, 5310 volumes. The two learners on the left are the paper's; the lowest rows err least.", "name": "fig-beyond-grid"}, "image": {"alt": "A heat map of fourteen descriptors by eight learners. Errors fall from 65 to 100 per cent in the column of the linear model to 17 to 30 in those of kernels; the row of noise stays near 200."}} tags=["hide-input"]
 figure, ((axis,),) = plots.panels(height=4.6)
 look = {"annot": grid, "fmt": ".0f", "cbar": False}
 look |= {"cmap": "viridis_r", "annot_kws": {"size": 9}}
@@ -262,24 +268,46 @@ axis.tick_params(axis="x", rotation=30)
 figure
 
 # %% [markdown]
-# TEXT1
+# From left to right every row falls by half or more: the learner matters as much as the descriptor. And
+# simple counts do well. Lineal path and cluster function, ten lines of NumPy each, err no more than
+# MicroViT, and nobody had to train them. The bottom row is what knowing nothing costs.
 #
-# And on micrographs? The figure below sets the rivals against MicroViT in both case studies, each
-# with the learner that the validation part chooses, and for the alloys support vector regression on
-# folds by source. All count in the *segmented* alloys, but for the paper's networks, which saw the grey ones.
+# The learners were compared on the test part here, for all to see. For a fair number the validation part
+# chooses: by the paper's protocol a row of two-point statistics or MicroViT with one of its two learners,
+# in this book a learner for MicroViT. What changes?
+
+# %%
+pair = read_results("evidence/rivals", "pair")
+for role in ("paper", "ours"):
+    miss = pair[role] - pair["modulus"]
+    percent = 100 * (miss / pair["modulus"]).abs().mean()
+    print(f"{pair[f'{role}_row'][0]:27} MAPE {percent:.1f} %", end="")
+    print(f", RMSE {np.sqrt((miss**2).mean()):.2f} GPa")
+
+# %% [markdown]
+# As with a thousand volumes: much less in percent than by the paper's protocol, on embedded volumes, and
+# no less in gigapascals.
+#
+# And on micrographs? The figure below sets all against MicroViT in both case studies: case study 1
+# with the learner that the validation part chooses, and the published superalloys with support vector
+# regression, on folds by source. The counts are of the *segmented* alloys; networks marked *grey* saw the
+# micrographs, as the paper published their features.
 
 # %%
 ratios = read_results("evidence/rivals", "ratios")
-shown = ratios["study"].eq("case study 1")
-shown |= ratios["study"].str.contains("source") & ratios["learner"].eq("svr")
-shown &= ~ratios["descriptor"].isin(["MicroViT", "noise"])
-shown = ratios[shown].sort_values("ratio")
+one = ratios[ratios["study"] == "case study 1"]
+two = ratios[ratios["study"].str.contains("source")]
+some = pd.concat([one, two[two["learner"] == "svr"]])
+some = some[some["descriptor"].isin(two["descriptor"])]
+some = some.dropna(subset="p").query("ratio < 5").sort_values("ratio")
 
-# %% mystnb={"figure": {"caption": "Error over that of MicroViT, 95 % intervals over volumes, and over sources of the alloys.", "name": "fig-beyond-rivals"}, "image": {"alt": "ALT"}}
-plot_ratios(shown, "descriptor", "study", "MAPE over that of MicroViT")
+# %% mystnb={"figure": {"caption": "Error over that of MicroViT, with 95 % intervals over the volumes, and over the sources of the alloys. Noise errs eleven times as much on the volumes and is left out there.", "name": "fig-beyond-rivals"}, "image": {"alt": "Eleven rows. On the volumes the points of counted statistics, cluster function and lineal path lie at 1, chord lengths, two-point statistics and persistent homology at 1.3 to 1.5, the untrained network near 2. On the alloys all points, noise among them, lie at 1 with intervals that hold it."}}
+plot_ratios(some, "descriptor", "study", "MAPE over that of MicroViT")
 
 # %% [markdown]
-# TEXT2
+# On the volumes three counts cannot be told from MicroViT, and three others err by a third to a half
+# more. On alloys of sources that no model has seen, nothing can be told from anything. Even random numbers do
+# no worse, with this learner or three others. Where noise cannot lose, nobody has won.
 #
 # ## How many sections?
 #
@@ -288,21 +316,28 @@ plot_ratios(shown, "descriptor", "study", "MAPE over that of MicroViT")
 # and the three directions side by side; and all that two-point statistics know in three dimensions.
 
 # %%
-counts = read_results("evidence/section_count")
-cuts = counts[counts["cut"] != "whole volume"]
-whole = counts[counts["cut"] == "whole volume"]
+sections = read_results("evidence/section_count")
+cuts = sections[sections["cut"] != "whole volume"]
+whole = sections[sections["cut"] == "whole volume"]
 whole = whole.set_index("descriptor")["mape"]
 whole.round(1)
 
-# %% mystnb={"figure": {"caption": "Error on 100 test volumes against the sections that are cut from a volume. Dashed: two-point statistics of the whole volume, and its volume fraction.", "name": "fig-beyond-sections"}, "image": {"alt": "ALT"}} tags=["hide-input"]
+# %%
+named = {"1 section across the load": "1, across the load"}
+named |= {"1 section along the load": "1, along it"}
+cuts = cuts.replace({"cut": named})
+
+# %% mystnb={"figure": {"caption": "Error on 100 test volumes against the sections that are cut from a volume. Dashed: two-point statistics of the whole volume, and its volume fraction.", "name": "fig-beyond-sections"}, "image": {"alt": "Two falling lines, MicroViT below two-point statistics. One section across the load errs above 100 per cent, one along it near 56, three 16 to 27, nine 8 to 12, all 153 5 to 8. Dashed lines at 10, two-point statistics in 3-D, and at 82, the volume fraction."}} tags=["hide-input"]
 figure, ((axis,),) = plots.panels(height=3.2)
 look = {"x": "cut", "y": "mape", "hue": "descriptor", "style": "descriptor"}
 sns.lineplot(cuts, **look, markers=True, dashes=False, ax=axis)
 for name, error in whole.items():
     axis.axhline(error, color="0.3", lw=0.8, ls="--")
-    axis.text(-0.2, error, name, va="bottom")
-axis.set(xlabel="", ylabel="MAPE [%]", yscale="log")
-axis.legend(title=None)
+    axis.text(1.5, error, name, va="bottom", ha="center")
+axis.set(xlabel="sections", ylabel="MAPE [%]", yscale="log")
+axis.set_yticks([5, 10, 20, 50, 100], [5, 10, 20, 50, 100])
+axis.minorticks_off()
+axis.legend(title=None, loc="lower left")
 figure
 
 # %% [markdown]
@@ -316,7 +351,7 @@ figure
 # The stiff phase is fifty times as stiff as the compliant one. A small experiment: the moduli of a
 # thousand volumes, solved again with contrasts of 5 and 500.
 
-# %% mystnb={"figure": {"caption": "Error against the contrast of the phases, kernel ridge regression of the logarithm in nested folds.", "name": "fig-beyond-contrast"}, "image": {"alt": "ALT"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Error against the contrast of the phases, kernel ridge regression of the logarithm in nested folds.", "name": "fig-beyond-contrast"}, "image": {"alt": "Five rising lines on logarithmic axes. MicroViT and counted statistics lie lowest and together, at 6 per cent, 20 and 56 to 60; two-point statistics a little above; the untrained network and fractions highest, from 10 to nearly 200."}} tags=["hide-input"]
 contrasts = read_results("evidence/contrast")
 figure, ((axis,),) = plots.panels(height=3.2)
 look = {"x": "contrast", "y": "mape"}
@@ -324,12 +359,15 @@ look |= {"hue": "descriptor", "style": "descriptor"}
 sns.lineplot(contrasts, **look, markers=True, dashes=False, ax=axis)
 axis.set(xscale="log", yscale="log", ylabel="MAPE [%]")
 axis.set_xticks([5, 50, 500], [5, 50, 500])
+axis.set_yticks([5, 10, 20, 50, 100, 200], [5, 10, 20, 50, 100, 200])
 axis.minorticks_off()
 axis.legend(title=None)
 figure
 
 # %% [markdown]
-# TEXT4
+# All err more where the phases differ more, and the order stays. What suffers most are descriptors that
+# know the amounts and not the arrangement: fractions and estimates err less than twice as much as MicroViT
+# at a contrast of 5, and more than three times as much at 500.
 #
 # ## The size of a pixel
 #
@@ -382,8 +420,9 @@ plot_occlusion(study.sections[shown], changes)
 #    volumes, the logarithm of the target and a kernel; the error in gigapascals stays as it was.
 # 2. **Frozen features are not shown to need fewer volumes than a small network that is trained**: up to
 #    1 000 three draws cannot tell the two apart; with more, the frozen features err a little less.
-# 3. **Counts do as well from 500 volumes on**, and with all volumes better. A network has to be held against them
-#    before it is praised.
+# 3. **Counts do as well from 500 volumes on**, even a single one, lineal path or cluster function. A
+#    network has to be held against them before it is praised; on alloys of unseen sources nothing here is
+#    told from random numbers.
 # 4. **It is the training, not the architecture**: the untrained twin needs 5 310 volumes for what
 #    MicroViT does with fewer than 200.
 #
@@ -404,14 +443,27 @@ rmse = steps["RMSE [GPa]"]
 assert abs(rmse["+ kernel"] / rmse["paper's polynomial"] - 1) < 0.1  # 1
 assert rmse["+ logarithm"] > 1.3 * rmse["+ kernel"]
 bounds = curves.pivot(index="method", columns="n")
-lowest, highest = bounds["ratio_low"], bounds["ratio_high"]
+lowest = bounds["ratio_low"]
 few, many = lead.mean(axis=1).loc[:1000], lead.mean(axis=1).loc[2000:]
 assert (few.abs() < half.loc[:1000]).all()  # 2
 assert many.between(0, 20).all()  # 2
 assert (many > half.loc[2000:]).all()  # 2
 counts = "counted statistics"
 assert (lowest.loc[counts, 500:] < 1).all()  # 3
-assert highest.loc[counts, 5310] < 1  # 3
+ends = one.set_index("descriptor")[["low", "high"]]
+equal = ["lineal path", "cluster function", counts]
+worse = ["chord lengths", "two-point statistics", "persistent homology"]
+assert (ends["low"][equal] < 1).all()  # 3
+assert (ends["high"][equal] > 1).all()  # 3
+assert (ends["low"][worse] > 1).all()  # 3
+assert two["p_holm"].min() > 0.5  # 3
+apart = contrasts.set_index(["descriptor", "contrast"])["ratio"]
+apart = apart["fractions and estimates"]
+assert apart[5] < 2 < 3 < apart[500]
+errs = cuts.pivot(index="cut", columns="descriptor", values="mape")
+errs = errs["MicroViT"]
+assert errs["9 sections"] < 0.55 * errs["3 sections"]
+assert 0.6 < 1 - errs["153 sections"] / errs["3 sections"] < 0.75
 twin = table.loc["MicroViT, random"]
 assert twin[5310] > table.loc["MicroViT", 200]  # 4
 

@@ -252,8 +252,8 @@ for model in ("lr", "svr"):
 # - **cannot be tested here**: data are missing, and the table names them.
 #
 # "About the same" means within two points, half of what the best descriptors gain over the mean. All
-# of it is a few lines, `helpers.audit.verdicts.judge`; its tests deal it comparisons of nothing, and one true
-# difference among ten.
+# of it is a few lines, `helpers.audit.verdicts.judge`. The tests of that function give it comparisons in
+# which nothing differs, and one true difference among ten.
 #
 # ## The verdicts
 #

@@ -61,9 +61,10 @@ def plot_ratios(table, by, hue, label):
     >>> len(plot_ratios(pd.DataFrame([row]), "of", "descriptor", "ratio").axes)
     1
     """
-    figure, ((axis,),) = panels(height=1.2 + 0.5 * table[by].nunique())
+    colours = table[hue].nunique()
+    figure, ((axis,),) = panels(height=1.2 + (0.1 + 0.13 * colours) * table[by].nunique())
     points = with_ranges(table, [by, hue], "ratio", "low", "high")
-    look = {"dodge": 0.25 * (table[hue].nunique() - 1), "linestyle": "none", "markersize": 5}
+    look = {"dodge": 0.25 * (colours - 1), "linestyle": "none", "markersize": 5}
     look |= {"x": "at", "y": by, "hue": hue, "err_kws": {"linewidth": 1.5}}
     sns.pointplot(**points, **look, ax=axis)
     axis.axvline(1, color="0.3", lw=1, ls="--", zorder=0)
