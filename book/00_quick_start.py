@@ -6,7 +6,7 @@
 # After this page you can turn micrographs into numbers with a vision transformer, predict a
 # property from them with scikit-learn, and put the prediction to two tests: a mild one, which it
 # passes, and a strict one, which it does not. You need Python and a little scikit-learn.
-# 5 minutes to read, half a minute to run.
+# 6 minutes to read, half a minute to run.
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,

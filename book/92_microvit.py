@@ -5,7 +5,7 @@
 # microstructures?** The encoders of the paper learned from photographs, and it ends with the guess
 # that a transformer trained on *materials* could do better {cite}`whitman2025`. After this page you can
 # say what MicroViT learned and from what, measure what its training was worth, and see where it
-# looks and what it takes for alike. Ten minutes to read, one to run.
+# looks and what it takes for alike. Twelve minutes to read, one to run.
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
@@ -96,7 +96,7 @@ print(f"of all images: {at_home:.0%}")
 # %% [markdown]
 # About one in eight. In case study 1 MicroViT is at home, which a network trained on photographs is
 # not. An error there says how well it knows what it was shown, not how it would do elsewhere; for that
-# there are [other shapes](#other-shapes) below.
+# there are *other shapes* below.
 #
 # ## What it was asked
 #
@@ -126,7 +126,7 @@ log = read_results("microvit/pretraining")
 log = log.pivot(index="step", columns="curve", values="value")
 log[["r2_chord_x", "mape_modulus"]].dropna().iloc[[0, 1, -1]]
 
-# %% mystnb={"figure": {"caption": "The training of MicroViT. Left: the loss. Right: what linear probes read off its features, R² of the chord length along rows and error of the modulus on 800 probe volumes, as a share of that at the start.", "name": "fig-microvit-training"}, "image": {"alt": "Left: a curve that falls steeply within the first five hundred steps and slowly after that. Right: R² of the chord length rises from 0.4 to 0.9, the error of the modulus falls to about a half within a thousand steps and stays there."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The training of MicroViT. Left: the loss. Right: what linear probes read off its features, R2 of the chord length along rows and error of the modulus on 800 probe volumes, as a share of that at the start.", "name": "fig-microvit-training"}, "image": {"alt": "Left: a curve that falls steeply within the first five hundred steps and slowly after that. Right: R2 of the chord length rises from 0.4 to 0.9, the error of the modulus falls to about a half within a thousand steps and stays there."}} tags=["hide-input"]
 figure, (axes,) = plots.panels(1, 2, height=2.6)
 sns.lineplot(log["loss"].dropna(), ax=axes[0])
 probes = log[["r2_chord_x", "mape_modulus"]].dropna()
@@ -414,6 +414,8 @@ assert lowest == "statistics"  # 1
 assert error["MicroViT"] < 0.5 * error["random network"]  # 2
 assert live["MicroViT"] < 0.75 * live["random network"]  # 2
 assert counted <= error["MicroViT"] < error["two-point statistics"]  # 2
+
+# %% tags=["checked"]
 lead = refitted[refitted["descriptor"] != "counted statistics"]
 assert (lead["low"] > 1).all()  # 3
 assert (lead["p_holm"] < 0.05).all()  # 3
