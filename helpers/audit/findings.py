@@ -32,7 +32,6 @@ from helpers.vit.weights import weights_at_hand
 ALLOYS, VOLUMES = "published superalloys", "embedded volumes"
 FRACTIONS = "stiff fraction of the sections"
 SEEDS = (PAPER_SEED, 0, 1, 2, 3)
-NETWORKS = 3
 BEST = "dinov2-l14"
 COMPOSED = ("clip-l14", BEST, "sam-h")
 
@@ -188,8 +187,8 @@ def alloy_findings(data):
     """
     share = np.array([image.mean() for image in data.binary_images])
     rows = outside_rows(data) + composition_rows(data)
-    rows += component_rows(superalloy_descriptors(data), share, ALLOYS, data.groups)
-    return pd.DataFrame(rows)
+    components = component_rows(superalloy_descriptors(data), share, ALLOYS, data.groups)
+    return pd.DataFrame(rows + components)
 
 
 def untrained_rows(data):
@@ -202,7 +201,7 @@ def untrained_rows(data):
     shown = {f"{ENCODERS[key].title}, published": X for key, X in data.features.items()}
     encoders = {
         f"ResNet-50 (untrained), seed {seed}": load_encoder(name, "random", seed=seed)
-        for seed in range(NETWORKS)
+        for seed in range(3)
     }
     if weights_at_hand(ENCODERS[name]) is not None:
         encoders[f"{ENCODERS[name].title}, loaded"] = load_encoder(name)

@@ -55,7 +55,7 @@ def score_learner(scores, y, learner):
     >>> from helpers.regression import holdout_scores
     >>> X = np.random.default_rng(0).normal(size=(300, 6))
     >>> y = np.exp(3 + X[:, 0])
-    >>> learner = Learner("", LinearRegression, {"k": [6]})
+    >>> learner = Learner(LinearRegression, {"k": [6]})
     >>> score_learner(holdout_scores(X, 6), y, learner)[0]["r2"] > 0.99
     True
     """

@@ -70,7 +70,7 @@ def test_the_test_part_has_no_say(curved):
 
 def test_intervals_cover_what_they_should():
     rng, covered = np.random.default_rng(0), []
-    learner = Learner("", LEARNERS["log lr"].make, {"k": [2]})
+    learner = Learner(LEARNERS["log lr"].make, {"k": [2]})
     for _ in range(30):
         X = rng.normal(size=(600, 2))
         y = np.exp(2 + X[:, 0] + 0.3 * rng.standard_t(3, size=600))
@@ -92,7 +92,7 @@ def test_values_without_a_logarithm_are_told(curved):
 def test_nested_linear_regression_is_that_of_the_book(curved):
     X, y = curved
     folds = nested_folds(X[:120], outer=4, inner=3)
-    linear = Learner("", LEARNERS["lr"].make, {"k": [1, 2, 3, 4, 5, 6]}, log=False)
+    linear = Learner(LEARNERS["lr"].make, {"k": [1, 2, 3, 4, 5, 6]}, log=False)
     ours, book = nested_learner(folds, y[:120], linear), nested_cv(folds, y[:120], "lr")
     np.testing.assert_allclose(ours.y_pred, book.y_pred)
     np.testing.assert_allclose(ours.inner_mape, book.inner_mape)
