@@ -343,7 +343,7 @@ figure
 # %% [markdown]
 # Half of what three sections miss, nine of them see: the error of MicroViT falls from 16 to 8 %. All 153
 # leave a third of it. So about two thirds of the error on this page is what three sections do not show;
-# 100 test volumes carry no finer statement. And one section *along* the load tells twice as much as one
+# 100 test volumes carry no finer statement. And one section *along* the load errs half as much as one
 # across it.
 #
 # ## How different the phases are
