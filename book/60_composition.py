@@ -327,8 +327,8 @@ figure
 # %% [markdown]
 # ## What we saw
 #
-# 1. **Composition hardly changes the error on the paper's alloys**: the best model gains less than
-#    a tenth of what another shuffle of the folds does.
+# 1. **Composition is not shown to change the error on the paper's alloys**: the best model gains a
+#    tenth of a point, far less than another shuffle of the folds does.
 # 2. **One alloy makes SAM's worst fold.** Without that fold the scatter is less than a third. Its
 #    boron lies hundreds of standard deviations outside, in a row whose sum is wrong.
 # 3. **Standardising makes traces loud.** A linear model that keeps all components then predicts
@@ -339,10 +339,10 @@ figure
 #
 # | What the paper says | What we saw |
 # | --- | --- |
-# | Results with composition are similar | They are |
-# | The best model improves by 0.9 points | By less, and less than a shuffle moves it |
+# | Results with composition are similar | Three of four checked are, within two points; of SAM one alloy decides |
+# | The best model improves by 0.9 points | Here by 0.1, with an interval of 1.4 to either side; 0.9 is not excluded |
 # | SAM's scatter comes from one fold, with an alloy rich in boron and silicon | Yes; it also sums to more than 100 % |
-# | The micrograph may encode the composition | Both encode the source, which explains it as well |
+# | The micrograph may encode the composition | Both encode the source, which could explain it as well |
 #
 # *Checked*: if one of the four no longer held, the next cell would fail.
 

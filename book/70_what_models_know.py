@@ -77,7 +77,7 @@ two = table[table["folds"].isin(["shuffled", "by source"])]
 plot_audit(two, titles)
 
 # %% [markdown]
-# On the left, two rules that look at no picture err less than every network. One is a random forest
+# On the left, two rules that look at no picture are beaten by no network. One is a random forest
 # that gets the composition. The other, *the mean of the source*, just says the mean hardness of the
 # other alloys from the same publication. On the right the source is new, that rule knows nothing,
 # and no descriptor gets clearly below the dashed line. The rest of this page is how to make such a
@@ -223,10 +223,10 @@ plots.legend_above(figure, axis, title="hardness")
 figure
 
 # %% [markdown]
-# Most of the gain stays, on average about two thirds of it. So much the networks owe to recognising
-# the source. The rest, two points at most, they take from the single picture. This does not show that
-# micrographs tell nothing about hardness. It shows what most of a low error on shuffled folds is made
-# of.
+# Most of the gain stays, on average about two thirds of it. So much needs no more than what tells
+# sources apart, be it a microscope or a microstructure that differs from source to source. The rest, two
+# points at most, is read from the single picture. This does not show that micrographs tell nothing about
+# hardness. It shows what most of a low error on shuffled folds is made of.
 #
 # ## Is a difference more than luck?
 #
@@ -379,9 +379,9 @@ plan.style.format(precision=0, na_rep="")
 # ## What we saw
 #
 # 1. **On shuffled folds the source is worth as much as a picture.** The mean of the source, which
-#    sees none, errs less than every network on the published alloys.
-# 2. **Most of what the paper's networks gain is recognising the source.** About two thirds of it
-#    stay when the hardness is dealt anew within each source. Of MicroViT's gain on invented alloys
+#    sees none, is beaten by no network on the published alloys.
+# 2. **Two thirds of what the paper's networks gain needs no more than telling sources apart**: so much
+#    stays when the hardness is dealt anew within each source. Of MicroViT's gain on invented alloys
 #    nothing stays: it reads the pictures.
 # 3. **For a new source no descriptor is shown to beat the mean.** A study that could show two points
 #    for one of the networks needs several times the sources.

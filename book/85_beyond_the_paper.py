@@ -4,8 +4,8 @@
 # **Do frozen features need fewer volumes than a network that is trained, and how much better can one
 # do with the same three sections?**
 #
-# The paper's case for frozen features is that small training sets suffice {cite}`whitman2025`. Here they
-# stand side by side with networks that are trained, on the same volumes. After this page you can
+# One benefit of frozen features, says the paper, is a modest need of training data
+# {cite}`whitman2025`. Here they stand side by side with networks that are trained, on the same volumes. After this page you can
 # improve a model by changing one thing at a time, and read a learning curve.
 # Fourteen minutes to read, two minutes to run.
 
@@ -145,17 +145,18 @@ steps.round(1)
 # %% [markdown]
 # The logarithm takes more than a third off the percentage error, but misses by more gigapascals, for it
 # weighs the stiff volumes less. The kernel brings that back down. Which of the two
-# errors counts depends on what a prediction is for. The last row is a warning: part of the paper's
-# percentage error comes from predictions that no material could have. Raised to the modulus of the
-# compliant phase, the same model errs by a seventh less, without learning anything.
+# errors counts depends on what a prediction is for. The last row is a warning: part of the percentage
+# error of that first learner comes from predictions that no material could have. Raised to the modulus
+# of the compliant phase, the same model errs by a seventh less, without learning anything.
 #
 # ## How many volumes?
 #
-# Now the paper's claim. Four descriptors that learn nothing about stiffness, each with the best of
-# eight learners: the paper's two, and six of the logarithm, from a line to a kernel. And two networks whose
-# every weight is trained on the modulus: a small convolutional network (CNN) that starts from nothing,
-# and MicroViT, fine-tuned. All get the same volumes, of which a fifth chooses the learner, its options, or
-# the epoch to stop at, and all meet the same 590 test volumes. The next figure shows means of three draws.
+# Now that claim. Four descriptors that are made without a modulus (but MicroViT's task was chosen by the
+# modulus of such volumes), each with the learner that the validation part prefers: the paper's two, and
+# six of the logarithm, from a line to a kernel. And two networks whose every weight is trained on the
+# modulus: a small convolutional network (CNN) that starts from nothing, and MicroViT, fine-tuned. All get
+# the same volumes, of which a fifth chooses the learner, its options, or the epoch to stop at, and all
+# meet the same 590 test volumes. The next figure shows means of three draws.
 # They are lower than in [Case study 1](40_case_study_1.ipynb), whose learners are the paper's.
 
 # %%
@@ -188,15 +189,21 @@ lead.assign(mean=lead.mean(axis=1), half=half).round(0)
 
 # %% [markdown]
 # How much less the frozen features err than the CNN, in percent: three draws, their mean, and half of
-# its 95 % interval. Up to 1 000 volumes the interval holds zero. With more the frozen features err about
-# a tenth less, with all volumes half of that. Why might the CNN need so little? It is small, and it is told
+# its 95 % interval. Up to 1 000 volumes the interval holds zero. With 2 000 the frozen features err about
+# a tenth less, by this interval and by that of the test volumes. With all volumes the three draws are of
+# the same volumes, so that they hold no luck of volumes, and the other interval holds a ratio of one.
+#
+# And a part of that lead is the protocol's. A learner is fitted anew to all volumes once it is
+# chosen; a network keeps the weights of four fifths. From 1 000 volumes on, by the slope of its curve, that
+# costs the CNN three or four percent of its error. Why might it need so little? It is small, and it is told
 # what leaves a modulus alone: it sees each volume mirrored, shifted, and with y and z exchanged. Such
 # knowledge may be worth volumes, and the frozen features were given none of it; whether that is the
 # reason was not tried.
 #
-# Two warnings. With all volumes a network got ten minutes, and the best epoch of the CNN was nearly always among
-# its last: more patience would help it. And MicroViT's training contained such volumes
-# ([MicroViT](92_microvit.ipynb)); a network that has never seen their like would start further up.
+# Two warnings. With all volumes a network got ten minutes, and the best epoch of the CNN was among its last,
+# as its schedule wants it; whether a longer one would help was not tried. And MicroViT's training contained
+# such volumes ([MicroViT](92_microvit.ipynb)). Networks that have only seen photographs, as the paper's,
+# were not run.
 #
 # What do the errors cost? The figure below sets the seconds of one core, to describe the volumes and
 # to learn from them, against the error; each line begins at 100 volumes.
@@ -229,8 +236,8 @@ axis.legend(title=None)
 figure
 
 # %% [markdown]
-# With the same volumes, frozen features cost a seventh of the seconds of a trained network, or less. The
-# hour that it took to train MicroViT once is not counted.
+# With the same volumes, frozen features cost about a seventh of the seconds of a trained network, or
+# less. MicroViT's own training, once, is not counted: seventy minutes on two cores.
 #
 # ## Which descriptor, which learner?
 #
@@ -268,9 +275,10 @@ axis.tick_params(axis="x", rotation=30)
 figure
 
 # %% [markdown]
-# From left to right every row falls by half or more: the learner matters as much as the descriptor. And
-# simple counts do well. Lineal path and cluster function, ten lines of NumPy each, err no more than
-# MicroViT, and nobody had to train them. The bottom row is what knowing nothing costs.
+# From left to right most rows fall by half or more, and the best of MicroViT lies two fifths below its
+# better one of the paper's two. The learner matters, and so does the descriptor. And simple counts do well.
+# Lineal path and cluster function, a few lines of NumPy and SciPy each, cannot be told from MicroViT, and
+# nobody had to train them. The bottom row is what knowing nothing costs.
 #
 # The learners were compared on the test part here, for all to see. For a fair number the validation part
 # chooses: by the paper's protocol a row of two-point statistics or MicroViT with one of its two learners,
@@ -301,13 +309,14 @@ some = pd.concat([one, two[two["learner"] == "svr"]])
 some = some[some["descriptor"].isin(two["descriptor"])]
 some = some.dropna(subset="p").query("ratio < 5").sort_values("ratio")
 
-# %% mystnb={"figure": {"caption": "Error over that of MicroViT, with 95 % intervals over the volumes, and over the sources of the alloys. Noise errs eleven times as much on the volumes and is left out there.", "name": "fig-beyond-rivals"}, "image": {"alt": "Eleven rows. On the volumes the points of counted statistics, cluster function and lineal path lie at 1, chord lengths, two-point statistics and persistent homology at 1.3 to 1.5, the untrained network near 2. On the alloys all points, noise among them, lie at 1 with intervals that hold it."}}
+# %% mystnb={"figure": {"caption": "Error over that of MicroViT, with 95 % intervals over the volumes, and over the sources of the alloys, each of which counts alike. Noise errs eleven times as much on the volumes and is left out there.", "name": "fig-beyond-rivals"}, "image": {"alt": "Eleven rows. On the volumes the points of counted statistics, cluster function and lineal path lie at 1, chord lengths, two-point statistics and persistent homology at 1.3 to 1.5, the untrained network near 2. On the alloys all points, noise among them, lie at 1 with intervals that hold it."}}
 plot_ratios(some, "descriptor", "study", "MAPE over that of MicroViT")
 
 # %% [markdown]
 # On the volumes three counts cannot be told from MicroViT, and three others err by a third to a half
-# more. On alloys of sources that no model has seen, nothing can be told from anything. Even random numbers do
-# no worse, with this learner or three others. Where noise cannot lose, nobody has won.
+# more. On alloys of sources that no model has seen, nothing is told from MicroViT, not even random numbers,
+# with this learner or three others. On shuffled folds, where the paper asks, DINOv2 L14 errs a quarter
+# less than MicroViT on the segmented images, beyond chance with two of four learners.
 #
 # ## How many sections?
 #
@@ -329,7 +338,8 @@ cuts = cuts.replace({"cut": named})
 
 # %% mystnb={"figure": {"caption": "Error on 100 test volumes against the sections that are cut from a volume. Dashed: two-point statistics of the whole volume, and its volume fraction.", "name": "fig-beyond-sections"}, "image": {"alt": "Two falling lines, MicroViT below two-point statistics. One section across the load errs above 100 per cent, one along it near 56, three 16 to 27, nine 8 to 12, all 153 5 to 8. Dashed lines at 10, two-point statistics in 3-D, and at 82, the volume fraction."}} tags=["hide-input"]
 figure, ((axis,),) = plots.panels(height=3.2)
-look = {"x": "cut", "y": "mape", "hue": "descriptor", "style": "descriptor"}
+look = {"x": "cut", "y": "mape"}
+look |= {"hue": "descriptor", "style": "descriptor"}
 sns.lineplot(cuts, **look, markers=True, dashes=False, ax=axis)
 for name, error in whole.items():
     axis.axhline(error, color="0.3", lw=0.8, ls="--")
@@ -342,8 +352,8 @@ figure
 
 # %% [markdown]
 # Half of what three sections miss, nine of them see: the error of MicroViT falls from 16 to 8 %. All 153
-# leave a third of it. So about two thirds of the error on this page is what three sections do not show;
-# 100 test volumes carry no finer statement. And one section *along* the load errs half as much as one
+# leave a third of it. So in this experiment about two thirds of the error went when more sections were
+# cut; 100 test volumes carry no finer statement. And one section *along* the load errs half as much as one
 # across it.
 #
 # ## How different the phases are
@@ -365,9 +375,9 @@ axis.legend(title=None)
 figure
 
 # %% [markdown]
-# All err more where the phases differ more, and the order stays. What suffers most are descriptors that
-# know the amounts and not the arrangement: fractions and estimates err less than twice as much as MicroViT
-# at a contrast of 5, and more than three times as much at 500.
+# All err more where the phases differ more. MicroViT and counted statistics cannot be told apart at any
+# contrast. Fractions and the untrained network fall back: they err less than twice as much as MicroViT at
+# a contrast of 5, and about three times as much at 500.
 #
 # ## The size of a pixel
 #
@@ -386,8 +396,8 @@ label = "MAPE over that of the images as they are"
 plot_ratios(by_source, "learner", "descriptor", label)
 
 # %% [markdown]
-# One pixel size helps each of the four learners, by about a fifth; with
-# 19 sources none of these gains can be told from luck once all twelve are judged together. On shuffled
+# With one pixel size each of the four learners errs less, by about a fifth. With 19 sources that is not
+# shown: none of the twelve differences is beyond chance once all are judged together. On shuffled
 # folds the pixel size seems to do wonders for kernels, because each of these sources has a magnification of its own:
 # it names the source. This is a property of synthetic alloys.
 #
@@ -416,27 +426,27 @@ plot_occlusion(study.sections[shown], changes)
 # %% [markdown]
 # ## What we saw
 #
-# 1. **Two lines of scikit-learn halve the percentage error** of the paper's learner on the embedded
-#    volumes, the logarithm of the target and a kernel; the error in gigapascals stays as it was.
-# 2. **Frozen features are not shown to need fewer volumes than a small network that is trained**: up to
-#    1 000 three draws cannot tell the two apart; with more, the frozen features err a little less.
+# 1. **Two lines of scikit-learn take two fifths off the percentage error** of the paper's learner on the
+#    embedded volumes, the logarithm of the target and a kernel; the error in gigapascals stays.
+# 2. **Frozen features are not shown to need fewer volumes than a small network that is trained**: the two
+#    are told apart with 2 000 volumes only, where the frozen features err a tenth less.
 # 3. **Counts do as well from 500 volumes on**, with all volumes even one of them, lineal path or cluster
 #    function. A network has to be held against them before it is praised. On alloys of unseen sources
-#    nothing here is told from random numbers.
+#    nothing here, random numbers included, is told from MicroViT.
 # 4. **It is the training, not the architecture**: the untrained twin needs 5 310 volumes for what
 #    MicroViT does with fewer than 200.
 #
 # | What the paper says | What we saw |
 # | --- | --- |
-# | Frozen features: small training sets suffice | A few hundred volumes do, if the network has seen such images |
+# | Frozen features: small training sets suffice | MicroViT errs by about a quarter with 200 to 500 volumes, of a kind that it was trained on; the paper's networks were not run |
 # | Trained networks need larger ones | Not shown, of this small CNN |
-# | Fine-tuning could improve the features | With a hundred volumes, perhaps; not with more |
+# | Fine-tuning could improve the features | Not decided at any size |
 #
 # *Checked*: if one of these no longer held, the next cell would fail.
 
 # %% tags=["checked"]
 percent = steps["MAPE [%]"]
-assert percent["+ kernel"] < 0.6 * percent["paper's polynomial"]  # 1
+assert percent["+ kernel"] < 0.65 * percent["paper's polynomial"]  # 1
 raised = steps.loc["paper's, no lower than a phase"]
 assert 0.8 < raised["MAPE [%]"] / percent["paper's polynomial"] < 0.9
 rmse = steps["RMSE [GPa]"]
@@ -446,8 +456,11 @@ bounds = curves.pivot(index="method", columns="n")
 lowest = bounds["ratio_low"]
 few, many = lead.mean(axis=1).loc[:1000], lead.mean(axis=1).loc[2000:]
 assert (few.abs() < half.loc[:1000]).all()  # 2
-assert many.between(0, 20).all()  # 2
-assert (many > half.loc[2000:]).all()  # 2
+assert half[2000] < many[2000] < 20  # 2
+cnn = lowest.loc["CNN from scratch"]
+assert cnn[2000] > 1 > cnn[5310]  # 2
+price = cost.pivot(index="n", columns="method", values="cost")
+assert (price["MicroViT"] < 0.15 * price["CNN from scratch"]).all()
 counts = "counted statistics"
 assert (lowest.loc[counts, 500:] < 1).all()  # 3
 twin = table.loc["MicroViT, random"]
@@ -462,8 +475,11 @@ assert (ends["high"][equal] > 1).all()  # 3
 assert (ends["low"][worse] > 1).all()  # 3
 assert two["p_holm"].min() > 0.5  # 3
 apart = contrasts.set_index(["descriptor", "contrast"])["ratio"]
-apart = apart["fractions and estimates"]
-assert apart[5] < 2 < 3 < apart[500]
+behind = ["fractions and estimates", "MicroViT, random"]
+assert all(apart[name, 5] < 2 < 3 < apart[name, 500] for name in behind)
+sized = by_source[by_source["descriptor"] == "at one pixel size"]
+assert sized["ratio"].between(0.7, 0.9).all()
+assert by_source["p_holm"].min() > 0.2
 errs = cuts.pivot(index="cut", columns="descriptor", values="mape")
 errs = errs["MicroViT"]
 assert errs["9 sections"] < 0.55 * errs["3 sections"]

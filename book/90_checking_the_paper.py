@@ -3,7 +3,7 @@
 #
 # **Which statements of the paper can be checked with what was published, and what becomes of them?**
 #
-# After this page you can judge a claim about many comparisons by a rule that is fixed beforehand,
+# After this page you can judge a claim about many comparisons by one rule for all of them,
 # tell *not shown* from *not true*, and say of a verdict what data would change it.
 # Twenty minutes to read, ten seconds to run.
 
@@ -178,7 +178,7 @@ figure
 # figures.
 # ````
 #
-# ## A rule, before looking
+# ## One rule for all claims
 #
 # Conclusion 1 of case study 2: *features of transformers lead to a better accuracy than two-point statistics
 # in all considered scenarios*. Eight networks, three models, with composition and without make 48
@@ -227,10 +227,22 @@ print(f"smallest p-value: {p.min():.4f}, times 48: {48 * p.min():.2f}")
 print(f"below 0.05 after Holm: {(holm(p) < 0.05).sum()}")
 
 # %% [markdown]
-# None. That does not make the claim wrong. One deal of 149 alloys into ten folds cannot carry 48 comparisons
-# at once.
+# None. That does not make the claim wrong: one deal of 149 alloys into ten folds cannot carry 48 comparisons
+# at once. With five shuffles the book has eight of them, linear regression without composition:
+
+# %%
+lr, svr = (read_audit(ALLOYS, model) for model in ("lr", "svr"))
+more = {n: difference(lr, n, TWO_POINT) for n in TRANSFORMERS}
+more = pd.DataFrame(more, index=["gap", "low", "high"]).T
+more["holm"] = holm(p_value(more["gap"], more["low"], more["high"], 49))
+beaten = more.index[more["holm"] < 0.05]
+print(f"beyond chance, judged together: {len(beaten)} of {len(more)}")
+print("not among them:", *more.index.difference(beaten))
+
+# %% [markdown]
+# So seven of eight networks beat two-point statistics beyond chance there.
 #
-# And the two exceptions? Both are SAM with composition, and in both a single fold decides, that of the
+# And the two exceptions of the figure? Both are SAM with composition, and in both a single fold decides, that of the
 # alloy which the paper names itself:
 
 # %%
@@ -244,7 +256,8 @@ for model in ("lr", "svr"):
         print(f"{row.mean():.1f}, without {left.mean():.1f}")
 
 # %% [markdown]
-# So the rule for all claims of this kind, "it errs less in every case":
+# So the rule for all claims of this kind, "it errs less in every case". It was not fixed beforehand: an
+# earlier version of this page counted 25 of the 48 one by one, and a reviewer asked for Holm.
 #
 # - **holds**: the interval of every case lies below zero;
 # - **fails**: at least one lies above zero, after Holm;
@@ -265,7 +278,7 @@ case_1 = {
     "1.1": "Three sections tell the modulus to about 25 %",
     "1.2": "Concatenating sections beats averaging them",
     "1.3": "SAM is the best network, two-point statistics win",
-    "1.4": "First components of networks follow no fraction",
+    "1.4": "First components of networks follow it less",
     "1.5a": "Second-order regression beats linear regression",
     "1.5b": "... but not on the features of the CNN",
 }
@@ -282,8 +295,8 @@ case_2 = {
 
 # %%
 discussion = {
-    "4.a": "First components of alloys follow no fraction",
-    "4.b": "The micrograph alone may be enough",
+    "4.a": "The same of the alloys",
+    "4.b": "Composition adds little to the best network",
     "4.c": "Small sets suffice to be told from the mean",
     "4.d": "... and where trained networks need more",
     "4.e": "Features cost less than training a network",
@@ -306,7 +319,6 @@ missing = {
 # fine-tuning err less still, at any size (4.f)? Three draws of each size say how sure that is.
 
 # %%
-lr, svr = (read_audit(ALLOYS, model) for model in ("lr", "svr"))
 comparisons = read_results("evidence/components")
 numbers = claim_gaps(lr, svr, findings, comparisons, scores)
 cells = read_results("evidence/learning_curves")
@@ -414,7 +426,8 @@ verdicts(case_1)
 #
 # **1.2.** *All your ratios are below one.* They are, and the paper's text says "in almost all cases". With linear
 # regression the gain is less than a tenth, and chance could make it; with second-order regression it is about a half. The rule
-# asks for every case, because the conclusion says "consistently".
+# asks for every case, because the conclusion says "consistently". With two-point statistics, the one
+# descriptor of the paper that could be run, concatenating wins with both models.
 #
 # **1.5a.** *We said so of networks that you did not run.* The verdict is one on two-point statistics and
 # MicroViT, side by side and averaged. Its intervals hold the luck of the test volumes alone.
@@ -445,7 +458,6 @@ told = {
 }
 labels = {"2.3b": "DINOv2 L14 minus two-point statistics"}
 labels |= {"2.4b": "DINOv2 L14, composition added"}
-labels |= {"4.b": "DINOv2 L14 minus linear on composition"}
 labels |= {"4.c": "DINOv2 L14 minus the mean"}
 for claim, label in labels.items():
     (case,) = numbers[claim, SHUFFLED]
@@ -471,8 +483,8 @@ print(f"2.3b, p-value times 29: {29 * p_value(*case):.3f}")
 # **2.2a.** By construction: a network takes grey images. **2.2b.** *What else should it be?* Perhaps the grey levels
 # themselves, or the source that they betray. It takes the grey micrographs, described both ways, or hand-made
 # masks of the 149. On the *segmented* images MicroViT is not shown to err less than two-point statistics, which fits the
-# paper's reason and others. How far segmentation moves two-point statistics is known from four masks of
-# a single alloy.
+# paper's reason and others. How far segmentation moves two-point statistics is known from
+# 23 masks, none of them of the 149 ([Segmentation](93_segmentation.ipynb)).
 #
 # **2.3a.** *It is the lowest of our table, and of yours.* It is. The lowest of thirty on the same folds is also the
 # luckiest: on twenty other shuffles the same model errs by more than half a point more.
@@ -483,7 +495,8 @@ print(f"2.3b, p-value times 29: {29 * p_value(*case):.3f}")
 # one that was trained on micrographs. MicroNet itself, loaded, on the grey images, would be the test.
 #
 # **2.4a.** *Overall, we said.* For three of four it is about the same; for SAM one alloy makes the interval twenty
-# points wide. **2.4b.** The paper states 0.9 points, of one deal of the folds; over two deals next to nothing is left.
+# points wide. **2.4b.** The paper states 0.9 points. This book finds 0.1 on the same deal of the folds and less over two,
+# with an interval that does not exclude 0.9.
 # ````
 #
 # ### The discussion
@@ -504,7 +517,7 @@ saw = np.where(segmented, "segmented", "grey")
 print(follows.groupby(saw)["value"].agg(["min", "max"]).round(2))
 print(f"two-point statistics with f(1 - f): {squares:.3f}")
 
-# %% mystnb={"figure": {"caption": "Correlation of the first component with the segmented fraction, 149 superalloys, with 95 % intervals over sources. Grey: published features. Segmented: computed here.", "name": "fig-checking-components"}, "image": {"alt": "Nine published feature sets, of grey images, lie between 0.18 and 0.32 with wide intervals, among them the ResNet-50 that looks untrained. Two-point statistics and MicroViT, trained and untrained, of segmented images, lie above 0.8."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Correlation of the first component with the segmented fraction, 149 superalloys, with 95 % intervals over sources, of its size, so that none can reach below zero. Grey: published features. Segmented: computed here.", "name": "fig-checking-components"}, "image": {"alt": "Nine published feature sets, of grey images, lie between 0.18 and 0.32 with wide intervals, among them the ResNet-50 that looks untrained. Two-point statistics and MicroViT, trained and untrained, of segmented images, lie above 0.8."}} tags=["hide-input"]
 figure, ((axis,),) = plots.panels(height=4.0)
 named = follows.rename(titles).rename_axis("row").reset_index()
 named = named.assign(saw=saw).sort_values("value")
@@ -518,8 +531,9 @@ plots.legend_above(figure, axis, title="images")
 figure
 
 # %% [markdown]
-# What sees segmented images follows their fraction, trained or not; what sees grey ones does not, not even the
-# ResNet that looks untrained. So the low correlation comes from the input, and there is no verdict on networks.
+# What sees segmented images follows their fraction closely, trained or not; what sees grey ones does so weakly,
+# the ResNet that looks untrained among them. So the input alone could explain the low correlation, and there is
+# no verdict on networks.
 
 # %% tags=["remove-input"]
 verdicts(discussion)
@@ -529,8 +543,9 @@ verdicts(discussion)
 # **4.a.** *We said it of the two-phase volumes.* You did, and they are not at hand; the alloys cannot
 # decide it, for the reason above.
 #
-# **4.b.** *We said "might".* And asked for more data, which is the right answer. A linear model of the
-# composition alone errs about as much as the micrograph; a forest on the composition errs less.
+# **4.b.** *We said that the microstructure might be sufficient.* Because composition adds so little to it: to
+# DINOv2 L14 less than two points, here as in the paper. A forest on the composition alone errs less than any
+# network with linear regression, which the paper does not deny.
 #
 # **4.c.** Holds for known sources, and would if all ten descriptors were charged for. For unseen sources no
 # descriptor is told from the mean; what it would take stands in [What do these models know?](70_what_models_know.ipynb).
@@ -540,8 +555,9 @@ verdicts(discussion)
 # volumes in training. With few volumes three draws cannot tell frozen features from a small CNN. One pass of fine-tuning takes four times as
 # long as one of the small CNN, which needs more passes: which is cheaper depends on both networks.
 #
-# **4.e.** *On a laptop, against 48 hours on a GPU.* All but SAM are cheaper than that. A small network on the same sections
-# takes ten minutes on one core, and errs about as much as frozen MicroViT with a better learner.
+# **4.e.** *On a laptop, against 48 hours on a GPU.* All but SAM are cheaper than that, as the paper says. A small
+# network for one property, which the paper did not have in mind, takes ten minutes on one core, and errs about
+# as much as frozen MicroViT with a better learner.
 # ````
 #
 # ## What a reader can do
@@ -557,8 +573,9 @@ verdicts(discussion)
 #
 # 1. **One slip touches a conclusion.** The published features of the ResNet look untrained. No other slip is
 #    shown to move a score.
-# 2. **As observed, the paper's comparisons stand; few are beyond chance.** Of 48 two go the other way, both
-#    because of one alloy. Judged together none of them is beyond chance, and no claim fails.
+# 2. **As observed, the paper's comparisons stand, and no claim fails.** Of 48 two go the other way, both
+#    because of one alloy. On one shuffle none of the 48 is beyond chance; over five, seven of eight networks
+#    beat two-point statistics.
 # 3. **What holds, holds for known sources.** DINOv2 L14 beats two-point statistics and the mean there. For unseen sources no
 #    claim is decided.
 #
@@ -566,7 +583,7 @@ verdicts(discussion)
 # | --- | --- |
 # | Networks are better in all scenarios | In all but two; too few alloys to be sure of all |
 # | Better than a domain-specific network | Than one that looks untrained |
-# | Components of networks are decoupled from the fraction | Those of grey images are, without training too |
+# | First components of networks are decoupled from the fraction | Not tested with the paper's networks; MicroViT's follows it, as that of two-point statistics does |
 #
 # *Checked*: if one of the three no longer held, this cell would fail, and somebody would rewrite it.
 
@@ -584,6 +601,7 @@ fair = errors.drop(columns=fold).mean(axis=1).unstack(0)
 fair = fair.drop(index="none")
 assert (fair[TRANSFORMERS].max(axis=1) < fair[TWO_POINT]).all()  # 2
 assert (holm(p) > 0.05).all()  # 2
+assert set(TRANSFORMERS) - set(beaten) == {"sam-h"}  # 2
 assert "fails" not in set(judged["verdict"])  # 2
 known = seen["verdict"]
 assert known["2.3b"] == known["4.c"] == "holds"  # 3

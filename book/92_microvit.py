@@ -5,7 +5,7 @@
 # microstructures?** The encoders of the paper learned from photographs, and it ends with the guess
 # that a transformer trained on *materials* could do better {cite}`whitman2025`. After this page you can
 # say what MicroViT learned and from what, measure what its training was worth, and see where it
-# looks and what it takes for alike. Twelve minutes to read, one to run.
+# looks and what it takes for alike. Fifteen minutes to read, one to run.
 
 # %% tags=["remove-cell"]
 # Only away from a clone of the book: take the # off the two lines below,
@@ -232,10 +232,13 @@ moved = moved[list(away)].rename(columns=away)
 moved.loc["MicroViT"].round(0)
 
 # %% [markdown]
-# Away from home the model errs by a quarter to a half more. The flag sees it: on every family it
+# Carried over, the model errs by a third to three fifths more than one that is fitted anew to 300 volumes
+# of the family, and on fine noise three and a half times as much. The flag sees it: on every family it
 # goes up for a third of the volumes or more, at home for one in twenty. On four families nine in ten
-# true values lie in their intervals, or nearly so; on minimal surfaces one in five does not. With counted statistics the
-# same experiment ends badly:
+# true values lie in their intervals, or nearly so; on minimal surfaces one in five does not.
+#
+# The rivals, carried over? Two-point statistics err more than MicroViT on four families, and a fifth less
+# on fine noise. Counted statistics fail on two of the five:
 
 # %%
 moved.loc["counted statistics"].round(0)
@@ -388,7 +391,8 @@ print(fraction.round(2).to_dict())
 # 2. **There the training is worth much, and counting as much:** MicroViT errs less than half as much
 #    as its random twin, and its targets, counted in the section, err no more than it does.
 # 3. **On five other families it keeps its lead over two-point statistics,** if the model is fitted
-#    anew. A model that is carried over errs by a quarter to a half more, and flags it.
+#    anew. A model that is carried over errs by a third more, or far more, and flags a third of the
+#    volumes or more.
 # 4. **On the published alloys nothing is shown:** neither against its twin nor against the mean of
 #    all.
 # 5. **It looks at the interface,** with two of its three heads, **and in grey images it tells less:**
@@ -396,43 +400,50 @@ print(fraction.round(2).to_dict())
 #
 # | What the paper says | What we saw |
 # | --- | --- |
-# | A transformer trained on materials could do better | For structures like its training; not shown for the alloys |
+# | A transformer trained on materials could do better | Not tested: no network trained on photographs was run on the volumes, and on the alloys those saw the grey micrographs and err less |
 #
 # *Checked*: if one of these no longer held, the next cell would fail, and somebody would rewrite it.
 
 # %% tags=["checked"]
-early = log["mape_modulus"].dropna().iloc[:2]
-assert early.iloc[1] < 0.55 * early.iloc[0]
-counted = error["its training targets, counted"]
 named = real.set_index("other")
 objectives = read_results("microvit/pretraining_objectives")
 objectives = objectives[objectives["minutes"] > 0]  # trained
 lowest = objectives.set_index("features")["mape_modulus"].idxmin()
+counted = error["its training targets, counted"]
+lead = refitted[refitted["descriptor"] != "counted statistics"]
 assert fields > 0.5  # 1
 assert 0.11 < at_home < 0.15  # 1
 assert lowest == "statistics"  # 1
 assert error["MicroViT"] < 0.5 * error["random network"]  # 2
 assert live["MicroViT"] < 0.75 * live["random network"]  # 2
 assert counted <= error["MicroViT"] < error["two-point statistics"]  # 2
-
-# %% tags=["checked"]
-lead = refitted[refitted["descriptor"] != "counted statistics"]
 assert (lead["low"] > 1).all()  # 3
 assert (lead["p_holm"] < 0.05).all()  # 3
-counts = moved.loc["counted statistics", "in interval [%]"]
-assert counts[["fine noise", "minimal surfaces"]].max() < 50  # 3
-home, *shares = moved.loc["MicroViT", "unlike [%]"]
-assert home < 6 < 30 < min(shares)  # 3
-held = moved.loc["MicroViT", "in interval [%]"]
-assert held.pop("minimal surfaces") < 85 < held.min()  # 3
-home, *worse = moved.loc["MicroViT", "MAPE [%]"]
-assert 1.2 < min(worse) / home < max(worse) / home < 1.6  # 3
 for other in ("random network", "mean of all"):
     assert named["low"][other] < 0 < named["high"][other]  # 4
 assert (np.median(ratios, axis=0) > 1.5).sum() == 2  # 5
 assert turned["sections"] < 0.2 < 0.9 < turned["grey micrographs"]  # 5
 assert fraction["generated, grey"] < 0.2  # 5
 assert fraction["generated, binary"] > 0.95  # 5
+
+# %% tags=["checked"]
+early = log["mape_modulus"].dropna().iloc[:2]
+assert early.iloc[1] < 0.55 * early.iloc[0]
+away = moved.loc["MicroViT"]
+flags = away["unlike [%]"]
+assert flags.pop("embedded") < 6 < 30 < flags.min()  # 3
+held = away["in interval [%]"]
+assert held.pop("minimal surfaces") < 85 < held.min()  # 3
+anew = families.query("protocol == 'refitted'")
+anew = anew.set_index(["descriptor", "data"])["mape"]["MicroViT"]
+times = (away["MAPE [%]"] / anew).dropna()
+assert 3 < times.pop("fine noise") < 4  # 3
+assert times.between(1.3, 1.65).all()  # 3
+rival = moved.loc["two-point statistics", "MAPE [%]"]
+rival = rival / away["MAPE [%]"]
+assert rival.pop("fine noise") < 0.85 < 1 < rival.min()  # 3
+counts = moved.loc["counted statistics", "in interval [%]"]
+assert counts[["fine noise", "minimal surfaces"]].max() < 50  # 3
 
 # %% [markdown]
 # ## Exercises

@@ -10,7 +10,6 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from helpers.audit.audit import LINEAR
 from helpers.audit.findings import BEST, COMPOSED, SEEDS
 from helpers.audit.studies import FEW_SEEDS
 from helpers.audit.tables import BY_SOURCE, SHUFFLED, difference
@@ -23,7 +22,7 @@ from helpers.superalloy_scores import SHUFFLES, TWO_POINT
 HOLDS, FAILS, OPEN, NOT_COMPUTED = "holds", "fails", "not decided", "not computed here"
 TRANSFORMERS = [n for n, e in ENCODERS.items() if e.in_paper and e.family != "resnet"]
 RESNET = "micronet-resnet50"
-CLAIMED_ALIKE = "2.4a"  # claims are numbered as in book/90_checking_the_paper.py
+CLAIMED_ALIKE = ("2.4a", "4.b")  # claims are numbered as in book/90_checking_the_paper.py
 ALIKE = 2.0  # points of MAPE; an interval within plus or minus this is "about the same"
 DEGREES = {"lr": N_FOLDS * len(SEEDS) - 1, "svr": N_FOLDS * len(FEW_SEEDS) - 1}  # of the audits
 
@@ -108,8 +107,8 @@ def claim_gaps(lr, svr, findings, comparisons, scores):
     dict of (str, str) to list of tuple
         (claim, kind of folds) -> value, low and high of each case that is claimed, intervals of
         95 %, and the degrees of freedom of Student's t behind them. Differences of two MAPE, in
-        points; of ``"1.2"`` and ``"1.5a"`` logarithms of ratios. Of ``"2.4a"`` it is claimed
-        that they are about zero.
+        points; of ``"1.2"`` and ``"1.5a"`` logarithms of ratios. Of ``"2.4a"`` and ``"4.b"`` it is
+        claimed that they are about zero.
     """
     pairs = itertools.product((TWO_POINT, "MicroViT"), ("lr", "pr"))
     concatenated = [("concat over mean", f"{name}, {model}", findings) for name, model in pairs]
@@ -139,7 +138,7 @@ def claim_gaps(lr, svr, findings, comparisons, scores):
             for name, model in fitted
         ]
         gaps["2.4b", folds] = gaps["2.4a", folds][:1]
-        gaps["4.b", folds] = [_audited(lr, "lr", BEST, LINEAR, folds)]
+        gaps["4.b", folds] = gaps["2.4a", folds][::2]  # those of BEST
         gaps["4.c", folds] = [_audited(lr, "lr", BEST, "mean", folds)]
     return gaps
 
@@ -184,7 +183,7 @@ def verdict_table(gaps):
     """
     rows = {}
     for (claim, folds), cases in gaps.items():
-        judged = np.reshape(alike(cases) if claim == CLAIMED_ALIKE else cases, (-1, 4))
+        judged = np.reshape(alike(cases) if claim in CLAIMED_ALIKE else cases, (-1, 4))
         below, p = judged[:, 0] < 0, p_value(*judged.T)
         counts = [int((below & (q < 0.05)).sum()) for q in (np.zeros(len(p)), p, holm(p))]
         values = [value for value, *_ in cases] or [np.nan]
