@@ -216,7 +216,8 @@ plot_ratios(refitted, "data", "descriptor", label)
 # On all five MicroViT errs less than its random twin and than two-point statistics, also when the
 # five are judged together by Holm's rule ([Checking the paper](90_checking_the_paper.ipynb)). Against
 # its own targets, counted, there is no winner: they err a little more on Voronoi cells and minimal
-# surfaces, as much on ellipsoids, and a quarter less on fine noise.
+# surfaces, as much on ellipsoids, and a quarter less on fine noise. A family here is one choice of sizes
+# and amounts, and the intervals hold the luck of its volumes, not that of the choice.
 #
 # Second, a model of the volumes of case study 1 alone, which is then asked about the others. The table
 # below shows its error, how many of the true moduli lie in its 90 % intervals, and how many volumes it
