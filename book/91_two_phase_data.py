@@ -202,8 +202,8 @@ print(f"moduli at one half: {half.min():.0f} to {half.max():.0f} GPa")
 # elsewhere, the book draws 300 volumes of each of five other families and solves them as well:
 # overlapping *spheres*; *ellipsoids*, needles or plates along one axis; *Voronoi cells*, each of one
 # phase, as in a polycrystal; *noise* much finer than above; and *minimal surfaces*, the smooth
-# interwoven labyrinths of foams and copolymers. In each, the stiff phase can be what is drawn or what
-# surrounds it. The figure below shows six of each.
+# interwoven labyrinths of block copolymers, which a flat cut shows as stripes, dots or rings. In each
+# family, the stiff phase can be what is drawn or what surrounds it. The figure below shows six of each.
 
 # %% mystnb={"figure": {"caption": "Sections normal to the load of six volumes of each family, white where stiff.", "name": "fig-data-families"}, "image": {"alt": "Five rows of six black and white images: overlapping discs; stretched ellipses; polygonal cells; fine grains of a pixel or two; wavy bands, rings and grids of curves."}}
 shapes = {}
@@ -213,7 +213,7 @@ for name in FAMILIES:
 plots_images.plot_sheet(shapes)
 
 # %% [markdown]
-# How models of the filtered noise fare there is told in [MicroViT](92_microvit.ipynb).
+# How well a model of filtered noise does on these five families, [MicroViT](92_microvit.ipynb) tells.
 #
 # ## What we saw
 #

@@ -216,7 +216,7 @@ plot_ratios(refitted, "data", "descriptor", label)
 # On all five MicroViT errs less than its random twin and than two-point statistics, also when the
 # five are judged together by Holm's rule ([Checking the paper](90_checking_the_paper.ipynb)). Against
 # its own targets, counted, there is no winner: they err a little more on Voronoi cells and minimal
-# surfaces, as much on ellipsoids, and a quarter less on fine noise. A family here is one choice of sizes
+# surfaces, cannot be told from it on spheres and ellipsoids, and err a quarter less on fine noise. A family here is one choice of sizes
 # and amounts, and the intervals hold the luck of its volumes, not that of the choice.
 #
 # Second, a model of the volumes of case study 1 alone, which is then asked about the others. The table
@@ -234,7 +234,7 @@ moved.loc["MicroViT"].round(0)
 
 # %% [markdown]
 # Carried over, the model errs by a third to three fifths more than one that is fitted anew to 300 volumes
-# of the family, and on fine noise three and a half times as much. The flag sees it: on every family it
+# of the family (16 to 19 %), and on fine noise (8 %) three and a half times as much. The flag sees it: on every family it
 # goes up for a third of the volumes or more, at home for one in twenty. On four families nine in ten
 # true values lie in their intervals, or nearly so; on minimal surfaces one in five does not.
 #
@@ -245,10 +245,10 @@ moved.loc["MicroViT"].round(0)
 moved.loc["counted statistics"].round(0)
 
 # %% [markdown]
-# On fine noise and minimal surfaces more than half of the intervals miss. Far from all that it has
-# seen, a kernel falls back to the mean of it; why MicroViT's features fall less was not tried. And
-# one lesson from the first table: a flag is a reason for distrust, but two thirds of the Voronoi
-# cells raise none.
+# On fine noise and minimal surfaces more than half of the intervals miss. Far from all it has seen, a kernel
+# model predicts little more than the mean; why MicroViT's features suffer less was not looked into. And one
+# lesson from the first table: a flag is a reason for distrust, but no flag is none for trust. Two thirds
+# of the Voronoi volumes raise none, and the model errs more there all the same.
 #
 # ## Away from home: the published superalloys
 #
