@@ -186,9 +186,8 @@ def alloy_findings(data):
         ``value`` with ``low`` and ``high`` (NaN: none), ``unit``.
     """
     share = np.array([image.mean() for image in data.binary_images])
-    rows = outside_rows(data) + composition_rows(data)
     components = component_rows(superalloy_descriptors(data), share, ALLOYS, data.groups)
-    return pd.DataFrame(rows + components)
+    return pd.DataFrame(outside_rows(data) + composition_rows(data) + components)
 
 
 def untrained_rows(data):
